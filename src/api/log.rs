@@ -1,0 +1,273 @@
+//! The endpoint's log: the lock, the intents and what is owed. Eight KiB in the worst case.
+//!
+//! Every list is bounded by its writer and atomic in the schema; no field has an enum, a pattern or a maximum, since a
+//! status that the API server refuses would stand between a failed window and the way back.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+pub use super::at::At;
+
+/// The layout that this operator writes; see [`super::PromptEndpointStatus::format`].
+pub const FORMAT: i64 = 1;
+
+pub const MAX_UNSETTLED: usize = 8;
+pub const MAX_OUTBOX: usize = 16;
+pub const MAX_WITHDRAWN: usize = 16;
+/// No attempt starts with as many entries undelivered.
+pub const OUTBOX_FULL_FOR_ATTEMPTS: usize = 8;
+/// Bytes.
+pub const MAX_EVIDENCE: usize = 512;
+
+/// Lock and log of one endpoint.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+pub struct Log {
+    /// Cluster, namespace and name of the PromptEndpoint; equals the tag promptrelease.owner on the Azure endpoint.
+    #[serde(default)]
+    pub owner: String,
+    /// Last number given to an intent. Never decreases.
+    #[serde(default)]
+    pub seq: i64,
+    /// What has, or returns to, all traffic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable: Option<Stable>,
+    /// What served before, kept warm for the way back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Previous>,
+    /// Content that was withdrawn here; it never takes the fast way to 100 %.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub withdrawn: Vec<Withdrawn>,
+    /// The lock is an attempt without an ending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Attempt>,
+    /// The one write that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Intent>,
+    /// Writes whose outcome nobody knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub unsettled: Vec<Unsettled>,
+    /// Pages and notices that no receiver has accepted yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub outbox: Vec<Owed>,
+}
+
+/// A deployment that has all traffic outside a canary.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+pub struct Stable {
+    pub deployment: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instances: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<At>,
+}
+
+/// The deployment that was stable before.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Previous {
+    pub deployment: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instances: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_until: Option<At>,
+}
+
+/// Content that lost its traffic here.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+pub struct Withdrawn {
+    pub version: String,
+    pub hash: String,
+    pub attempt: i64,
+}
+
+/// One try to bring one revision to 100 %.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// Counted per endpoint, never reset.
+    pub n: i64,
+    /// Canary, Fast, Undo or Orphan.
+    pub kind: String,
+    pub release: ReleaseRef,
+    pub version: String,
+    /// Of artifact and deployment, 8 hex digits.
+    pub hash: String,
+    /// Of data set, judge, metrics and criteria, 8 hex digits. A change of it ends the attempt.
+    #[serde(default)]
+    pub test_hash: String,
+    /// Set by each CreateDeployment, frozen once raised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<String>,
+    /// Where a withdrawal sends all traffic; absent on a first release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub return_to: Option<String>,
+    pub started_at: At,
+    pub plan: Plan,
+    /// Append-only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub raised: Vec<Raised>,
+    /// Rises only: none, Promote, Withdraw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
+    /// Written once; it frees the endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Ending>,
+}
+
+impl Default for At {
+    fn default() -> Self {
+        Self::from(jiff::Timestamp::UNIX_EPOCH)
+    }
+}
+
+/// The release that an attempt is made for.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+pub struct ReleaseRef {
+    pub name: String,
+    pub uid: String,
+}
+
+/// Canary and promotion as they were when the attempt began.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// Percent that each step gives to the canary.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub weights: Vec<i64>,
+    /// Windows that each step must count, one for one with `weights`.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub windows: Vec<i64>,
+    /// Length of a window.
+    #[serde(default)]
+    pub window_ms: i64,
+    #[serde(default)]
+    pub lateness_ms: i64,
+    #[serde(default)]
+    pub min_samples: i64,
+    #[serde(default)]
+    pub consecutive_failures: i64,
+    #[serde(default)]
+    pub consecutive_errors: i64,
+    /// Hold, RollBack or Promote.
+    #[serde(default)]
+    pub on_inconclusive: String,
+    #[serde(default)]
+    pub hold_timeout_ms: i64,
+    #[serde(default)]
+    pub keep_previous_ms: i64,
+}
+
+/// Traffic given to the canary in one step.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Raised {
+    pub step: i64,
+    pub weight: i64,
+    pub seq: i64,
+    /// When the split was read back; the canary's clock starts here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_at: Option<At>,
+}
+
+/// What was decided, never taken back.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+pub struct Decision {
+    /// Promote or Withdraw.
+    pub kind: String,
+    /// A reason of [`super::Cause`].
+    pub cause: String,
+    /// One line, at most 512 bytes.
+    #[serde(default)]
+    pub evidence: String,
+    pub at: At,
+    /// Who, where a person decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+}
+
+/// How an attempt ended.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+pub struct Ending {
+    /// Promoted, Rejected, RolledBack, Failed or Aborted.
+    pub outcome: String,
+    pub reason: String,
+    /// Release, Environment or Person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blame: Option<String>,
+    pub at: At,
+}
+
+/// One numbered write, noted before it is sent.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+pub struct Intent {
+    pub seq: i64,
+    /// SetTraffic, CreateDeployment, DeleteDeployment or ScaleDeployment.
+    pub kind: String,
+    /// Of SetTraffic: Claim, Raise, Promote, Withdraw or Repair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// A split, or a deployment's name.
+    pub target: String,
+    /// What the look showed that it rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Before>,
+    /// Of the request's body.
+    #[serde(default)]
+    pub sha256: String,
+    /// Process that sends it.
+    #[serde(default)]
+    pub by: String,
+    /// Raised by each try, so that noting it again is never a no-op.
+    #[serde(default)]
+    pub tries: i64,
+    /// Latest moment at which that process may still send it.
+    pub deadline: At,
+    /// accepted, refused or failed; absent means nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+}
+
+/// Split and number that were live when an intent was noted.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+pub struct Before {
+    pub split: String,
+    pub seq: i64,
+}
+
+/// A write of ours that may still land.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+pub struct Unsettled {
+    pub seq: i64,
+    pub kind: String,
+    pub target: String,
+    /// After this it cannot be accepted any more.
+    pub until: At,
+}
+
+/// A page or notice that is owed.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Owed {
+    /// De-duplication key.
+    pub key: String,
+    /// A reason of [`super::Cause`], or of an ending.
+    pub kind: String,
+    pub created_at: At,
+    #[serde(default)]
+    pub tries: i64,
+    pub next_at: At,
+}

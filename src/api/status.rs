@@ -1,0 +1,275 @@
+//! What a PromptRelease reports. It may be lost: everything that protects users is in the endpoint's log.
+//!
+//! kubectl sorts keys and people read from the bottom, so what they want sorts last: stage, timeline, traffic.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use super::log::At;
+
+pub const MAX_TIMELINE: usize = 40;
+pub const MAX_HISTORY: usize = 10;
+pub const MAX_REJECTED: usize = 50;
+
+/// Facts of the attempt under way or last ended, and what happened before.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct PromptReleaseStatus {
+    /// Generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// What was uploaded and registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<Build>,
+    /// What live answers showed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryStatus>,
+    /// Ready, Reconciling, Stalled, Built, EvaluationComplete, EvaluationPassed, Deployed, TrafficVerified,
+    /// CanaryHealthy, Notified.
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// What the gate found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluation: Option<EvaluationStatus>,
+    /// Ended revisions, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub history: Vec<Ended>,
+    /// Content that is not tried again until the test changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub rejected: Vec<Rejected>,
+    /// The revision under way or last ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Revision>,
+    /// What serves outside the canary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable: Option<StableSeen>,
+    /// For people; no logic reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// When the stage began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage_started_at: Option<At>,
+    /// What happened to this revision, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub timeline: Vec<String>,
+    /// Split of the endpoint's traffic as last verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<String>,
+}
+
+/// The revision of an attempt.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Revision {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_digest: Option<String>,
+    #[serde(default)]
+    pub attempt: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<String>,
+    #[serde(default)]
+    pub hash: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<At>,
+    #[serde(default)]
+    pub version: String,
+}
+
+/// What serves outside the canary.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+pub struct StableSeen {
+    #[serde(default)]
+    pub deployment: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<At>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// What was uploaded and registered.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Build {
+    /// Size of the unpacked archive.
+    #[serde(default)]
+    pub bytes: i64,
+    /// Blob path of the data set in the workspace's datastore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// Blob path of the unpacked archive in the workspace's datastore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Rows of the data set, per class.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub rows: Vec<ClassRows>,
+}
+
+/// Rows of one class.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+pub struct ClassRows {
+    pub class: String,
+    pub rows: i64,
+}
+
+/// What the gate found.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct EvaluationStatus {
+    #[serde(default)]
+    pub answered: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_run: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge_run: Option<String>,
+    #[serde(default)]
+    pub judged: i64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub results: Vec<CriterionResult>,
+    #[serde(default)]
+    pub rows: i64,
+    /// When completeness was first found wanting; it must be wanting twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub short_since: Option<At>,
+    /// When the base run was submitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<At>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_hash: Option<String>,
+    /// Pass, Fail, Error or Waived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
+}
+
+/// One criterion at the gate. Decimals are text: written once, never recomputed from a float.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+pub struct CriterionResult {
+    pub class: String,
+    pub metric: String,
+    pub minimum: String,
+    pub samples: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    pub verdict: String,
+}
+
+/// What live answers showed.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct CanaryStatus {
+    /// Availability over the step's windows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub availability: Option<Availability>,
+    /// When the split was read back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_started_at: Option<At>,
+    /// End of the last window that was closed; those before it are closed too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_through: Option<At>,
+    /// Closed windows that were verified and count towards promotion.
+    #[serde(default)]
+    pub counted: i64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub criteria: Vec<CriterionSeen>,
+    /// Windows in a row that could not be measured.
+    #[serde(default)]
+    pub errors_in_a_row: i64,
+    /// First moment at which the planned number of windows can have been counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earliest_promotion_at: Option<At>,
+    /// When the split was last seen as it should be, for verified windows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_at: Option<At>,
+    #[serde(default)]
+    pub step: i64,
+    #[serde(default)]
+    pub steps: i64,
+    /// Fail or Pass, once decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
+    #[serde(default)]
+    pub weight: i64,
+    /// Closed windows.
+    #[serde(default)]
+    pub windows: i64,
+}
+
+/// Requests and server errors over the step's windows.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Availability {
+    #[serde(default)]
+    pub canary_errors: i64,
+    #[serde(default)]
+    pub canary_requests: i64,
+    #[serde(default)]
+    pub stable_errors: i64,
+    #[serde(default)]
+    pub stable_requests: i64,
+    #[serde(default)]
+    pub verdict: String,
+}
+
+/// One live criterion: its last window, and all windows together.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct CriterionSeen {
+    pub class: String,
+    #[serde(default)]
+    pub failures_in_a_row: i64,
+    pub metric: String,
+    pub minimum: String,
+    #[serde(default)]
+    pub samples: i64,
+    #[serde(default)]
+    pub total_samples: i64,
+    /// Exact sum of all scores, in millionths, so that means can be extended without rounding twice.
+    #[serde(default)]
+    pub total_sum_millionths: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_value: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    #[serde(default)]
+    pub verdict: String,
+}
+
+/// A revision that ended.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Ended {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<i64>,
+    pub ended_at: At,
+    pub hash: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    pub outcome: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    pub version: String,
+}
+
+/// Content that failed a test.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Rejected {
+    pub at: At,
+    pub hash: String,
+    pub outcome: String,
+    pub test_hash: String,
+    pub version: String,
+}

@@ -1,0 +1,18 @@
+//! PromptRelease: progressive delivery of LLM prompts and flows on Azure ML, as a Kubernetes operator.
+//!
+//! Modules in the order of their layers; who may import whom is data in `tests/it/architecture.rs`.
+
+pub mod api;
+
+pub mod azure;
+pub mod policy;
+pub mod view;
+
+pub mod endpoint;
+pub mod notify;
+pub mod stage;
+
+pub mod controller;
+
+#[cfg(feature = "sim")]
+pub mod sim;
