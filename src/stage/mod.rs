@@ -1,1 +1,2 @@
-//! TBD
+//! The product's story.
+pub mod build;

@@ -1,0 +1,3 @@
+//! build
+pub mod archive;
+pub mod flow;
