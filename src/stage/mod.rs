@@ -1,2 +1,3 @@
 //! The product's story.
 pub mod build;
+pub mod evaluate;

@@ -1,0 +1,151 @@
+//! Which column or output feeds which input of a flow. By name where nothing is said; never by a default, which Prompt
+//! flow would use silently for every row.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a run can be fed from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources<'a> {
+    /// Columns that every row of the data set has.
+    pub columns: BTreeSet<&'a str>,
+    /// Outputs of the base run; none for the base run itself.
+    pub outputs: Option<BTreeSet<&'a str>>,
+}
+
+/// Why a mapping cannot be made. The release's fault.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum MappingError {
+    #[error(
+        "{flow}: input `{input}` has no source: no column of the data set{or_output} has this name; add it to `columnMapping`, as in {input}: data.<column>"
+    )]
+    NoSource { flow: String, input: String, or_output: &'static str },
+    #[error("{flow}: input `{input}` could be data.{input} or run.outputs.{input}; say which in `columnMapping`")]
+    Ambiguous { flow: String, input: String },
+    #[error("{flow}: `columnMapping` names `{input}`, which is no input of the flow; it has {has}")]
+    NoInput { flow: String, input: String, has: String },
+    #[error("{flow}: `{input}: {source_}` names no {what}; there are {has}")]
+    NoSuch { flow: String, input: String, source_: String, what: &'static str, has: String },
+    #[error("{flow}: `{input}: {source_}` must be data.<column>{or_output}")]
+    Spelling { flow: String, input: String, source_: String, or_output: &'static str },
+}
+
+/// The mapping in Prompt flow's spelling, as in `${data.question}`.
+///
+/// # Errors
+/// An input without a source, or a line of `wanted` that means nothing.
+pub fn mapping<'a>(
+    flow: &str,
+    inputs: impl Iterator<Item = &'a str> + Clone,
+    sources: &Sources<'_>,
+    wanted: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, MappingError> {
+    let known: BTreeSet<&str> = inputs.clone().collect();
+    if let Some(input) = wanted.keys().find(|input| !known.contains(input.as_str())) {
+        return Err(MappingError::NoInput { flow: flow.to_owned(), input: input.clone(), has: list(&known) });
+    }
+    inputs
+        .map(|input| {
+            let source = match wanted.get(input) {
+                Some(text) => said(flow, input, text, sources)?,
+                None => by_name(flow, input, sources)?,
+            };
+            Ok((input.to_owned(), format!("${{{source}}}")))
+        })
+        .collect()
+}
+
+fn by_name(flow: &str, input: &str, sources: &Sources<'_>) -> Result<String, MappingError> {
+    let column = sources.columns.contains(input);
+    let output = sources.outputs.as_ref().is_some_and(|outputs| outputs.contains(input));
+    let (flow, input) = (flow.to_owned(), input.to_owned());
+    match (column, output) {
+        (true, true) => Err(MappingError::Ambiguous { flow, input }),
+        (true, false) => Ok(format!("data.{input}")),
+        (false, true) => Ok(format!("run.outputs.{input}")),
+        (false, false) => {
+            let or_output = if sources.outputs.is_some() { " and no output of the flow" } else { "" };
+            Err(MappingError::NoSource { flow, input, or_output })
+        }
+    }
+}
+
+/// `data.x` or `run.outputs.x`, bare or in `${}`.
+fn said(flow: &str, input: &str, text: &str, sources: &Sources<'_>) -> Result<String, MappingError> {
+    let bare = text.trim();
+    let bare = bare.strip_prefix("${").and_then(|b| b.strip_suffix('}')).unwrap_or(bare);
+    let (flow, input, source_) = (flow.to_owned(), input.to_owned(), text.to_owned());
+    let (what, name, there) = match (bare.strip_prefix("data."), bare.strip_prefix("run.outputs."), &sources.outputs) {
+        (Some(column), _, _) => ("column", column, &sources.columns),
+        (_, Some(output), Some(outputs)) => ("output", output, outputs),
+        (.., outputs) => {
+            let or_output = if outputs.is_some() { " or run.outputs.<output>" } else { "" };
+            return Err(MappingError::Spelling { flow, input, source_, or_output });
+        }
+    };
+    if !there.contains(name) {
+        return Err(MappingError::NoSuch { flow, input, source_, what, has: list(there) });
+    }
+    Ok(bare.to_owned())
+}
+
+fn list(names: &BTreeSet<&str>) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.iter().copied().collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(wanted: &[(&str, &str)]) -> Result<BTreeMap<String, String>, String> {
+        let sources = Sources {
+            columns: ["question", "gold_answer", "answer"].into(),
+            outputs: Some(["answer", "citations"].into()),
+        };
+        let wanted = wanted.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let inputs = ["question", "predicted"].into_iter();
+        mapping("eval/eval-flow", inputs, &sources, &wanted).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn by_name_and_as_said() {
+        let mapping = judge(&[("predicted", "run.outputs.answer")]).expect("maps");
+        assert_eq!(mapping["question"], "${data.question}");
+        assert_eq!(mapping["predicted"], "${run.outputs.answer}");
+        assert_eq!(judge(&[("predicted", "${run.outputs.answer}")]).expect("maps"), mapping);
+    }
+
+    #[test]
+    fn an_input_without_a_source_is_an_error_even_if_it_has_a_default() {
+        assert_eq!(
+            judge(&[]).expect_err("no source"),
+            "eval/eval-flow: input `predicted` has no source: no column of the data set and no output of the flow has \
+             this name; add it to `columnMapping`, as in predicted: data.<column>"
+        );
+    }
+
+    #[test]
+    fn wrong_lines_say_what_is_allowed() {
+        for (line, says) in [
+            (("predicted", "run.outputs.text"), "names no output; there are answer, citations"),
+            (("predicted", "data.text"), "names no column; there are answer, gold_answer, question"),
+            (("predicted", "answer"), "must be data.<column> or run.outputs.<output>"),
+            (("other", "data.question"), "which is no input of the flow; it has predicted, question"),
+        ] {
+            let error = judge(&[line]).expect_err(says);
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn two_sources_of_one_name_need_a_word() {
+        let sources = Sources { columns: ["answer"].into(), outputs: Some(["answer"].into()) };
+        let error = mapping("judge", ["answer"].into_iter(), &sources, &BTreeMap::new()).expect_err("ambiguous");
+        assert_eq!(
+            error.to_string(),
+            "judge: input `answer` could be data.answer or run.outputs.answer; say which in `columnMapping`"
+        );
+    }
+}
