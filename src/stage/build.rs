@@ -1,3 +1,242 @@
-//! build
+//! Build: fetch the archive, prove that it is the one released, read its flow, upload it by content, register it.
+
 pub mod archive;
 pub mod flow;
+
+use std::collections::BTreeSet;
+
+use archive::{ArchiveError, Folder};
+use flow::FlowError;
+
+use super::{Decision, Facts};
+use crate::{
+    api::{PromptReleaseSpec, release::PromptFlow, status},
+    azure::{self, Asset, AssetKind, Azure, Datastore, EnvironmentBody, ModelBody, Route},
+    policy::{
+        dataset::{Column, Dataset, DatasetError},
+        digest::{self, TestContent},
+        naming,
+    },
+    stage::evaluate::mapping::{self, MappingError, Sources},
+};
+
+/// What registering needs to know.
+#[derive(Clone, Debug)]
+pub struct Plan<'a> {
+    pub spec: &'a PromptReleaseSpec,
+    /// Of the PromptRelease: the model's name.
+    pub release: &'a str,
+    /// Of artifact and deployment.
+    pub hash: &'a str,
+}
+
+/// One step, idempotent by content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Fetch, verify, unpack, check, upload what is not there yet.
+    Upload,
+    RegisterModel,
+    RegisterEnvironment,
+}
+
+/// Why a build fails for good: something in the archive. Everything else is Azure's, and tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Flow(#[from] FlowError),
+    #[error("{path}: {error}")]
+    Dataset { path: String, error: DatasetError },
+    #[error("`{0}` is not in the archive: `evaluation.dataset.path` must name a file in it")]
+    NoDataset(String),
+    #[error(transparent)]
+    Mapping(#[from] MappingError),
+    #[error("column `{column}` is missing in {missing} of {rows} rows of {path}, first in row {first}; an input is fed from it")]
+    Hole { path: String, column: String, missing: usize, rows: usize, first: usize },
+    #[error("archive cannot be fetched: {0}")]
+    Gone(String),
+    /// Not the archive's fault.
+    #[error(transparent)]
+    Azure(azure::Error),
+}
+
+impl BuildError {
+    /// Whether trying again can help.
+    pub fn is_final(&self) -> bool {
+        !matches!(self, Self::Azure(_))
+    }
+}
+
+impl From<azure::Error> for BuildError {
+    fn from(error: azure::Error) -> Self {
+        Self::Azure(error)
+    }
+}
+
+/// Everything about an archive that can be known before anything is uploaded.
+#[derive(Debug)]
+pub struct Checked {
+    pub folder: Folder,
+    pub rows: Vec<status::ClassRows>,
+    pub content: Option<TestContent>,
+}
+
+/// Which parts are missing: the facts say it, Azure need not be asked.
+pub fn next(facts: &Facts) -> Decision<Step> {
+    let build = facts.build.clone().unwrap_or_default();
+    Decision::Do(match (&build.folder, &build.model) {
+        (None, _) => Step::Upload,
+        (_, None) => Step::RegisterModel,
+        _ => Step::RegisterEnvironment,
+    })
+}
+
+/// Does one step and says what is known after it.
+///
+/// # Errors
+/// [`BuildError::is_final`] tells the release's faults from Azure's.
+pub async fn act(azure: &Azure, plan: &Plan<'_>, step: &Step, facts: &Facts) -> Result<Facts, BuildError> {
+    let Some(flow) = &plan.spec.artifact.prompt_flow else {
+        return Err(BuildError::Gone("`artifact.promptFlow` is not set".into()));
+    };
+    let mut build = facts.build.clone().unwrap_or_default();
+    match step {
+        Step::Upload => {
+            let packed = fetch(azure, flow).await?;
+            let checked = check(&packed, plan.spec, flow)?;
+            build = upload(azure, plan.spec, &checked).await?;
+        }
+        Step::RegisterModel => build.model = Some(register_model(azure, plan, flow, &build).await?),
+        Step::RegisterEnvironment => build.environment = Some(register_environment(azure, plan, flow).await?),
+    }
+    Ok(Facts { build: Some(build), ..facts.clone() })
+}
+
+async fn fetch(azure: &Azure, flow: &PromptFlow) -> Result<bytes::Bytes, BuildError> {
+    let url = url::Url::parse(&flow.archive.url).map_err(|e| BuildError::Gone(format!("{}: {e}", flow.archive.url)))?;
+    match azure.get_blob(&url, archive::MAX_PACKED).await {
+        Err(error) if error.is_not_found() => Err(BuildError::Gone(format!("{url} does not exist"))),
+        other => Ok(other?),
+    }
+}
+
+/// All checks on the archive, in the order in which their faults are easiest to understand.
+///
+/// # Errors
+/// The first fault.
+pub fn check(packed: &[u8], spec: &PromptReleaseSpec, flow: &PromptFlow) -> Result<Checked, BuildError> {
+    let folder = archive::unpack(packed, &flow.archive.digest)?;
+    let main = flow::read(&folder, flow.path.as_deref().unwrap_or_default())?;
+    let Some(evaluation) = &spec.evaluation else { return Ok(Checked { folder, rows: Vec::new(), content: None }) };
+    let path = evaluation.dataset.path.trim_start_matches("./").to_owned();
+    let bytes = folder.get(&path).cloned().ok_or_else(|| BuildError::NoDataset(path.clone()))?;
+    let wrong = |error| BuildError::Dataset { path: path.clone(), error };
+    let dataset = Dataset::parse(&bytes).map_err(wrong)?;
+    dataset.check(&evaluation.dataset.classes).map_err(wrong)?;
+    let mut content = TestContent { dataset: digest::sha256_hex(&bytes), judge: String::new() };
+    if let Some(runner) = &evaluation.prompt_flow {
+        let judge = flow::read(&folder, &runner.judge.path)?;
+        content.judge = folder.below(&runner.judge.path).content_address();
+        let path_of_flow = flow.path.as_deref().unwrap_or(".");
+        let sources = Sources { columns: dataset.columns().collect(), outputs: None };
+        let mut fed = mapping::mapping(path_of_flow, names(&main.inputs), &sources, &runner.column_mapping)?;
+        let outputs = Some(main.outputs.keys().map(String::as_str).collect());
+        let sources = Sources { outputs, ..sources };
+        fed.extend(mapping::mapping(&runner.judge.path, names(&judge.inputs), &sources, &runner.judge.column_mapping)?);
+        no_holes(&dataset, &path, fed.values())?;
+    }
+    Ok(Checked { folder, rows: dataset.counts(), content: Some(content) })
+}
+
+fn names<V>(map: &std::collections::BTreeMap<String, V>) -> impl Iterator<Item = &str> + Clone {
+    map.keys().map(String::as_str)
+}
+
+/// A column that is missing in one row aborts the whole run on the service; here it costs nothing.
+fn no_holes<'a>(dataset: &Dataset, path: &str, fed: impl Iterator<Item = &'a String>) -> Result<(), BuildError> {
+    let columns: BTreeSet<&str> =
+        fed.filter_map(|source| source.strip_prefix("${data.")?.strip_suffix('}')).collect();
+    for column in columns {
+        if let Column::Missing { rows: missing, first } = dataset.column(column) {
+            let (path, column, rows) = (path.to_owned(), column.to_owned(), dataset.rows());
+            return Err(BuildError::Hole { path, column, missing, rows, first });
+        }
+    }
+    Ok(())
+}
+
+/// Where the content of this address lies in the workspace's datastore.
+fn root(address: &str) -> String {
+    format!("LocalUpload/{address}")
+}
+
+async fn upload(azure: &Azure, spec: &PromptReleaseSpec, checked: &Checked) -> Result<status::Build, BuildError> {
+    let store = azure.default_datastore().await?.value;
+    let root = root(&checked.folder.content_address());
+    for (path, content) in checked.folder.files() {
+        azure.put_blob_if_absent(&store, &format!("{root}/{path}"), content.clone()).await?;
+    }
+    let dataset = spec.evaluation.as_ref().map(|e| format!("{root}/{}", e.dataset.path.trim_start_matches("./")));
+    Ok(status::Build {
+        bytes: i64::try_from(checked.folder.bytes()).unwrap_or(i64::MAX),
+        dataset,
+        folder: Some(root),
+        rows: checked.rows.clone(),
+        ..status::Build::default()
+    })
+}
+
+/// The datastore's path in the spelling that assets and runs use.
+pub fn datastore_uri(azure: &Azure, store: &Datastore, path: &str) -> String {
+    let id = azure.workspace_id();
+    format!(
+        "azureml://subscriptions/{}/resourcegroups/{}/workspaces/{}/datastores/{}/paths/{path}",
+        id.subscription, id.resource_group, id.workspace, store.name
+    )
+}
+
+async fn register_model(
+    azure: &Azure,
+    plan: &Plan<'_>,
+    flow: &PromptFlow,
+    build: &status::Build,
+) -> Result<String, BuildError> {
+    let store = azure.default_datastore().await?.value;
+    let folder = build.folder.clone().unwrap_or_default();
+    let path = match flow.path.as_deref().map(|p| p.trim_matches('/')) {
+        None | Some("" | ".") => folder,
+        Some(path) => format!("{folder}/{path}"),
+    };
+    let asset = Asset {
+        kind: AssetKind::Model,
+        name: naming::model_name(plan.release),
+        version: naming::model_version(&plan.spec.version, plan.hash),
+    };
+    let body = ModelBody {
+        uri: datastore_uri(azure, &store, &path),
+        // Lifts Azure's limit on a request's time from 180 s to 300 s.
+        properties: [("azureml.promptflow.source_flow_id".to_owned(), plan.release.to_owned())].into(),
+        tags: [("promptrelease.hash".to_owned(), plan.hash.to_owned())].into(),
+    };
+    azure.put_model(&asset, &body).await?;
+    Ok(format!("{}:{}", asset.name, asset.version))
+}
+
+async fn register_environment(azure: &Azure, plan: &Plan<'_>, flow: &PromptFlow) -> Result<String, BuildError> {
+    let asset = Asset {
+        kind: AssetKind::Environment,
+        name: naming::environment_name(plan.release),
+        version: naming::environment_version(&flow.environment_image),
+    };
+    let health = Route { path: "/health".into(), port: 8080 };
+    let body = EnvironmentBody {
+        image: flow.environment_image.clone(),
+        liveness: health.clone(),
+        readiness: health,
+        scoring: Route { path: "/score".into(), port: 8080 },
+        tags: [("promptrelease.hash".to_owned(), plan.hash.to_owned())].into(),
+    };
+    azure.put_environment(&asset, &body).await?;
+    Ok(format!("{}:{}", asset.name, asset.version))
+}

@@ -1,1 +1,259 @@
+//! Evaluate: the flow answers the team's own questions, a judge scores the answers, and only a complete set has a mean.
+
 pub mod mapping;
+mod runs;
+
+use bytes::Bytes;
+use jiff::SignedDuration;
+
+use super::{Ask, Decision, Facts, Wait};
+use crate::{
+    api::{
+        At, Cause, PromptReleaseSpec,
+        release::Evaluation,
+        status::{Build, EvaluationStatus},
+    },
+    azure::{self, Azure, RunState, RunStatus},
+    policy::{
+        completeness::{self, Line},
+        dataset::Dataset,
+        gate::{self, Verdict},
+        naming::{self, Run},
+    },
+    view::sentence,
+};
+
+/// What the evaluation is of.
+#[derive(Clone, Debug)]
+pub struct Plan<'a> {
+    pub spec: &'a PromptReleaseSpec,
+    pub release_uid: &'a str,
+    pub attempt: i64,
+    /// A shortfall must be seen twice, so far apart: lines appear after the run says Completed.
+    pub second_count: SignedDuration,
+    /// Between two looks at a run.
+    pub poll: SignedDuration,
+}
+
+/// What the service shows.
+#[derive(Debug, Default)]
+pub struct Look {
+    /// None: the service does not know the run.
+    base: Option<RunState>,
+    judge: Option<RunState>,
+    /// Read once their runs are completed.
+    base_lines: Option<Vec<Line>>,
+    judge_lines: Option<Vec<Line>>,
+    /// As uploaded.
+    dataset: Option<Bytes>,
+}
+
+/// Submissions are idempotent by the run's id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    SubmitBase,
+    SubmitJudge,
+}
+
+/// Reads the runs that the facts name; lines and the data set only once there is something to count.
+///
+/// # Errors
+/// Azure's.
+pub async fn look(azure: &Azure, facts: &Facts) -> azure::Result<Look> {
+    let mut look = Look::default();
+    let Some(evaluation) = &facts.evaluation else { return Ok(look) };
+    let Some(base) = &evaluation.base_run else { return Ok(look) };
+    let flows = azure.flows().await?;
+    look.base = flows.run_state(base).await?;
+    if !completed(look.base.as_ref()) {
+        return Ok(look);
+    }
+    if let Some(judge) = &evaluation.judge_run {
+        look.judge = flows.run_state(judge).await?;
+        if !completed(look.judge.as_ref()) {
+            return Ok(look);
+        }
+        look.judge_lines = Some(lines(flows.child_runs(judge).await?));
+    }
+    look.base_lines = Some(lines(flows.child_runs(base).await?));
+    if let Some(path) = facts.build.as_ref().and_then(|b| b.dataset.as_ref()) {
+        let store = azure.default_datastore().await?.value;
+        look.dataset = Some(azure.read_blob(&store, path, crate::policy::dataset::MAX_BYTES as u64).await?);
+    }
+    Ok(look)
+}
+
+fn completed(state: Option<&RunState>) -> bool {
+    state.is_some_and(|s| s.status == RunStatus::Completed)
+}
+
+fn lines(lines: Vec<azure::Line>) -> Vec<Line> {
+    lines.into_iter().map(runs::line).collect()
+}
+
+/// Gate, retry, wait or give up. Means are taken only of a proven set.
+pub fn next(plan: &Plan<'_>, facts: &Facts, look: &Look, now: At) -> Decision<Step> {
+    let Some(evaluation) = &plan.spec.evaluation else {
+        let waived = EvaluationStatus { verdict: Some("Waived".into()), ..status(facts) };
+        return Decision::Record(Box::new(Facts { evaluation: Some(waived), ..facts.clone() }));
+    };
+    let known = status(facts);
+    if let Some(started) = known.started_at {
+        if now >= started.plus(evaluation.timeout.signed()) {
+            let why = format!("the evaluation did not end within {}: {}", evaluation.timeout, progress(&known, look));
+            return Ask::withdraw(Cause::EvalInfraError, why, facts);
+        }
+    }
+    for (run, state) in [("base run", &look.base), ("judge run", &look.judge)] {
+        if let Some(why) = state.as_ref().and_then(|s| runs::failure(run, s)) {
+            return Ask::withdraw(Cause::EvalInfraError, why, facts);
+        }
+    }
+    if known.base_run.is_none() || look.base.is_none() {
+        return Decision::Do(Step::SubmitBase);
+    }
+    let Some(base_lines) = &look.base_lines else {
+        if completed(look.base.as_ref()) && look.judge.is_none() {
+            return Decision::Do(Step::SubmitJudge);
+        }
+        return Decision::Wait(Wait::until(now.plus(plan.poll), progress(&known, look)));
+    };
+    let dataset = match look.dataset.as_deref().map(Dataset::parse) {
+        Some(Ok(dataset)) => dataset,
+        Some(Err(error)) => return Ask::withdraw(Cause::EvalInfraError, error.to_string(), facts),
+        None => return Ask::withdraw(Cause::EvalInfraError, "the data set was not uploaded", facts),
+    };
+    let counted = Counted { plan, facts, known, base_lines, dataset: &dataset, now };
+    match &look.judge_lines {
+        None => counted.base(),
+        Some(judge_lines) => counted.judged(evaluation, judge_lines),
+    }
+}
+
+fn status(facts: &Facts) -> EvaluationStatus {
+    facts.evaluation.clone().unwrap_or_default()
+}
+
+/// `61 of 95 rows answered by eval-1428-5f3a9c1e`
+fn progress(known: &EvaluationStatus, look: &Look) -> String {
+    match (&known.judge_run, &known.base_run, &look.base) {
+        (Some(judge), ..) => format!("{} of {} rows answered; {judge} scores them", known.answered, known.rows),
+        (None, Some(base), Some(state)) => format!("{base} is {}", state.status.as_str()),
+        (None, Some(base), None) => format!("{base} is submitted"),
+        (None, None, _) => "nothing was submitted".to_owned(),
+    }
+}
+
+/// Everything that can be counted.
+struct Counted<'a> {
+    plan: &'a Plan<'a>,
+    facts: &'a Facts,
+    known: EvaluationStatus,
+    base_lines: &'a [Line],
+    dataset: &'a Dataset,
+    now: At,
+}
+
+impl Counted<'_> {
+    fn with(&self, evaluation: EvaluationStatus) -> Facts {
+        Facts { evaluation: Some(evaluation), ..self.facts.clone() }
+    }
+
+    fn rows(&self) -> i64 {
+        i64::try_from(self.dataset.rows()).unwrap_or(i64::MAX)
+    }
+
+    /// Are all questions answered? Then the judge is paid for.
+    fn base(&self) -> Decision<Step> {
+        match completeness::check_base(self.dataset.rows(), self.base_lines) {
+            Ok(()) => Decision::Do(Step::SubmitJudge),
+            Err(short) => self.short(completeness::sentence(&short), 0),
+        }
+    }
+
+    /// Is every answer scored? Then the criteria speak.
+    fn judged(&self, evaluation: &Evaluation, judge_lines: &[Line]) -> Decision<Step> {
+        let rows = self.dataset.rows();
+        let complete = match completeness::prove(rows, self.base_lines, judge_lines) {
+            Ok(complete) => complete,
+            Err(short) => {
+                return self.short(completeness::sentence(&short), completeness::answered(rows, judge_lines));
+            }
+        };
+        let PromptReleaseSpec { metrics, criteria, .. } = self.plan.spec;
+        let gate = gate::judge(&complete, self.dataset, &evaluation.dataset.classes, metrics, criteria);
+        let known = EvaluationStatus {
+            answered: self.rows(),
+            judged: self.rows(),
+            results: gate.results.iter().map(gate::Measured::result).collect(),
+            rows: self.rows(),
+            short_since: None,
+            verdict: Some(gate.verdict.as_str().into()),
+            ..self.known.clone()
+        };
+        let facts = self.with(known);
+        match &gate.verdict {
+            Verdict::Pass => Decision::Record(Box::new(facts)),
+            Verdict::Regression(failed) => {
+                Ask::withdraw(Cause::EvalRegression, sentence::criteria_failed(failed), &facts)
+            }
+            Verdict::Error(errors) => {
+                let first = errors.first().map_or_else(String::new, ToString::to_string);
+                let more = errors.len().saturating_sub(1);
+                let and = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+                Ask::withdraw(Cause::EvalInfraError, format!("{first}{and}"), &facts)
+            }
+        }
+    }
+
+    /// Counted short: once is a service that lags, twice is an evaluation that did not run cleanly.
+    fn short(&self, why: String, judged: i64) -> Decision<Step> {
+        let answered = completeness::answered(self.dataset.rows(), self.base_lines);
+        let known = EvaluationStatus { answered, judged, rows: self.rows(), ..self.known.clone() };
+        match known.short_since {
+            Some(since) if self.now >= since.plus(self.plan.second_count) => {
+                let error = EvaluationStatus { verdict: Some("Error".into()), ..known };
+                Ask::withdraw(Cause::EvalInfraError, why, &self.with(error))
+            }
+            Some(since) => Decision::Wait(Wait {
+                until: since.plus(self.plan.second_count),
+                why: format!("{why}; counting once more"),
+                retry: Some(Cause::EvalInfraError),
+            }),
+            None => {
+                let noted = EvaluationStatus { short_since: Some(self.now), ..known };
+                Decision::Record(Box::new(self.with(noted)))
+            }
+        }
+    }
+}
+
+/// Submits one run and says what is known after it.
+///
+/// # Errors
+/// Azure's; a run that exists already is no error.
+pub async fn act(azure: &Azure, plan: &Plan<'_>, step: &Step, facts: &Facts, now: At) -> azure::Result<Facts> {
+    let mut known = status(facts);
+    let build = facts.build.clone().unwrap_or_default();
+    let id = |run| naming::run(run, &plan.spec.version, plan.release_uid, plan.attempt, 1);
+    match step {
+        Step::SubmitBase => {
+            let base = id(Run::Eval);
+            runs::submit_base(azure, plan.spec, &build, &base).await?;
+            known.started_at.get_or_insert(now);
+            known.base_run = Some(base);
+        }
+        Step::SubmitJudge => {
+            let (base, judge) = (id(Run::Eval), id(Run::Judge));
+            runs::submit_judge(azure, plan.spec, &build, &base, &judge).await?;
+            known.answered = rows_of(&build);
+            known.judge_run = Some(judge);
+        }
+    }
+    known.rows = rows_of(&build);
+    Ok(Facts { evaluation: Some(known), ..facts.clone() })
+}
+
+fn rows_of(build: &Build) -> i64 {
+    build.rows.iter().map(|class| class.rows).sum()
+}

@@ -1,0 +1,163 @@
+//! The two kinds as they are stored: read leniently, written by compare-and-swap.
+//!
+//! An object that no longer parses must stop neither the watch of the others nor a withdrawal, so what a withdrawal
+//! needs (`spec.azure`, `serviceAccountName`, `status.log`) is parsed apart from the rest.
+
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::api::{
+    At, PromptEndpoint, PromptEndpointSpec, PromptEndpointStatus, PromptRelease, PromptReleaseSpec, PromptReleaseStatus,
+    endpoint::AzureEndpoint, log::Log,
+};
+
+/// A PromptEndpoint as stored.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    pub raw: DynamicObject,
+    /// The whole spec, or why it does not parse.
+    pub spec: Result<PromptEndpointSpec, String>,
+    /// What a withdrawal needs of the spec.
+    pub azure: Result<(AzureEndpoint, String), String>,
+    /// The whole status; empty parts where it does not parse.
+    pub status: PromptEndpointStatus,
+    /// The log, absent before the first claim.
+    pub log: Result<Option<Log>, String>,
+}
+
+/// A PromptRelease as stored.
+#[derive(Clone, Debug)]
+pub struct Release {
+    pub raw: DynamicObject,
+    pub spec: Result<PromptReleaseSpec, String>,
+    pub status: PromptReleaseStatus,
+}
+
+/// What both have.
+pub trait Stored {
+    fn raw(&self) -> &DynamicObject;
+
+    fn name(&self) -> String {
+        self.raw().name_any()
+    }
+
+    fn namespace(&self) -> String {
+        self.raw().namespace().unwrap_or_default()
+    }
+
+    fn uid(&self) -> String {
+        self.raw().uid().unwrap_or_default()
+    }
+
+    fn generation(&self) -> Option<i64> {
+        self.raw().metadata.generation
+    }
+
+    fn annotation(&self, name: &str) -> Option<&str> {
+        self.raw().annotations().get(name).map(String::as_str)
+    }
+
+    fn is_being_deleted(&self) -> bool {
+        self.raw().metadata.deletion_timestamp.is_some()
+    }
+
+    fn deleted_at(&self) -> Option<At> {
+        self.raw().metadata.deletion_timestamp.as_ref().map(|t| At::from(t.0))
+    }
+
+    fn has_finalizer(&self) -> bool {
+        self.raw().finalizers().iter().any(|f| f == crate::api::FINALIZER)
+    }
+}
+
+impl Stored for Endpoint {
+    fn raw(&self) -> &DynamicObject {
+        &self.raw
+    }
+}
+
+impl Stored for Release {
+    fn raw(&self) -> &DynamicObject {
+        &self.raw
+    }
+}
+
+fn part<T: DeserializeOwned>(value: Option<&Value>) -> Result<T, String> {
+    T::deserialize(value.unwrap_or(&Value::Null)).map_err(|e| e.to_string())
+}
+
+use serde::Deserialize;
+
+impl Endpoint {
+    pub fn read(raw: DynamicObject) -> Self {
+        let spec = raw.data.get("spec");
+        let azure = part(spec.and_then(|s| s.get("azure")))
+            .map_err(|e| format!("spec.azure: {e}"))
+            .and_then(|azure| {
+                let account = part(spec.and_then(|s| s.get("serviceAccountName")));
+                Ok((azure, account.map_err(|e| format!("spec.serviceAccountName: {e}"))?))
+            });
+        let status = raw.data.get("status");
+        let log = match status.and_then(|s| s.get("log")) {
+            None => Ok(None),
+            log => part(log).map(Some).map_err(|e| format!("status.log: {e}")),
+        };
+        Self { spec: part(spec), azure, status: part(status).unwrap_or_default(), log, raw }
+    }
+}
+
+impl Release {
+    pub fn read(raw: DynamicObject) -> Self {
+        Self { spec: part(raw.data.get("spec")), status: part(raw.data.get("status")).unwrap_or_default(), raw }
+    }
+
+    /// Name of the endpoint it refers to, even if the rest does not parse.
+    pub fn endpoint_of(raw: &DynamicObject) -> Option<&str> {
+        raw.data.pointer("/spec/endpointRef/name").and_then(Value::as_str)
+    }
+}
+
+pub fn endpoints(client: &Client, namespace: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<PromptEndpoint>(&()))
+}
+
+pub fn releases(client: &Client, namespace: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<PromptRelease>(&()))
+}
+
+/// Writes `status` over what `read` showed; 409 if anything was written since. What comes back is what was stored,
+/// which an older CRD may have pruned.
+///
+/// # Errors
+/// The API server's refusal, or no answer.
+pub async fn put_status(
+    api: &Api<DynamicObject>,
+    read: &DynamicObject,
+    status: Value,
+) -> Result<DynamicObject, kube::Error> {
+    let mut wanted = read.clone();
+    wanted.data["status"] = status;
+    api.replace_status(&read.name_any(), &PostParams::default(), &wanted).await
+}
+
+/// Adds or takes away our finalizer, if nobody wrote the object since `read`.
+///
+/// # Errors
+/// The API server's refusal, or no answer.
+pub async fn set_finalizer(
+    api: &Api<DynamicObject>,
+    read: &DynamicObject,
+    wanted: bool,
+) -> Result<DynamicObject, kube::Error> {
+    let mut finalizers = read.finalizers().to_vec();
+    finalizers.retain(|f| f != crate::api::FINALIZER);
+    if wanted {
+        finalizers.push(crate::api::FINALIZER.to_owned());
+    }
+    let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": read.resource_version()}});
+    api.patch(&read.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await
+}
