@@ -1,0 +1,157 @@
+//! What can go wrong with a call, by what the caller has to do about it.
+
+use std::{fmt, time::Duration};
+
+use super::Fault;
+
+/// The service that was called; remedies differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// Azure Resource Manager.
+    Arm,
+    /// The Prompt flow service of the workspace's region.
+    Flow,
+    Blob,
+    /// The query API of Application Insights.
+    Insights,
+    /// A host outside Azure, from which an archive is fetched without credentials.
+    Web,
+}
+
+/// Why a call has no result. `call` names it for people, e.g. `PUT onlineEndpoints/qa-prod`; it holds no query string,
+/// so no signature of a SAS, and nothing that changes from one attempt to the next.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// No reply, a time-out, 408, 5xx, or an answer without the service's error body (a proxy's, a cut one): the
+    /// request may have been carried out.
+    #[error("{call}: {reason}; whether it was carried out is not known, read the resource before trying again")]
+    Unknown { call: String, status: Option<u16>, reason: String, retry_after: Option<Duration> },
+    /// The service understood and declined.
+    #[error("{call}: refused with {status}, {fault}")]
+    Refused { call: String, status: u16, fault: Fault },
+    #[error("{call}: not found, {fault}")]
+    NotFound { call: String, fault: Fault },
+    /// 403. `action` and `scope` are empty where the service names none.
+    #[error("{call}: not allowed, {}", forbidden(*service, action, scope, message))]
+    Forbidden { call: String, service: Service, action: String, scope: String, message: String },
+    /// 401: the service did not take the token that Entra ID gave us.
+    #[error("{call}: the token was not accepted, {message}; check that cloud and tenant are those of the resource")]
+    Unauthorized { call: String, message: String },
+    /// Entra ID gave no token, or the assertion for it could not be had. Nothing was sent to the service.
+    #[error("no token for {scope}: {message}")]
+    Token { scope: String, message: String },
+    /// 429.
+    #[error("{call}: throttled, {}", wait(*retry_after))]
+    Throttled { call: String, retry_after: Option<Duration> },
+    /// The certificate of the host (or of the proxy before it) is not trusted. Nothing was sent.
+    #[error(
+        "{host}: its TLS certificate is not trusted ({reason}); if a proxy inspects traffic, put its CA certificate into \
+         a PEM file together with the public ones and name that file in SSL_CERT_FILE"
+    )]
+    Certificate { host: String, reason: String },
+    /// There is no connection. Nothing was sent.
+    #[error("{host}: no connection ({reason}); check DNS, egress rules and HTTPS_PROXY")]
+    Unreachable { host: String, reason: String },
+    /// The address is not one that a token of this cloud may be sent to. Nothing was sent.
+    #[error(
+        "{host}: not a host of {cloud:?}, so no token is sent to it; allowed are https addresses of that cloud's services"
+    )]
+    ForeignHost { host: String, cloud: super::CloudName },
+    /// A reply that is not what the service documents.
+    #[error("{call}: the reply is not understood, {reason}")]
+    Malformed { call: String, reason: String },
+    /// A query that succeeded in part; its rows are incomplete and are not handed out.
+    #[error("{call}: the result is incomplete ({message}), so it counts as none")]
+    Partial { call: String, message: String },
+}
+
+/// What an error means for what happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// A write may have been applied, or a read gave no answer.
+    Unknown,
+    /// Asking again changes nothing.
+    Refused,
+    NotFound,
+    /// A person has to grant or repair something: 401, 403, no token.
+    Denied,
+    /// Later.
+    Throttled,
+    /// It never left this process.
+    NotSent,
+}
+
+impl Error {
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Unknown { .. } | Self::Malformed { .. } | Self::Partial { .. } => Class::Unknown,
+            Self::Refused { .. } => Class::Refused,
+            Self::NotFound { .. } => Class::NotFound,
+            Self::Forbidden { .. } | Self::Unauthorized { .. } | Self::Token { .. } => Class::Denied,
+            Self::Throttled { .. } => Class::Throttled,
+            Self::Certificate { .. } | Self::Unreachable { .. } | Self::ForeignHost { .. } => Class::NotSent,
+        }
+    }
+
+    /// Whether a write that ended in this error may have been applied, now or later.
+    pub fn may_have_landed(&self) -> bool {
+        self.class() == Class::Unknown
+    }
+
+    pub fn is_not_found(&self) -> bool {
+        self.class() == Class::NotFound
+    }
+
+    /// How long the service asks to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { retry_after, .. } | Self::Unknown { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// What the service said, where it said something.
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Refused { fault, .. } | Self::NotFound { fault, .. } => Some(fault),
+            _ => None,
+        }
+    }
+}
+
+/// Absence as a value.
+pub fn optional<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn wait(retry_after: Option<Duration>) -> String {
+    match retry_after {
+        Some(time) => format!("the service asks to wait {} s", time.as_secs_f64().ceil()),
+        None => "the service does not say for how long".to_owned(),
+    }
+}
+
+fn forbidden(service: Service, action: &str, scope: &str, message: &str) -> String {
+    let remedy: &dyn fmt::Display = match service {
+        Service::Arm if !action.is_empty() => {
+            return format!(
+                "{action} on {scope}; grant the identity a role with this action there (a change of roles takes up to an hour)"
+            );
+        }
+        Service::Arm => &"grant the identity a role with this action on the workspace",
+        Service::Flow => &"grant the identity the role AzureML Data Scientist on the workspace",
+        Service::Blob => {
+            &"grant the identity the role Storage Blob Data Contributor on the container, and let the cluster's network \
+              through the storage account's firewall"
+        }
+        Service::Insights => &"grant the identity the role Monitoring Reader on the Application Insights component",
+        Service::Web => {
+            &"archives outside this cloud are fetched without credentials; use a public or a signed address"
+        }
+    };
+    format!("{message}; {remedy}")
+}

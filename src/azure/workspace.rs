@@ -1,0 +1,144 @@
+//! The workspace and what hangs on it: region, discovery address, Application Insights, default datastore.
+
+use reqwest::Method;
+use serde::Deserialize;
+use url::Url;
+
+use super::{Azure, Error, Result, Seen, arm::INSIGHTS_VERSION};
+
+/// What is needed of a workspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workspace {
+    /// Every resource in the workspace has to name it.
+    pub location: String,
+    /// E.g. `https://eastus.api.azureml.ms/discovery`; see [`Azure::flows`].
+    pub discovery_url: Option<Url>,
+    /// ARM id of the Application Insights component that the workspace was created with.
+    pub application_insights_id: Option<String>,
+}
+
+/// An Application Insights component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Component {
+    /// Names it in queries.
+    pub app_id: String,
+}
+
+/// A blob container of the workspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Datastore {
+    pub name: String,
+    pub account: String,
+    pub container: String,
+    /// E.g. `core.windows.net`.
+    pub endpoint_suffix: String,
+}
+
+#[derive(Deserialize)]
+struct Resource<P> {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    location: String,
+    properties: P,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WorkspaceProperties {
+    discovery_url: Option<String>,
+    application_insights: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ComponentProperties {
+    #[serde(rename = "AppId")]
+    app_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DatastoreProperties {
+    #[serde(default)]
+    datastore_type: String,
+    account_name: Option<String>,
+    container_name: Option<String>,
+    endpoint: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Datastores {
+    value: Vec<Resource<DatastoreProperties>>,
+}
+
+impl Azure {
+    pub async fn get_workspace(&self) -> Result<Seen<Workspace>> {
+        let reply = self.send(self.arm(Method::GET, &[])?).await?;
+        let read: Seen<Resource<WorkspaceProperties>> = reply.seen()?;
+        let address = read.value.properties.discovery_url.as_deref().filter(|text| !text.is_empty());
+        let discovery_url = address.map(Url::parse).transpose();
+        let discovery_url = discovery_url.map_err(|_| reply.malformed("its discoveryUrl is no address"))?;
+        Ok(read.map(|resource| Workspace {
+            location: resource.location,
+            discovery_url,
+            application_insights_id: resource.properties.application_insights,
+        }))
+    }
+
+    /// A component by name; without a resource group, that of the workspace.
+    pub async fn get_component(&self, resource_group: Option<&str>, name: &str) -> Result<Seen<Component>> {
+        let id = &self.inner.workspace;
+        let group = resource_group.unwrap_or(&id.resource_group);
+        self.component_at(&format!(
+            "/subscriptions/{}/resourceGroups/{group}/providers/Microsoft.Insights/components/{name}",
+            id.subscription
+        ))
+        .await
+    }
+
+    /// A component by its ARM id, such as [`Workspace::application_insights_id`].
+    pub async fn component_at(&self, arm_id: &str) -> Result<Seen<Component>> {
+        let segments: Vec<&str> = arm_id.trim_start_matches('/').split('/').collect();
+        let what = format!("components/{}", segments.last().copied().unwrap_or_default());
+        let request = self.arm_at(Method::GET, &segments, what, INSIGHTS_VERSION)?;
+        let read: Seen<Resource<ComponentProperties>> = self.send(request).await?.seen()?;
+        Ok(read.map(|resource| Component { app_id: resource.properties.app_id }))
+    }
+
+    /// The datastore that the workspace uses when none is named.
+    pub async fn default_datastore(&self) -> Result<Seen<Datastore>> {
+        let mut request = self.arm(Method::GET, &["datastores"])?;
+        request.url.query_pairs_mut().append_pair("isDefault", "true");
+        let reply = self.send(request).await?;
+        let read: Seen<Datastores> = reply.seen()?;
+        let date = read.date;
+        let first = read.value.value.into_iter().next();
+        let Some(store) = first else { return Err(reply.malformed("the workspace has no default datastore")) };
+        let value = datastore(store).map_err(|reason| reply.malformed(&reason))?;
+        Ok(Seen { value, date })
+    }
+}
+
+fn datastore(store: Resource<DatastoreProperties>) -> Result<Datastore, String> {
+    let Resource { name, properties, .. } = store;
+    match (properties.account_name, properties.container_name, properties.endpoint) {
+        (Some(account), Some(container), Some(endpoint_suffix)) if properties.datastore_type == "AzureBlob" => {
+            Ok(Datastore { name, account, container, endpoint_suffix })
+        }
+        _ => Err(format!(
+            "the default datastore {name} is of type {}; make a datastore of type AzureBlob the workspace's default",
+            properties.datastore_type
+        )),
+    }
+}
+
+impl Workspace {
+    /// # Errors
+    /// If the workspace has none, e.g. while it is being created.
+    pub fn discovery(&self) -> Result<&Url> {
+        self.discovery_url.as_ref().ok_or_else(|| Error::Malformed {
+            call: "GET workspace".into(),
+            reason: "it has no discoveryUrl; wait until its provisioning has succeeded".into(),
+        })
+    }
+}
