@@ -72,6 +72,9 @@ pub struct Revision {
     pub attempt: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<String>,
+    /// When the deployment was first asked for; it has 60 minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deploying_since: Option<At>,
     #[serde(default)]
     pub hash: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]

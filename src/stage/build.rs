@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use archive::{ArchiveError, Folder};
 use flow::FlowError;
 
-use super::{Decision, Facts};
+use super::{Decision, Facts, Then};
 use crate::{
     api::{PromptReleaseSpec, release::PromptFlow, status},
-    azure::{self, Asset, AssetKind, Azure, Datastore, EnvironmentBody, ModelBody, Route},
+    azure::{self, AssetKind, Azure, Datastore, EnvironmentBody, ModelBody, Route},
     policy::{
         dataset::{Column, Dataset, DatasetError},
         digest::{self, TestContent},
@@ -52,8 +52,8 @@ pub enum BuildError {
     NoDataset(String),
     #[error(transparent)]
     Mapping(#[from] MappingError),
-    #[error("column `{column}` is missing in {missing} of {rows} rows of {path}, first in row {first}; an input is fed from it")]
-    Hole { path: String, column: String, missing: usize, rows: usize, first: usize },
+    #[error("{path}: line {line} has no column `{column}`, from which an input is fed; every line must have it")]
+    Hole { path: String, column: String, line: usize },
     #[error("archive cannot be fetched: {0}")]
     Gone(String),
     /// Not the archive's fault.
@@ -85,11 +85,12 @@ pub struct Checked {
 /// Which parts are missing: the facts say it, Azure need not be asked.
 pub fn next(facts: &Facts) -> Decision<Step> {
     let build = facts.build.clone().unwrap_or_default();
-    Decision::Do(match (&build.folder, &build.model) {
+    let step = match (&build.folder, &build.model) {
         (None, _) => Step::Upload,
         (_, None) => Step::RegisterModel,
         _ => Step::RegisterEnvironment,
-    })
+    };
+    Decision::new(facts.clone(), Then::Do(step))
 }
 
 /// Does one step and says what is known after it.
@@ -106,6 +107,10 @@ pub async fn act(azure: &Azure, plan: &Plan<'_>, step: &Step, facts: &Facts) -> 
             let packed = fetch(azure, flow).await?;
             let checked = check(&packed, plan.spec, flow)?;
             build = upload(azure, plan.spec, &checked).await?;
+            let test_hash = Some(digest::test_hash(plan.spec, checked.content.as_ref()));
+            let rows = build.rows.iter().map(|class| class.rows).sum();
+            let evaluation = Some(status::EvaluationStatus { test_hash, rows, ..Default::default() });
+            return Ok(Facts { build: Some(build), evaluation, ..facts.clone() });
         }
         Step::RegisterModel => build.model = Some(register_model(azure, plan, flow, &build).await?),
         Step::RegisterEnvironment => build.environment = Some(register_environment(azure, plan, flow).await?),
@@ -115,7 +120,7 @@ pub async fn act(azure: &Azure, plan: &Plan<'_>, step: &Step, facts: &Facts) -> 
 
 async fn fetch(azure: &Azure, flow: &PromptFlow) -> Result<bytes::Bytes, BuildError> {
     let url = url::Url::parse(&flow.archive.url).map_err(|e| BuildError::Gone(format!("{}: {e}", flow.archive.url)))?;
-    match azure.get_blob(&url, archive::MAX_PACKED).await {
+    match azure.fetch(&url, archive::MAX_PACKED).await {
         Err(error) if error.is_not_found() => Err(BuildError::Gone(format!("{url} does not exist"))),
         other => Ok(other?),
     }
@@ -158,9 +163,8 @@ fn no_holes<'a>(dataset: &Dataset, path: &str, fed: impl Iterator<Item = &'a Str
     let columns: BTreeSet<&str> =
         fed.filter_map(|source| source.strip_prefix("${data.")?.strip_suffix('}')).collect();
     for column in columns {
-        if let Column::Missing { rows: missing, first } = dataset.column(column) {
-            let (path, column, rows) = (path.to_owned(), column.to_owned(), dataset.rows());
-            return Err(BuildError::Hole { path, column, missing, rows, first });
+        if let Column::MissingInLine(line) = dataset.column(column) {
+            return Err(BuildError::Hole { path: path.to_owned(), column: column.to_owned(), line });
         }
     }
     Ok(())
@@ -175,7 +179,7 @@ async fn upload(azure: &Azure, spec: &PromptReleaseSpec, checked: &Checked) -> R
     let store = azure.default_datastore().await?.value;
     let root = root(&checked.folder.content_address());
     for (path, content) in checked.folder.files() {
-        azure.put_blob_if_absent(&store, &format!("{root}/{path}"), content.clone()).await?;
+        azure.put_if_absent(&store, &format!("{root}/{path}"), content.clone()).await?;
     }
     let dataset = spec.evaluation.as_ref().map(|e| format!("{root}/{}", e.dataset.path.trim_start_matches("./")));
     Ok(status::Build {
@@ -185,6 +189,16 @@ async fn upload(azure: &Azure, spec: &PromptReleaseSpec, checked: &Checked) -> R
         rows: checked.rows.clone(),
         ..status::Build::default()
     })
+}
+
+/// Reads what was uploaded.
+///
+/// # Errors
+/// Azure's; more than `limit` bytes.
+pub async fn read_blob(azure: &Azure, store: &Datastore, path: &str, limit: usize) -> azure::Result<bytes::Bytes> {
+    let text = format!("https://{}.blob.{}/{}/{path}", store.account, store.endpoint_suffix, store.container);
+    let malformed = |e: url::ParseError| azure::Error::Malformed { call: text.clone(), reason: e.to_string() };
+    azure.fetch(&url::Url::parse(&text).map_err(malformed)?, limit).await
 }
 
 /// The datastore's path in the spelling that assets and runs use.
@@ -208,27 +222,21 @@ async fn register_model(
         None | Some("" | ".") => folder,
         Some(path) => format!("{folder}/{path}"),
     };
-    let asset = Asset {
-        kind: AssetKind::Model,
-        name: naming::model_name(plan.release),
-        version: naming::model_version(&plan.spec.version, plan.hash),
-    };
+    let (name, version) = (naming::model(plan.release), naming::model_version(&plan.spec.version, plan.hash));
     let body = ModelBody {
         uri: datastore_uri(azure, &store, &path),
         // Lifts Azure's limit on a request's time from 180 s to 300 s.
         properties: [("azureml.promptflow.source_flow_id".to_owned(), plan.release.to_owned())].into(),
         tags: [("promptrelease.hash".to_owned(), plan.hash.to_owned())].into(),
     };
-    azure.put_model(&asset, &body).await?;
-    Ok(format!("{}:{}", asset.name, asset.version))
+    azure.put_asset(AssetKind::Model, &name, &version, &body.to_json()).await?;
+    Ok(format!("{name}:{version}"))
 }
 
 async fn register_environment(azure: &Azure, plan: &Plan<'_>, flow: &PromptFlow) -> Result<String, BuildError> {
-    let asset = Asset {
-        kind: AssetKind::Environment,
-        name: naming::environment_name(plan.release),
-        version: naming::environment_version(&flow.environment_image),
-    };
+    let name = naming::environment(plan.release);
+    let unpinned = || BuildError::Gone(format!("`environmentImage` {} has no digest", flow.environment_image));
+    let version = naming::environment_version(&flow.environment_image).ok_or_else(unpinned)?;
     let health = Route { path: "/health".into(), port: 8080 };
     let body = EnvironmentBody {
         image: flow.environment_image.clone(),
@@ -237,6 +245,6 @@ async fn register_environment(azure: &Azure, plan: &Plan<'_>, flow: &PromptFlow)
         scoring: Route { path: "/score".into(), port: 8080 },
         tags: [("promptrelease.hash".to_owned(), plan.hash.to_owned())].into(),
     };
-    azure.put_environment(&asset, &body).await?;
-    Ok(format!("{}:{}", asset.name, asset.version))
+    azure.put_asset(AssetKind::Environment, &name, version, &body.to_json()).await?;
+    Ok(format!("{name}:{version}"))
 }

@@ -6,7 +6,7 @@ mod runs;
 use bytes::Bytes;
 use jiff::SignedDuration;
 
-use super::{Ask, Decision, Facts, Wait};
+use super::{Decision, Facts, Then, Wait, build};
 use crate::{
     api::{
         At, Cause, PromptReleaseSpec,
@@ -16,7 +16,7 @@ use crate::{
     azure::{self, Azure, RunState, RunStatus},
     policy::{
         completeness::{self, Line},
-        dataset::Dataset,
+        dataset::{Dataset, MAX_BYTES, MAX_ROWS},
         gate::{self, Verdict},
         naming::{self, Run},
     },
@@ -63,7 +63,8 @@ pub async fn look(azure: &Azure, facts: &Facts) -> azure::Result<Look> {
     let mut look = Look::default();
     let Some(evaluation) = &facts.evaluation else { return Ok(look) };
     let Some(base) = &evaluation.base_run else { return Ok(look) };
-    let flows = azure.flows().await?;
+    let workspace = azure.get_workspace().await?.value;
+    let flows = azure.flows(workspace.discovery()?)?;
     look.base = flows.run_state(base).await?;
     if !completed(look.base.as_ref()) {
         return Ok(look);
@@ -73,12 +74,12 @@ pub async fn look(azure: &Azure, facts: &Facts) -> azure::Result<Look> {
         if !completed(look.judge.as_ref()) {
             return Ok(look);
         }
-        look.judge_lines = Some(lines(flows.child_runs(judge).await?));
+        look.judge_lines = Some(lines(flows.child_runs(judge, MAX_ROWS).await?));
     }
-    look.base_lines = Some(lines(flows.child_runs(base).await?));
+    look.base_lines = Some(lines(flows.child_runs(base, MAX_ROWS).await?));
     if let Some(path) = facts.build.as_ref().and_then(|b| b.dataset.as_ref()) {
         let store = azure.default_datastore().await?.value;
-        look.dataset = Some(azure.read_blob(&store, path, crate::policy::dataset::MAX_BYTES as u64).await?);
+        look.dataset = Some(build::read_blob(azure, &store, path, MAX_BYTES).await?);
     }
     Ok(look)
 }
@@ -91,37 +92,40 @@ fn lines(lines: Vec<azure::Line>) -> Vec<Line> {
     lines.into_iter().map(runs::line).collect()
 }
 
-/// Gate, retry, wait or give up. Means are taken only of a proven set.
+/// Gate, count again, wait or give up. Means are taken only of a proven set.
 pub fn next(plan: &Plan<'_>, facts: &Facts, look: &Look, now: At) -> Decision<Step> {
-    let Some(evaluation) = &plan.spec.evaluation else {
-        let waived = EvaluationStatus { verdict: Some("Waived".into()), ..status(facts) };
-        return Decision::Record(Box::new(Facts { evaluation: Some(waived), ..facts.clone() }));
-    };
     let known = status(facts);
-    if let Some(started) = known.started_at {
-        if now >= started.plus(evaluation.timeout.signed()) {
-            let why = format!("the evaluation did not end within {}: {}", evaluation.timeout, progress(&known, look));
-            return Ask::withdraw(Cause::EvalInfraError, why, facts);
-        }
+    let withdraw = |why: String| Decision::withdraw(facts.clone(), Cause::EvalInfraError, why);
+    let Some(evaluation) = &plan.spec.evaluation else {
+        let waived = EvaluationStatus { verdict: Some("Waived".into()), ..known };
+        return Decision::new(Facts { evaluation: Some(waived), ..facts.clone() }, Then::Go);
+    };
+    let late = |started: At| now >= started.plus(evaluation.timeout.signed());
+    if known.started_at.is_some_and(late) {
+        let so_far = progress(&known, look);
+        return withdraw(format!("the evaluation did not end within {}: {so_far}", evaluation.timeout));
     }
     for (run, state) in [("base run", &look.base), ("judge run", &look.judge)] {
         if let Some(why) = state.as_ref().and_then(|s| runs::failure(run, s)) {
-            return Ask::withdraw(Cause::EvalInfraError, why, facts);
+            return withdraw(why);
         }
     }
     if known.base_run.is_none() || look.base.is_none() {
-        return Decision::Do(Step::SubmitBase);
+        return Decision::new(facts.clone(), Then::Do(Step::SubmitBase));
     }
     let Some(base_lines) = &look.base_lines else {
-        if completed(look.base.as_ref()) && look.judge.is_none() {
-            return Decision::Do(Step::SubmitJudge);
-        }
-        return Decision::Wait(Wait::until(now.plus(plan.poll), progress(&known, look)));
+        let judge_is_lost = completed(look.base.as_ref()) && look.judge.is_none();
+        let then = if judge_is_lost {
+            Then::Do(Step::SubmitJudge)
+        } else {
+            Then::Wait(Wait::until(now.plus(plan.poll), progress(&known, look)))
+        };
+        return Decision::new(facts.clone(), then);
     };
     let dataset = match look.dataset.as_deref().map(Dataset::parse) {
         Some(Ok(dataset)) => dataset,
-        Some(Err(error)) => return Ask::withdraw(Cause::EvalInfraError, error.to_string(), facts),
-        None => return Ask::withdraw(Cause::EvalInfraError, "the data set was not uploaded", facts),
+        Some(Err(error)) => return withdraw(error.to_string()),
+        None => return withdraw("the data set was not uploaded".into()),
     };
     let counted = Counted { plan, facts, known, base_lines, dataset: &dataset, now };
     match &look.judge_lines {
@@ -138,7 +142,7 @@ fn status(facts: &Facts) -> EvaluationStatus {
 fn progress(known: &EvaluationStatus, look: &Look) -> String {
     match (&known.judge_run, &known.base_run, &look.base) {
         (Some(judge), ..) => format!("{} of {} rows answered; {judge} scores them", known.answered, known.rows),
-        (None, Some(base), Some(state)) => format!("{base} is {}", state.status.as_str()),
+        (None, Some(base), Some(state)) => format!("{base} is {}", runs::word(&state.status)),
         (None, Some(base), None) => format!("{base} is submitted"),
         (None, None, _) => "nothing was submitted".to_owned(),
     }
@@ -166,7 +170,7 @@ impl Counted<'_> {
     /// Are all questions answered? Then the judge is paid for.
     fn base(&self) -> Decision<Step> {
         match completeness::check_base(self.dataset.rows(), self.base_lines) {
-            Ok(()) => Decision::Do(Step::SubmitJudge),
+            Ok(()) => Decision::new(self.facts.clone(), Then::Do(Step::SubmitJudge)),
             Err(short) => self.short(completeness::sentence(&short), 0),
         }
     }
@@ -193,15 +197,15 @@ impl Counted<'_> {
         };
         let facts = self.with(known);
         match &gate.verdict {
-            Verdict::Pass => Decision::Record(Box::new(facts)),
+            Verdict::Pass => Decision::new(facts, Then::Go),
             Verdict::Regression(failed) => {
-                Ask::withdraw(Cause::EvalRegression, sentence::criteria_failed(failed), &facts)
+                Decision::withdraw(facts, Cause::EvalRegression, sentence::criteria_failed(failed))
             }
             Verdict::Error(errors) => {
                 let first = errors.first().map_or_else(String::new, ToString::to_string);
                 let more = errors.len().saturating_sub(1);
                 let and = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-                Ask::withdraw(Cause::EvalInfraError, format!("{first}{and}"), &facts)
+                Decision::withdraw(facts, Cause::EvalInfraError, format!("{first}{and}"))
             }
         }
     }
@@ -213,16 +217,15 @@ impl Counted<'_> {
         match known.short_since {
             Some(since) if self.now >= since.plus(self.plan.second_count) => {
                 let error = EvaluationStatus { verdict: Some("Error".into()), ..known };
-                Ask::withdraw(Cause::EvalInfraError, why, &self.with(error))
+                Decision::withdraw(self.with(error), Cause::EvalInfraError, why)
             }
-            Some(since) => Decision::Wait(Wait {
-                until: since.plus(self.plan.second_count),
-                why: format!("{why}; counting once more"),
-                retry: Some(Cause::EvalInfraError),
-            }),
-            None => {
-                let noted = EvaluationStatus { short_since: Some(self.now), ..known };
-                Decision::Record(Box::new(self.with(noted)))
+            since => {
+                let since = since.unwrap_or(self.now);
+                let until = since.plus(self.plan.second_count);
+                let noted = EvaluationStatus { short_since: Some(since), ..known };
+                let retry = Some(Cause::EvalInfraError);
+                let wait = Wait { until, why: format!("{why}; counting once more"), retry };
+                Decision::new(self.with(noted), Then::Wait(wait))
             }
         }
     }

@@ -19,6 +19,7 @@ use crate::{
         status::{Build, CanaryStatus, EvaluationStatus, PromptReleaseStatus},
     },
     endpoint::Wish,
+    view::timeline::Event,
 };
 
 /// Where an open attempt is.
@@ -44,30 +45,34 @@ pub struct Facts {
 
 /// What a stage decides.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Decision<Step> {
+pub struct Decision<Step> {
+    /// What is known after the look; recorded if it differs from what was known.
+    pub facts: Facts,
+    /// What people are told, besides what the facts say.
+    pub told: Vec<Event>,
+    pub then: Then<Step>,
+}
+
+/// What comes next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Then<Step> {
     /// A step that is idempotent by its own key: a repeat is harmless.
     Do(Step),
-    /// Facts that the look has shown.
-    Record(Box<Facts>),
-    /// A write that only the endpoint's protocol may make.
-    Ask(Box<Ask>),
+    /// A write that only the endpoint's protocol may make, and one line why.
+    Ask(Wish<String>, String),
+    /// The facts are enough for the next stage.
+    Go,
     /// Nothing until then.
     Wait(Wait),
 }
 
-/// What a stage wants of the endpoint.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Ask {
-    pub wish: Wish<String>,
-    /// One line: why. For a withdrawal it is the evidence that the log keeps.
-    pub why: String,
-    /// What the look has shown.
-    pub facts: Facts,
-}
+impl<Step> Decision<Step> {
+    pub fn new(facts: Facts, then: Then<Step>) -> Self {
+        Self { facts, told: Vec::new(), then }
+    }
 
-impl Ask {
-    pub fn withdraw<Step>(cause: Cause, why: impl Into<String>, facts: &Facts) -> Decision<Step> {
-        Decision::Ask(Box::new(Self { wish: Wish::Withdraw(cause), why: why.into(), facts: facts.clone() }))
+    pub fn withdraw(facts: Facts, cause: Cause, why: impl Into<String>) -> Self {
+        Self::new(facts, Then::Ask(Wish::Withdraw(cause), why.into()))
     }
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 /// Bytes of the archive as fetched.
-pub const MAX_PACKED: u64 = 64 << 20;
+pub const MAX_PACKED: usize = 64 << 20;
 /// Bytes of all files together.
 pub const MAX_UNPACKED: u64 = 256 << 20;
 /// Files in one archive.

@@ -1,0 +1,135 @@
+//! Canary: some users, judged in windows by the same criteria as the gate.
+
+pub mod scores;
+
+use scores::ScoreSource;
+
+use super::{Decision, Facts, Then, Wait};
+use crate::{
+    api::{
+        At, PromptReleaseSpec,
+        log::{Attempt, Plan},
+        status::CanaryStatus,
+    },
+    azure::Seen,
+    endpoint::Wish,
+    policy::{
+        canary::{self, Verdict},
+        rule::{Rule, RuleError},
+        telemetry::Telemetry,
+        windows::{self, Grid},
+    },
+    view::{canary as wording, timeline::Event},
+};
+
+/// What was read in this pass.
+#[derive(Debug)]
+pub struct Look {
+    /// None: no window could close, so nothing was asked.
+    scores: Option<Result<Seen<Telemetry>, String>>,
+    /// Azure's time, of the last answer.
+    pub now: At,
+    /// The split is read back in this pass as this attempt's, by number.
+    pub verified: bool,
+    /// Between two looks while a window is due and incomplete.
+    pub poll: jiff::SignedDuration,
+}
+
+/// Asks for scores only when a window can close.
+pub async fn look(
+    source: Option<&dyn ScoreSource>,
+    endpoint: &str,
+    attempt: &Attempt,
+    facts: &Facts,
+    now: At,
+    poll: jiff::SignedDuration,
+) -> Look {
+    let idle = Look { scores: None, now, verified: false, poll };
+    let Some(status) = &facts.canary else { return idle };
+    let Some(started) = status.clock_started_at else { return idle };
+    let window = Grid::new(started, attempt.plan.window_ms).next(status.closed_through);
+    if now < window.end {
+        return idle;
+    }
+    let Some(source) = source else {
+        let scores = Some(Err("the PromptEndpoint names no `applicationInsights`".to_owned()));
+        return Look { scores, ..idle };
+    };
+    match source.since(endpoint, window.start.get()).await {
+        Ok(seen) => {
+            // A window is over when the source's clock says so.
+            let now = seen.date.map_or(now, |date| now.max(At::from(date)));
+            Look { scores: Some(Ok(seen)), now, ..idle }
+        }
+        Err(error) => Look { scores: Some(Err(error.to_string())), ..idle },
+    }
+}
+
+/// Closes what can be closed, then asks the verdict.
+///
+/// # Errors
+/// A criterion that names no metric; the schema's rules do not let one in.
+pub fn next(spec: &PromptReleaseSpec, attempt: &Attempt, facts: &Facts, look: &Look) -> Result<Decision<()>, RuleError> {
+    let plan = &attempt.plan;
+    let rules = canary::enforced(&spec.metrics, &spec.criteria)?;
+    let Some(raised) = attempt.raised.iter().rev().find(|r| r.weight < 100) else {
+        return Ok(Decision::new(facts.clone(), Then::Go));
+    };
+    let Some(verified_at) = raised.verified_at else {
+        return Ok(Decision::new(facts.clone(), Then::Go));
+    };
+    let known = match &facts.canary {
+        Some(status) if status.step == raised.step => status.clone(),
+        _ => canary::begin(plan, raised.step, raised.weight, verified_at, &rules),
+    };
+    let (status, told) = close(&known, attempt, &rules, look);
+    let facts = Facts { canary: Some(status.clone()), ..facts.clone() };
+    let verdict = canary::verdict(&status, plan, look.now);
+    let (then, verdict) = match verdict {
+        Verdict::Withdraw { cause, evidence } => {
+            (Then::Ask(Wish::Withdraw(cause), wording::evidence(&evidence, plan)), None)
+        }
+        Verdict::Promote { .. } => (Then::Ask(Wish::Promote, wording::passed(&status, plan)), Some("Pass")),
+        Verdict::Hold { lacking } => (Then::Wait(wait(plan, &status, look, wording::held(&status, &lacking, plan))), None),
+        Verdict::Continue => (Then::Wait(wait(plan, &status, look, wording::progress(&status, plan, look.now))), None),
+    };
+    let mut facts = facts;
+    if let (Some(status), Some(verdict)) = (facts.canary.as_mut(), verdict) {
+        status.verdict.get_or_insert(verdict.to_owned());
+    }
+    Ok(Decision { facts, told, then })
+}
+
+fn close(known: &CanaryStatus, attempt: &Attempt, rules: &[Rule<'_>], look: &Look) -> (CanaryStatus, Vec<Event>) {
+    let nothing = Telemetry::default();
+    let (telemetry, why) = match &look.scores {
+        None => return (known.clone(), Vec::new()),
+        Some(Ok(seen)) => (&seen.value, None),
+        // Until `lateness` a failed query is asked again; then its windows close as errors, for this reason.
+        Some(Err(why)) => (&nothing, Some(why)),
+    };
+    let verified = |_: &windows::Window| look.verified;
+    let facts = canary::Facts {
+        plan: &attempt.plan,
+        rules,
+        telemetry,
+        canary: attempt.deployment.as_deref().unwrap_or_default(),
+        stable: attempt.return_to.as_deref(),
+        now: look.now,
+        verified: &verified,
+    };
+    let (status, reports) = canary::advance(known, &facts);
+    let told = reports.into_iter().filter_map(|mut report| {
+        if let (Some(error), Some(why)) = (report.error.as_mut(), why) {
+            error.clone_from(why);
+        }
+        wording::window(&report, &attempt.plan)
+    });
+    (status.clone(), told.collect())
+}
+
+fn wait(plan: &Plan, status: &CanaryStatus, look: &Look, why: String) -> Wait {
+    let grid = Grid::new(status.clock_started_at.unwrap_or(look.now), plan.window_ms);
+    let until = windows::next_wake(grid, status.closed_through, look.now, plan.lateness_ms, look.poll);
+    Wait::until(until, why)
+}

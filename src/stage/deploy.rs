@@ -1,0 +1,163 @@
+//! Deploy: a deployment of its own for each body, without traffic, proven to run before anybody is sent there.
+
+pub mod body;
+pub mod failure;
+
+use body::{Recipe, TAG_OWNER};
+use failure::Failure;
+use jiff::SignedDuration;
+use url::Url;
+
+use super::{Decision, Facts, Then, Wait};
+use crate::{
+    api::{At, Cause, log::Log},
+    azure::{self, Azure, OnlineDeployment, OperationStatus},
+    endpoint::Wish,
+    policy::naming,
+    view::timeline::Event,
+};
+
+/// Times that a first provisioning may fail before the attempt does: Azure lets nobody update such a deployment, so each
+/// try has a name of its own.
+const RECREATIONS: usize = 2;
+/// Lines of the container's log.
+const LOG_TAIL: u32 = 50;
+
+/// What is to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    pub recipe: Recipe<'a>,
+    pub log: &'a Log,
+    /// First moment at which a deployment was asked for.
+    pub since: Option<At>,
+    pub deadline: SignedDuration,
+    pub poll: SignedDuration,
+}
+
+/// What Azure shows.
+#[derive(Debug, Default)]
+pub struct Look {
+    pub deployments: Vec<OnlineDeployment>,
+    /// Why the attempt's deployment failed, if it did.
+    pub failure: Option<Failure>,
+}
+
+/// Adds why the attempt's deployment failed to what was read of the endpoint.
+///
+/// # Errors
+/// None: what cannot be read of a failure is left out.
+pub async fn look(azure: &Azure, endpoint: &str, log: &Log, deployments: Vec<OnlineDeployment>) -> Look {
+    let wanted = log.attempt.as_ref().and_then(|a| a.deployment.as_deref());
+    let failed = deployments.iter().find(|d| Some(d.name.as_str()) == wanted && is_failed(d));
+    let failure = match failed {
+        Some(deployment) => Some(read_failure(azure, endpoint, deployment).await),
+        None => None,
+    };
+    Look { deployments, failure }
+}
+
+async fn read_failure(azure: &Azure, endpoint: &str, deployment: &OnlineDeployment) -> Failure {
+    let operation = deployment.body.pointer("/properties/properties/AzureAsyncOperationUri");
+    let operation = operation.and_then(|uri| Url::parse(uri.as_str()?).ok());
+    let fault = match operation {
+        Some(url) => match azure.get_operation(&url).await.map(|seen| seen.value.status) {
+            Ok(OperationStatus::Failed(fault)) => Some(fault),
+            Ok(OperationStatus::Canceled(fault)) => fault,
+            _ => None,
+        },
+        None => None,
+    };
+    let log_tail: azure::Result<String> = azure.deployment_logs(endpoint, &deployment.name, LOG_TAIL).await;
+    Failure { fault, log_tail: log_tail.ok() }
+}
+
+fn is_failed(deployment: &OnlineDeployment) -> bool {
+    deployment.at_rest() && !deployment.succeeded()
+}
+
+/// The name that this attempt's deployment has, or should get.
+#[derive(Debug, PartialEq, Eq)]
+enum Name {
+    /// It runs.
+    Ready(String),
+    /// Azure works on it.
+    Changing(String),
+    /// Nothing of this name exists.
+    Free(String),
+    /// As many as are allowed failed, this one last.
+    Exhausted(String),
+}
+
+/// Goes through `d-<version>`, `--2`, `--3`: the first that runs our body is reused, one with another body is left alone.
+fn name(plan: &Plan<'_>, deployments: &[OnlineDeployment]) -> Name {
+    let mut failed = 0;
+    let mut taken: Vec<String> = Vec::new();
+    loop {
+        let version = plan.recipe.version;
+        let Some(name) = naming::next_deployment(version, taken.iter().map(String::as_str)) else {
+            return Name::Exhausted(naming::deployment(version));
+        };
+        let Some(found) = deployments.iter().find(|d| d.name.eq_ignore_ascii_case(&name)) else {
+            return Name::Free(name);
+        };
+        let ours = found.tags.get(TAG_OWNER).is_some_and(|owner| owner == plan.recipe.owner);
+        if ours && azure::same_body(&plan.recipe.body(&name), &found.body) {
+            if found.succeeded() {
+                return Name::Ready(name);
+            }
+            if !found.at_rest() {
+                return Name::Changing(name);
+            }
+            failed += 1;
+            if failed > RECREATIONS {
+                return Name::Exhausted(name);
+            }
+        }
+        taken.push(name);
+    }
+}
+
+/// Creates, waits, and asks for the first traffic; or says why there is nothing that could take any.
+pub fn next(plan: &Plan<'_>, facts: &Facts, look: &Look, now: At) -> Decision<()> {
+    let facts = facts.clone();
+    let name = name(plan, &look.deployments);
+    let late = plan.since.is_some_and(|since| now >= since.plus(plan.deadline));
+    let gives_up = plan.since.map_or_else(String::new, |s| format!("; gives up at {}", s.plus(plan.deadline).clock()));
+    match name {
+        Name::Exhausted(name) => {
+            let (cause, why) = failure::explain(&name, look.failure.as_ref().unwrap_or(&Failure::default()));
+            Decision::withdraw(facts, cause, why)
+        }
+        Name::Free(name) | Name::Changing(name) if late => {
+            let why = format!("{name} was not ready within {} minutes", plan.deadline.as_mins());
+            Decision::withdraw(facts, Cause::DeploymentUnavailable, why)
+        }
+        Name::Free(name) => {
+            let why = format!("{name} is being created, without traffic{gives_up}");
+            Decision::new(facts, Then::Ask(Wish::Create { deployment: name }, why))
+        }
+        Name::Changing(name) => {
+            let why = format!("{name} is Creating, without traffic{gives_up}");
+            Decision::new(facts, Then::Wait(Wait::until(now.plus(plan.poll), why)))
+        }
+        Name::Ready(name) => ready(plan, facts, name),
+    }
+}
+
+/// The first traffic: all of it only where there is nobody to compare with.
+fn ready(plan: &Plan<'_>, facts: Facts, name: String) -> Decision<()> {
+    let attempt = plan.log.attempt.as_ref();
+    let told = vec![Event::Deployed { deployment: name.clone(), instances: plan.recipe.instances }];
+    let first_release = attempt.is_some_and(|a| a.return_to.is_none());
+    let weight = attempt.and_then(|a| a.plan.weights.first()).and_then(|w| u8::try_from(*w).ok()).unwrap_or(1);
+    let same = attempt.and_then(|a| a.deployment.as_deref()) == Some(name.as_str());
+    let then = if !same {
+        // One that an earlier attempt left dark: the protocol takes it over without a write.
+        Then::Ask(Wish::Create { deployment: name.clone() }, format!("{name} is there already, without traffic"))
+    } else if first_release {
+        Then::Ask(Wish::Promote, format!("{name} is the first here, nothing serves beside it"))
+    } else {
+        Then::Ask(Wish::Raise { step: 1, weight }, format!("{name} is ready for {weight} % of the traffic"))
+    };
+    Decision { facts, told, then }
+}

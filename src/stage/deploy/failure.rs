@@ -1,0 +1,100 @@
+//! Why Azure could not run a deployment: whose fault it is, and what to do. One table.
+
+use crate::{
+    api::Cause,
+    azure::{Class, Error, Fault},
+};
+
+/// A code of the service, whose fault it is, and the remedy.
+struct Entry {
+    code: &'static str,
+    cause: Cause,
+    remedy: &'static str,
+}
+
+const fn release(code: &'static str, remedy: &'static str) -> Entry {
+    Entry { code, cause: Cause::DeploymentFailed, remedy }
+}
+
+const fn environment(code: &'static str, remedy: &'static str) -> Entry {
+    Entry { code, cause: Cause::DeploymentUnavailable, remedy }
+}
+
+/// Codes of Microsoft's "Troubleshoot online endpoints".
+const TABLE: &[Entry] = &[
+    release("ResourceNotReady", "the container started and died: read the end of its log, run the image locally"),
+    release("ImageBuildFailure", "the image cannot be pulled or built: check its name, digest and the registry's access"),
+    release("BadArgument", "Azure refuses a setting of the deployment: compare it with the message"),
+    release("SecretsInjectionError", "the endpoint's identity must be allowed to read the connections that env names"),
+    release("ResourceNotFound", "something that the deployment names does not exist"),
+    environment("OutOfQuota", "ask for more quota, or delete deployments that are not used"),
+    environment("OperationCanceled", "an operation of higher priority took its place: ship the version again"),
+    environment("InternalServerError", "Azure's fault: ship the version again, or open a support case"),
+    environment("ServiceError", "Azure's fault: ship the version again, or open a support case"),
+    environment("WorkspaceManagedNetworkNotReady", "provision the workspace's managed network"),
+    environment("SubscriptionNotRegistered", "register the resource providers that managed endpoints need"),
+    environment("AuthorizationFailed", "give the identity AzureML Data Scientist on the endpoint"),
+];
+
+/// What is known of one failure.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Failure {
+    pub fault: Option<Fault>,
+    /// Last lines of the container's log.
+    pub log_tail: Option<String>,
+}
+
+/// The cause, and a sentence with code, what the log ended with, and the remedy.
+pub fn explain(deployment: &str, failure: &Failure) -> (Cause, String) {
+    let entry = failure.fault.as_ref().and_then(|fault| TABLE.iter().find(|entry| fault.has_code(entry.code)));
+    let cause = entry.map_or(Cause::DeploymentFailed, |entry| entry.cause);
+    let what = failure.fault.as_ref().map_or_else(|| "Azure gave no reason".to_owned(), ToString::to_string);
+    let mut sentence = format!("{deployment} failed: {what}");
+    if let Some(last) = failure.log_tail.as_deref().and_then(last_line) {
+        sentence.push_str(&format!("; log ends: {last}"));
+    }
+    if let Some(entry) = entry {
+        sentence.push_str(&format!("; {}", entry.remedy));
+    }
+    (cause, sentence)
+}
+
+/// A refused PUT, as a failure.
+pub fn of_refusal(error: &Error) -> Failure {
+    let fault = match error.class() {
+        Class::Denied => Fault::new("AuthorizationFailed", error.to_string()),
+        _ => error.fault().cloned().unwrap_or_else(|| Fault::new("", error.to_string())),
+    };
+    Failure { fault: Some(fault), log_tail: None }
+}
+
+fn last_line(log: &str) -> Option<&str> {
+    let line = log.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+    let end = line.char_indices().nth(200).map_or(line.len(), |(at, _)| at);
+    Some(&line[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(code: &str) -> Failure {
+        let log_tail = Some("starting\nModuleNotFoundError: No module named 'kb'\n\n".to_owned());
+        Failure { fault: Some(Fault::new(code, "User container has crashed or terminated.")), log_tail }
+    }
+
+    #[test]
+    fn code_log_and_remedy_in_one_sentence() {
+        let (cause, sentence) = explain("d-1428", &failure("ResourceNotReady"));
+        assert_eq!(cause, Cause::DeploymentFailed);
+        for part in ["d-1428 failed", "ResourceNotReady", "log ends: ModuleNotFoundError", "run the image locally"] {
+            assert!(sentence.contains(part), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn quota_is_not_the_releases_fault() {
+        assert_eq!(explain("d-1", &failure("OutOfQuota")).0, Cause::DeploymentUnavailable);
+        assert_eq!(explain("d-1", &Failure::default()).1, "d-1 failed: Azure gave no reason");
+    }
+}

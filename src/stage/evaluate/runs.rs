@@ -1,0 +1,205 @@
+//! The two runs on the Prompt flow service: what is submitted, and what comes back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+
+use super::mapping::{self, Sources};
+use crate::{
+    api::{
+        PromptReleaseSpec,
+        release::{ConnectionOverride, PromptFlowRunner},
+        status::Build,
+    },
+    azure::{self, Azure, BulkRun, DataInput, Datastore, RunState, RunStatus, Submitted},
+    policy::{completeness, dataset::Dataset, digest},
+    stage::build::{
+        self,
+        flow::{self, Flow},
+    },
+};
+
+/// Bytes; a flow's graph is text written by people.
+const MAX_GRAPH: usize = 1 << 20;
+
+/// What both submissions need of what was uploaded.
+struct Uploaded {
+    store: Datastore,
+    folder: String,
+    dataset_path: String,
+    dataset: Dataset,
+    runner: PromptFlowRunner,
+    main_path: String,
+    main: Flow,
+    judge: Flow,
+}
+
+async fn uploaded(azure: &Azure, spec: &PromptReleaseSpec, build: &Build) -> azure::Result<Uploaded> {
+    let missing = |what: &str| azure::Error::Malformed { call: "submit".into(), reason: format!("{what} is not known") };
+    let store = azure.default_datastore().await?.value;
+    let folder = build.folder.clone().ok_or_else(|| missing("the uploaded folder"))?;
+    let dataset_path = build.dataset.clone().ok_or_else(|| missing("the uploaded data set"))?;
+    let runner = spec.evaluation.as_ref().and_then(|e| e.prompt_flow.clone()).ok_or_else(|| missing("the runner"))?;
+    let main_path = spec.artifact.prompt_flow.as_ref().and_then(|f| f.path.clone()).unwrap_or_default();
+    let rows = build::read_blob(azure, &store, &dataset_path, crate::policy::dataset::MAX_BYTES).await?;
+    let unreadable = |reason: String| azure::Error::Malformed { call: format!("GET {dataset_path}"), reason };
+    let dataset = Dataset::parse(&rows).map_err(|e| unreadable(e.to_string()))?;
+    let main = graph(azure, &store, &folder, &main_path).await?;
+    let judge = graph(azure, &store, &folder, &runner.judge.path).await?;
+    Ok(Uploaded { store, folder, dataset_path, dataset, runner, main_path, main, judge })
+}
+
+fn file(folder: &str, path: &str) -> String {
+    match path.trim_matches('/') {
+        "" | "." => format!("{folder}/{}", flow::FILE),
+        path => format!("{folder}/{path}/{}", flow::FILE),
+    }
+}
+
+async fn graph(azure: &Azure, store: &Datastore, folder: &str, path: &str) -> azure::Result<Flow> {
+    let path = file(folder, path);
+    let text: Bytes = build::read_blob(azure, store, &path, MAX_GRAPH).await?;
+    let text = String::from_utf8_lossy(&text);
+    serde_saphyr::from_str(&text)
+        .map_err(|e| azure::Error::Malformed { call: format!("GET {path}"), reason: e.to_string() })
+}
+
+/// The flow answers every question.
+pub async fn submit_base(azure: &Azure, spec: &PromptReleaseSpec, build: &Build, id: &str) -> azure::Result<()> {
+    let up = uploaded(azure, spec, build).await?;
+    let sources = Sources { columns: up.dataset.columns().collect(), outputs: None };
+    let inputs = up.main.inputs.keys().map(String::as_str);
+    let mapping = mapping::mapping(&up.main_path, inputs, &sources, &up.runner.column_mapping);
+    submit(azure, &up, &up.main, &up.main_path, id, mapping, None).await
+}
+
+/// The judge scores every answer of the base run.
+pub async fn submit_judge(
+    azure: &Azure,
+    spec: &PromptReleaseSpec,
+    build: &Build,
+    base: &str,
+    id: &str,
+) -> azure::Result<()> {
+    let up = uploaded(azure, spec, build).await?;
+    let outputs: BTreeSet<&str> = up.main.outputs.keys().map(String::as_str).collect();
+    let sources = Sources { columns: up.dataset.columns().collect(), outputs: Some(outputs) };
+    let judge = &up.runner.judge;
+    let inputs = up.judge.inputs.keys().map(String::as_str);
+    let mapping = mapping::mapping(&judge.path, inputs, &sources, &judge.column_mapping);
+    submit(azure, &up, &up.judge, &judge.path, id, mapping, Some(base.to_owned())).await
+}
+
+async fn submit(
+    azure: &Azure,
+    up: &Uploaded,
+    flow: &Flow,
+    path: &str,
+    id: &str,
+    mapping: Result<BTreeMap<String, String>, mapping::MappingError>,
+    base: Option<String>,
+) -> azure::Result<()> {
+    // The archive was checked by the same function before it was uploaded, so this is not the release's fault.
+    let inputs_mapping =
+        mapping.map_err(|e| azure::Error::Malformed { call: format!("run {id}"), reason: e.to_string() })?;
+    let definition = file(&up.folder, path);
+    let lineage = digest::sha256_hex(format!("{}/{path}", azure.workspace_id().arm_id()).as_bytes());
+    let run = BulkRun {
+        run_id: id.to_owned(),
+        run_display_name: id.to_owned(),
+        flow_definition_data_store_name: up.store.name.clone(),
+        session_id: digest::sha256_hex(format!("{lineage}/{definition}").as_bytes()).chars().take(48).collect(),
+        flow_definition_blob_path: definition,
+        batch_data_input: DataInput {
+            data_uri: format!("azureml://datastores/{}/paths/{}", up.store.name, up.dataset_path),
+        },
+        inputs_mapping,
+        variant_run_id: base,
+        connections: connections(flow, &up.runner.connection_overrides),
+        flow_lineage_id: lineage,
+        ..BulkRun::default()
+    };
+    let workspace = azure.get_workspace().await?.value;
+    match azure.flows(workspace.discovery()?)?.submit(&run).await? {
+        Submitted::Created | Submitted::Exists => Ok(()),
+    }
+}
+
+/// The override of each node whose connection is named in `from`.
+fn connections(flow: &Flow, overrides: &[ConnectionOverride]) -> BTreeMap<String, BTreeMap<String, String>> {
+    let of = |node: &flow::Node| {
+        let used = node.connection.as_deref()?;
+        let to = &overrides.iter().find(|o| o.from == used)?.to;
+        Some((node.name.clone(), BTreeMap::from([("connection".to_owned(), to.clone())])))
+    };
+    flow.nodes.iter().filter_map(of).collect()
+}
+
+/// A line in the words of the policy. `line_number` is Prompt flow's own and no output.
+pub fn line(line: azure::Line) -> completeness::Line {
+    let outputs = match line.output {
+        serde_json::Value::Object(mut outputs) => {
+            outputs.remove("line_number");
+            outputs
+        }
+        _ => serde_json::Map::new(),
+    };
+    completeness::Line {
+        index: i64::try_from(line.index).unwrap_or(i64::MAX),
+        status: line.status,
+        outputs,
+        error_code: line.error.as_ref().map(|fault| fault.innermost().to_owned()),
+        error_message: line.error.as_ref().map(|fault| fault.message.clone()),
+    }
+}
+
+/// The service's own word.
+pub fn word(status: &RunStatus) -> &str {
+    match status {
+        RunStatus::Active(word) => word,
+        RunStatus::Completed => "Completed",
+        RunStatus::Failed => "Failed",
+        RunStatus::Canceled => "Canceled",
+    }
+}
+
+/// Why a run ended without lines, if it did. A run that is Completed says nothing: its lines are counted.
+pub fn failure(run: &str, state: &RunState) -> Option<String> {
+    let ended = match state.status {
+        RunStatus::Failed => "failed",
+        RunStatus::Canceled => "was canceled",
+        RunStatus::Active(_) | RunStatus::Completed => return None,
+    };
+    let why = state.error.as_ref().map_or_else(|| "the service gave no reason".to_owned(), ToString::to_string);
+    Some(format!("{run} {ended}: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_override_reaches_every_node_of_the_connection() {
+        let yaml = "
+nodes:
+- {name: draft, type: llm, connection: prod}
+- {name: check, type: llm, connection: safety}
+- {name: retell, type: llm, connection: prod}
+- {name: format, type: python}
+";
+        let flow: Flow = serde_saphyr::from_str(yaml).expect("flow");
+        let to_eval = ConnectionOverride { from: "prod".into(), to: "eval".into() };
+        let got = connections(&flow, &[to_eval]);
+        assert_eq!(got.keys().collect::<Vec<_>>(), ["draft", "retell"]);
+        assert_eq!(got["draft"]["connection"], "eval");
+    }
+
+    #[test]
+    fn a_run_that_completed_is_counted_not_believed() {
+        let state = |status| RunState { status, error: None, partial: None };
+        assert_eq!(failure("base run", &state(RunStatus::Completed)), None);
+        assert_eq!(failure("base run", &state(RunStatus::Active("Preparing".into()))), None);
+        let why = failure("judge run", &state(RunStatus::Failed));
+        assert_eq!(why.as_deref(), Some("judge run failed: the service gave no reason"));
+    }
+}

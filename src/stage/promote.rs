@@ -1,0 +1,38 @@
+//! Promote: all traffic to the new deployment, the old one kept warm. Its windows are judged until that is read back.
+
+use super::{Decision, Facts, Then};
+use crate::{
+    api::{
+        Cause,
+        log::{Attempt, Log},
+    },
+    endpoint::Wish,
+};
+
+/// The way back that Git takes: what served before is up, so it gets all traffic in one write.
+///
+/// The other way here is a canary's verdict: it is noted already, and the protocol brings it about.
+pub fn next(attempt: &Attempt, facts: &Facts) -> Decision<()> {
+    let deployment = attempt.deployment.as_deref().unwrap_or_default();
+    let why = match attempt.kind.as_str() {
+        "Fast" => format!("{deployment} served before and is still up: one write, no gate, no canary"),
+        _ => format!("all traffic goes to {deployment}"),
+    };
+    Decision::new(facts.clone(), Then::Ask(Wish::Promote, why))
+}
+
+/// A breach in the last windows turns a promotion round as long as it is not read back.
+pub fn or_withdraw(promote: Decision<()>, canary: Decision<()>) -> Decision<()> {
+    let withdraws = matches!(canary.then, Then::Ask(Wish::Withdraw(_), _));
+    if withdraws { canary } else { Decision { facts: canary.facts, told: canary.told, then: promote.then } }
+}
+
+/// Causes that say nothing about the release while it is being promoted: windows that come late are no breach.
+pub fn is_breach(cause: Cause) -> bool {
+    matches!(cause, Cause::CanaryFailed | Cause::AvailabilityFailed)
+}
+
+/// Whether anybody can be judged while promoting: on a first release nobody serves beside it.
+pub fn is_judged(log: &Log) -> bool {
+    log.attempt.as_ref().is_some_and(|a| a.raised.iter().any(|r| r.weight < 100))
+}
