@@ -1,1 +1,5 @@
-//! TBD
+//! Pure judgement: no IO, no clock, no runtime.
+
+pub mod decimal;
+pub mod digest;
+pub mod naming;
