@@ -1,5 +1,9 @@
 //! Pure judgement: no IO, no clock, no runtime.
 
+pub mod completeness;
+pub mod dataset;
 pub mod decimal;
 pub mod digest;
+pub mod gate;
 pub mod naming;
+pub mod rule;
