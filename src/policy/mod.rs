@@ -1,1 +1,13 @@
-//! TBD
+//! Pure judgement: no IO, no clock, no runtime.
+
+pub mod availability;
+pub mod completeness;
+pub mod dataset;
+pub mod decimal;
+pub mod digest;
+pub mod gate;
+pub mod naming;
+pub mod plan;
+pub mod rule;
+pub mod telemetry;
+pub mod windows;
