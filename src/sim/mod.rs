@@ -1,4 +1,94 @@
 //! The Azure simulator: an HTTPS proxy under Azure's real host names. It shares no type, constant or parser with
 //! `azure/`, so that a mistake there is not repeated here.
+//!
+//! One module answers for one service; each has `handle(&Arc<Sim>, &http::Request) -> http::Response`:
+//!
+//! | module     | hosts                                                                                  |
+//! |------------|----------------------------------------------------------------------------------------|
+//! | `entra`    | `login.microsoftonline.com`                                                            |
+//! | `arm`      | `management.azure.com`                                                                 |
+//! | `blob`     | `*.blob.core.windows.net`                                                              |
+//! | `flow`     | `*.api.azureml.ms`                                                                     |
+//! | `insights` | `api.applicationinsights.io` (query), `*.in.applicationinsights.azure.com` (ingestion) |
+//! | `scoring`  | `*.inference.ml.azure.com`                                                             |
+//! | `webhook`  | `*.example.com`, `*.example.net` (the receiver of pages)                               |
+//!
+//! Every mutex is a `std` one and is never held over an await.
 
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+pub mod arm;
+pub mod clock;
+pub mod entra;
+pub mod faults;
 pub mod http;
+mod services;
+
+pub use services::{blob, flow, insights, scenario, scoring, traffic, webhook};
+
+/// The whole simulated cloud.
+pub struct Sim {
+    pub clock: clock::Clock,
+    pub settings: Settings,
+    pub entra: entra::Entra,
+    pub arm: Mutex<arm::Arm>,
+    pub faults: Mutex<faults::Faults>,
+    pub blobs: Mutex<blob::Blobs>,
+    pub flow: Mutex<flow::Flow>,
+    pub insights: Mutex<insights::Store>,
+    pub webhook: Mutex<webhook::Inbox>,
+    pub scenario: Mutex<scenario::Scenario>,
+}
+
+/// The facts of this world, and how slow it is.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub subscription: String,
+    pub resource_group: String,
+    pub workspace: String,
+    /// GUID of the workspace.
+    pub workspace_id: String,
+    /// Azure region, as in host names: `eastus2`.
+    pub location: String,
+    pub tenant: String,
+    pub storage_account: String,
+    /// Container behind the datastore `workspaceblobstore`.
+    pub container: String,
+    /// Name of the Microsoft.Insights component.
+    pub insights_name: String,
+    /// `{appId}` of the query API.
+    pub insights_app_id: String,
+    pub instrumentation_key: String,
+    /// An operation is shown as running to at least this many looks (polls or reads of the resource).
+    pub poll_min: u32,
+    /// Shortest time from acceptance of an endpoint write until it takes effect.
+    pub operation_time: Duration,
+    /// The same for a deployment.
+    pub deployment_time: Duration,
+    /// From receipt of an Application Insights envelope until a query sees it.
+    pub ingestion_delay: Duration,
+}
+
+/// Locks even if a panic elsewhere poisoned the mutex: the simulator's state is plain data.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sends a request to the service of its host; `None` if no service has that host.
+async fn dispatch(sim: &Arc<Sim>, req: &http::Request) -> Option<http::Response> {
+    let host = req.host.as_str();
+    Some(match host {
+        "login.microsoftonline.com" => entra::handle(sim, req).await,
+        "management.azure.com" => arm::handle(sim, req).await,
+        "api.applicationinsights.io" => insights::handle(sim, req).await,
+        _ if host.ends_with(".in.applicationinsights.azure.com") => insights::handle(sim, req).await,
+        _ if host.ends_with(".blob.core.windows.net") => blob::handle(sim, req).await,
+        _ if host.ends_with(".api.azureml.ms") => flow::handle(sim, req).await,
+        _ if host.ends_with(".inference.ml.azure.com") => scoring::handle(sim, req).await,
+        _ if host.ends_with(".example.com") || host.ends_with(".example.net") => webhook::handle(sim, req).await,
+        _ => return None,
+    })
+}

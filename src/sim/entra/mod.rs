@@ -1,0 +1,217 @@
+//! Entra ID: tokens in exchange for a Kubernetes ServiceAccount's assertion, and the check of those tokens.
+//!
+//! The exchange is the OAuth 2.0 client credentials grant with a JWT bearer assertion (RFC 7523), as Microsoft's
+//! workload identity federation uses it. Error numbers are the documented AADSTS codes.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+
+use super::{Sim, clock::Clock, http, lock};
+
+mod exchange;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+pub use exchange::handle;
+use refusal::Why;
+
+/// Seconds that a token is good for, as Entra grants app-only tokens.
+const LIFETIME: i64 = 3600;
+
+/// The token service and the check that every API makes.
+pub struct Entra {
+    clock: Clock,
+    tenant: String,
+    secret: Vec<u8>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    issuer: Option<Issuer>,
+    federated: Vec<Federated>,
+    misissue: BTreeMap<String, Misissue>,
+}
+
+/// Who signs assertions: the Kubernetes API server.
+#[derive(Clone)]
+pub struct Issuer {
+    /// `iss` of its tokens: the value of `--service-account-issuer`.
+    pub url: String,
+    key: DecodingKey,
+}
+
+impl Issuer {
+    /// # Errors
+    /// When `pem` is no RSA public key.
+    pub fn new(url: impl Into<String>, pem: &[u8]) -> anyhow::Result<Self> {
+        let key = DecodingKey::from_rsa_pem(pem)
+            .map_err(|e| anyhow::anyhow!("the issuer's key must be an RSA public key in PEM form: {e}"))?;
+        Ok(Self { url: url.into(), key })
+    }
+}
+
+/// A federated credential: this subject of the issuer may act as this identity.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Federated {
+    /// Tenant id.
+    pub tenant: String,
+    /// Client id of the managed identity or application.
+    pub client: String,
+    /// `sub` of the assertion, e.g. `system:serviceaccount:assistant:assistant-release`; compared case-sensitively.
+    pub subject: String,
+    /// Object id of the identity; made from nothing if absent.
+    #[serde(default = "random_id")]
+    pub object: String,
+}
+
+fn random_id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+/// Makes the token service issue bad tokens for one resource, so that the API's own check refuses them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Misissue {
+    /// The token is for this API instead.
+    pub audience: Option<String>,
+    /// Seconds that it is good for; negative: it is expired already. The reply still promises an hour.
+    pub lifetime: Option<i64>,
+    /// It is signed with a key that nobody knows.
+    pub forged: bool,
+}
+
+/// Whose words a refusal is put in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavour {
+    Arm,
+    Flow,
+    Insights,
+    Storage,
+    Scoring,
+}
+
+/// Claims of an access token.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Claims {
+    /// The API that the token is for, e.g. `https://management.azure.com`.
+    pub aud: String,
+    pub iss: String,
+    /// Seconds since the epoch.
+    pub iat: i64,
+    pub nbf: i64,
+    pub exp: i64,
+    /// Object id of the identity.
+    pub oid: String,
+    pub sub: String,
+    /// Tenant.
+    pub tid: String,
+    /// Client id of the identity.
+    pub appid: String,
+}
+
+impl Entra {
+    /// A token service for one tenant. Without an issuer no assertion is accepted.
+    pub fn new(clock: Clock, tenant: &str, issuer: Option<Issuer>, federated: Vec<Federated>) -> Self {
+        let secret = uuid::Uuid::new_v4().into_bytes().to_vec();
+        let state = State { issuer, federated, misissue: BTreeMap::new() };
+        Self { clock, tenant: tenant.to_owned(), secret, state: Mutex::new(state) }
+    }
+
+    /// Replaces the issuer, e.g. by one with another key.
+    pub fn set_issuer(&self, issuer: Issuer) {
+        lock(&self.state).issuer = Some(issuer);
+    }
+
+    /// Replaces the federated credentials.
+    pub fn set_federated(&self, federated: Vec<Federated>) {
+        lock(&self.state).federated = federated;
+    }
+
+    /// Spoils, or (with None) mends, the tokens for one resource, e.g. `https://storage.azure.com`.
+    pub fn set_misissue(&self, resource: &str, how: Option<Misissue>) {
+        let resource = resource.trim_end_matches('/').to_owned();
+        let misissue = &mut lock(&self.state).misissue;
+        match how {
+            Some(how) => drop(misissue.insert(resource, how)),
+            None => drop(misissue.remove(&resource)),
+        }
+    }
+
+    /// Checks the bearer token of `req`: signature, audience (with or without a trailing slash) and expiry.
+    ///
+    /// # Errors
+    /// The refusal of the API that is asked, ready to be sent.
+    pub fn check(&self, req: &http::Request, audience: &str, flavour: Flavour) -> Result<Claims, http::Response> {
+        self.verify(req, audience)
+            .map_err(|why| refusal::response(&why, flavour, &self.tenant, audience, self.clock.now()))
+    }
+
+    fn verify(&self, req: &http::Request, audience: &str) -> Result<Claims, Why> {
+        let header = req.header("authorization").ok_or(Why::Missing)?;
+        let (scheme, token) = header.split_once(' ').ok_or(Why::Malformed)?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(Why::Malformed);
+        }
+        let claims: Claims =
+            decode(token, Algorithm::HS256, &DecodingKey::from_secret(&self.secret)).map_err(|e| match e {
+                Undecodable::Signature => Why::Signature,
+                Undecodable::Malformed => Why::Malformed,
+            })?;
+        if claims.exp <= self.clock.now().as_second() {
+            return Err(Why::Expired { at: claims.exp });
+        }
+        if claims.aud.trim_end_matches('/') != audience.trim_end_matches('/') {
+            return Err(Why::Audience { got: claims.aud });
+        }
+        Ok(claims)
+    }
+
+    /// A token as the service would issue it to `who`, for tests that do not want to exchange an assertion first.
+    pub fn mint(&self, who: &Federated, resource: &str) -> anyhow::Result<String> {
+        let how = lock(&self.state).misissue.get(resource.trim_end_matches('/')).cloned().unwrap_or_default();
+        let now = self.clock.now().as_second();
+        let claims = Claims {
+            aud: how.audience.unwrap_or_else(|| resource.to_owned()),
+            iss: format!("https://sts.windows.net/{}/", who.tenant),
+            iat: now,
+            nbf: now,
+            exp: now + how.lifetime.unwrap_or(LIFETIME),
+            oid: who.object.clone(),
+            sub: who.object.clone(),
+            tid: who.tenant.clone(),
+            appid: who.client.clone(),
+        };
+        let secret = if how.forged { b"nobody knows this key" } else { self.secret.as_slice() };
+        Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(secret))?)
+    }
+}
+
+enum Undecodable {
+    Signature,
+    Malformed,
+}
+
+/// Checks signature and shape only: times are compared with the simulator's clock, the rest by the caller, who has a
+/// message for each.
+fn decode<T: serde::de::DeserializeOwned>(
+    token: &str,
+    algorithm: Algorithm,
+    key: &DecodingKey,
+) -> Result<T, Undecodable> {
+    let mut validation = Validation::new(algorithm);
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    validation.set_required_spec_claims::<&str>(&[]);
+    jsonwebtoken::decode(token, key, &validation).map(|data| data.claims).map_err(|e| match e.kind() {
+        jsonwebtoken::errors::ErrorKind::InvalidSignature => Undecodable::Signature,
+        _ => Undecodable::Malformed,
+    })
+}
