@@ -1,0 +1,165 @@
+//! Whose identity acts: a ServiceAccount of the tenant's namespace, whose token Entra ID has been told to trust. There is
+//! no identity of the operator's own.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures::future::BoxFuture;
+use k8s_openapi::api::{
+    authentication::v1::{TokenRequest, TokenRequestSpec},
+    core::v1::ServiceAccount,
+};
+use kube::{Api, Client, ResourceExt, api::PostParams};
+use tokio::sync::OnceCell;
+
+use crate::{
+    api::endpoint::{ApplicationInsights, AzureEndpoint, Cloud},
+    azure::{self, Assertion, Azure, BoxError, CloudName, Timeouts, WorkspaceId},
+    stage::canary::scores,
+};
+
+const AUDIENCE: &str = "api://AzureADTokenExchange";
+const CLIENT_ID: &str = "azure.workload.identity/client-id";
+const TENANT_ID: &str = "azure.workload.identity/tenant-id";
+/// The API server gives no shorter one.
+const TOKEN_SECONDS: i64 = 600;
+
+/// Why there is no identity to act with.
+#[derive(Debug, thiserror::Error)]
+pub enum TenantError {
+    #[error("ServiceAccount {0} does not exist in this namespace")]
+    NoAccount(String),
+    #[error("ServiceAccount {account} has no annotation {annotation}; it names the identity in Entra ID")]
+    NoAnnotation { account: String, annotation: &'static str },
+    #[error("the operator may not use ServiceAccount {0}: give it the Role of deploy/samples in this namespace")]
+    Forbidden(String),
+    #[error("ServiceAccount {account} cannot be read: {error}")]
+    Unreadable { account: String, error: kube::Error },
+    #[error("ServiceAccount {account}: {error}")]
+    Malformed { account: String, error: String },
+}
+
+/// One endpoint's Azure, as its tenant's identity.
+pub struct Tenant {
+    pub azure: Azure,
+    location: OnceCell<String>,
+    app_id: OnceCell<String>,
+    made_for: (AzureEndpoint, String),
+}
+
+impl Tenant {
+    /// The workspace's region, asked once.
+    ///
+    /// # Errors
+    /// Azure's.
+    pub async fn location(&self) -> azure::Result<&str> {
+        let ask = || async { Ok(self.azure.get_workspace().await?.value.location) };
+        self.location.get_or_try_init(ask).await.map(String::as_str)
+    }
+
+    /// Where scores come from, asked once.
+    ///
+    /// # Errors
+    /// Azure's.
+    pub async fn scores(&self, component: &ApplicationInsights) -> azure::Result<scores::ApplicationInsights> {
+        let group = component.resource_group.as_deref();
+        let ask = || async { Ok(self.azure.get_component(group, &component.name).await?.value.app_id) };
+        let app_id = self.app_id.get_or_try_init(ask).await?.clone();
+        Ok(scores::ApplicationInsights { azure: self.azure.clone(), app_id })
+    }
+}
+
+/// All tenants that this process has met.
+pub struct Tenants {
+    client: Client,
+    http: reqwest::Client,
+    timeouts: Timeouts,
+    met: Mutex<HashMap<String, Arc<Tenant>>>,
+}
+
+impl Tenants {
+    pub fn new(client: Client, http: reqwest::Client, timeouts: Timeouts) -> Self {
+        Self { client, http, timeouts, met: Mutex::default() }
+    }
+
+    /// The tenant of `namespace/endpoint`, with its token cache.
+    ///
+    /// # Errors
+    /// What is wrong with the ServiceAccount.
+    pub async fn get(
+        &self,
+        namespace: &str,
+        endpoint: &str,
+        azure: &AzureEndpoint,
+        account: &str,
+    ) -> Result<Arc<Tenant>, TenantError> {
+        let key = format!("{namespace}/{endpoint}");
+        let made_for = (azure.clone(), account.to_owned());
+        let known = self.met.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        if let Some(known) = known.filter(|tenant| tenant.made_for == made_for) {
+            return Ok(known);
+        }
+        let azure = self.meet(namespace, azure, account).await?;
+        let tenant = Arc::new(Tenant { azure, location: OnceCell::new(), app_id: OnceCell::new(), made_for });
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).insert(key, tenant.clone());
+        Ok(tenant)
+    }
+
+    /// After a refused token: the ServiceAccount's annotations may have been mended.
+    pub fn forget(&self, namespace: &str, endpoint: &str) {
+        let key = format!("{namespace}/{endpoint}");
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+    }
+
+    async fn meet(&self, namespace: &str, azure: &AzureEndpoint, account: &str) -> Result<Azure, TenantError> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
+        let found = accounts.get_opt(account).await.map_err(|error| match error {
+            kube::Error::Api(status) if status.is_forbidden() => TenantError::Forbidden(account.to_owned()),
+            error => TenantError::Unreadable { account: account.to_owned(), error },
+        })?;
+        let found = found.ok_or_else(|| TenantError::NoAccount(account.to_owned()))?;
+        let annotation = |annotation: &'static str| {
+            let value = found.annotations().get(annotation).filter(|v| !v.is_empty()).cloned();
+            value.ok_or_else(|| TenantError::NoAnnotation { account: account.to_owned(), annotation })
+        };
+        let (client_id, tenant_id) = (annotation(CLIENT_ID)?, annotation(TENANT_ID)?);
+        let cloud = match azure.cloud {
+            Cloud::AzurePublic => CloudName::AzurePublic,
+            Cloud::AzureChina => CloudName::AzureChina,
+            Cloud::AzureUSGovernment => CloudName::AzureUSGovernment,
+        };
+        let assertion = Arc::new(AccountToken { accounts, account: account.to_owned() });
+        let malformed = |e: azure_core::Error| TenantError::Malformed { account: account.into(), error: e.to_string() };
+        let credential =
+            azure::federated(self.http.clone(), cloud, &tenant_id, &client_id, assertion).map_err(malformed)?;
+        let workspace = WorkspaceId {
+            subscription: azure.subscription_id.clone(),
+            resource_group: azure.resource_group.clone(),
+            workspace: azure.workspace.clone(),
+        };
+        Ok(Azure::new(self.http.clone(), cloud, credential, workspace, self.timeouts))
+    }
+}
+
+/// A short-lived token of exactly one ServiceAccount, by TokenRequest.
+struct AccountToken {
+    accounts: Api<ServiceAccount>,
+    account: String,
+}
+
+impl Assertion for AccountToken {
+    fn token(&self) -> BoxFuture<'_, Result<String, BoxError>> {
+        Box::pin(async {
+            let spec = TokenRequestSpec {
+                audiences: vec![AUDIENCE.to_owned()],
+                expiration_seconds: Some(TOKEN_SECONDS),
+                ..TokenRequestSpec::default()
+            };
+            let request = TokenRequest { spec, ..TokenRequest::default() };
+            let answer = self.accounts.create_token_request(&self.account, &PostParams::default(), &request).await?;
+            Ok(answer.status.map(|status| status.token).ok_or("the API server answered without a token")?)
+        })
+    }
+}
