@@ -15,4 +15,6 @@ pub mod stage;
 pub mod controller;
 
 #[cfg(feature = "sim")]
+pub mod plane;
+#[cfg(feature = "sim")]
 pub mod sim;
