@@ -42,9 +42,13 @@ const TOKEN_SECONDS: i64 = 24 * 3600;
 /// Why there is no control plane.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("KUBEBUILDER_ASSETS is not set; run `make test` or `make demo`, or first `export KUBEBUILDER_ASSETS=\"$(tests/control-plane/build)\"`")]
+    #[error(
+        "KUBEBUILDER_ASSETS is not set; run `make test` or `make demo`, or first `export KUBEBUILDER_ASSETS=\"$(tests/control-plane/build)\"`"
+    )]
     NoAssets,
-    #[error("{0} is missing or not a file; KUBEBUILDER_ASSETS must be a folder with etcd, kube-apiserver and kubectl, as printed by tests/control-plane/build")]
+    #[error(
+        "{0} is missing or not a file; KUBEBUILDER_ASSETS must be a folder with etcd, kube-apiserver and kubectl, as printed by tests/control-plane/build"
+    )]
     NoBinary(PathBuf),
     #[error("{what}: {source}")]
     Io { what: String, source: io::Error },
@@ -138,16 +142,11 @@ impl ControlPlane {
         let args = apiserver_args(pki, store_port, port);
         let apiserver = Process::start("kube-apiserver", dir, &assets.join("kube-apiserver"), args, &[]);
         let apiserver = apiserver.map_err(at("kube-apiserver"))?;
-        let user = serde_json::json!({"client-certificate": pki.path("admin.crt"), "client-key": pki.path("admin.key")});
+        let user =
+            serde_json::json!({"client-certificate": pki.path("admin.crt"), "client-key": pki.path("admin.key")});
         write_kubeconfig(&dir.join("kubeconfig"), pki, port, &user)?;
-        let mut plane = Self {
-            assets: assets.to_owned(),
-            dir: dir.to_owned(),
-            pki: pki.clone(),
-            port,
-            apiserver,
-            etcd,
-        };
+        let mut plane =
+            Self { assets: assets.to_owned(), dir: dir.to_owned(), pki: pki.clone(), port, apiserver, etcd };
         plane.wait_until_ready(say).await?;
         Ok(plane)
     }

@@ -78,6 +78,9 @@ impl Process {
     ) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
         let (log, pid_file) = (dir.join(format!("{name}.log")), dir.join(format!("{name}.pid")));
+        if pid_file.exists() {
+            fs::remove_file(&pid_file)?;
+        }
         let errors = File::options().create(true).append(true).open(&log)?;
         let output = if piped { Stdio::piped() } else { Stdio::from(errors.try_clone()?) };
         let keeper = Command::new("sh")
@@ -213,7 +216,10 @@ mod tests {
     fn what_it_wrote_is_in_its_log() {
         let dir = tempfile::tempdir().expect("dir");
         let mut child = shell(dir.path(), "echo one >&2; echo two >&2; exit 3");
+        // `wait` would close the keeper's input, which is an order to kill.
+        let input = child.keeper.stdin.take();
         let _ended = child.keeper.wait();
+        drop(input);
         assert_eq!(child.exited(), Some(3));
         assert_eq!(child.log_tail(1), "two");
     }
