@@ -13,6 +13,9 @@ pub mod notify;
 pub mod stage;
 
 pub mod controller;
+pub mod leader;
 
+#[cfg(feature = "sim")]
+pub mod plane;
 #[cfg(feature = "sim")]
 pub mod sim;

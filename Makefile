@@ -1,0 +1,42 @@
+# Short targets; `make help` lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PLANE = export KUBEBUILDER_ASSETS="$$(tests/control-plane/build)" NO_PROXY=127.0.0.1,localhost
+
+.PHONY: help demo test lint crds check explore bench build doctor clean-cache
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: doctor ## a bad prompt is released, fails its canary and is rolled back, on a real API server
+	@$(PLANE); echo "building operator, simulator and demo (the first time about 3 min)" >&2
+	@$(PLANE); cargo build --quiet --features sim --bins && exec target/debug/promptrelease-sim demo
+
+test: doctor ## every test, the stories on a real API server among them
+	@$(PLANE); echo "building and running the tests against $$KUBEBUILDER_ASSETS" >&2; cargo test --all-features --no-fail-fast
+
+lint: ## formatting and clippy, warnings are errors
+	@cargo fmt --check
+	@cargo clippy --all-features --all-targets -- -D warnings
+
+crds: ## write crds/, deploy/ and the samples' digests anew
+	@cargo run --quiet --bin crdgen -- all
+
+check: ## fail if a generated file is not what `make crds` writes
+	@cargo run --quiet --bin crdgen -- check
+
+explore: ## the traffic protocol, every interleaving as far as this machine's memory goes
+	@cargo test --release --test explore -- --ignored --nocapture
+
+bench: doctor ## the figures of docs/benchmarks.md
+	@$(PLANE); cargo test --release --features sim --test it -- bench --ignored --nocapture --test-threads 1
+
+build: ## the operator as it is shipped
+	@cargo build --release --bin promptrelease-operator
+
+doctor: ## check what must be installed
+	@tests/prerequisites
+
+clean-cache: ## remove the cached control plane (about 220 MB)
+	@rm -rf "$${PROMPTRELEASE_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/promptrelease}/control-plane"
