@@ -14,5 +14,7 @@ pub mod stage;
 
 pub mod controller;
 
+pub mod samples;
+
 #[cfg(feature = "sim")]
 pub mod sim;
