@@ -3,6 +3,7 @@
 mod crds;
 mod deploy;
 mod manifests;
+mod reference;
 
 use std::{
     fs, io,
@@ -13,7 +14,7 @@ use std::{
 use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand};
 
-/// Writes the generated files: CRDs, the operator's manifest, the samples' digests.
+/// Writes the generated files: CRDs and their reference, the operator's manifest, the samples' digests.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -28,6 +29,8 @@ struct Args {
 enum Verb {
     /// Write crds/*.yaml. Fails on a property without a description.
     Crds,
+    /// Write docs/api.md.
+    Docs,
     /// Write deploy/operator.yaml.
     Deploy,
     /// Write digests and URLs of the packed samples into their manifests, and the demo's manifests.
@@ -60,6 +63,7 @@ fn main() -> anyhow::Result<ExitCode> {
     );
     match args.verb {
         Verb::Crds => write(root, crds::files()?)?,
+        Verb::Docs => write(root, reference::files()?)?,
         Verb::Deploy => write(root, deploy::files()?)?,
         Verb::Samples { archives } => {
             write(root, manifests::files(root)?)?;
@@ -74,7 +78,7 @@ fn main() -> anyhow::Result<ExitCode> {
 }
 
 fn all(root: &Path) -> anyhow::Result<Vec<Generated>> {
-    Ok([crds::files()?, deploy::files()?, manifests::files(root)?].into_iter().flatten().collect())
+    Ok([crds::files()?, reference::files()?, deploy::files()?, manifests::files(root)?].into_iter().flatten().collect())
 }
 
 fn write(root: &Path, files: Vec<Generated>) -> anyhow::Result<()> {
