@@ -15,6 +15,8 @@ pub mod stage;
 pub mod controller;
 pub mod leader;
 
+pub mod samples;
+
 #[cfg(feature = "sim")]
 pub mod plane;
 #[cfg(feature = "sim")]

@@ -57,13 +57,18 @@ pub struct Log {
 /// A deployment that has all traffic outside a canary.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 pub struct Stable {
+    /// Name in Azure.
     pub deployment: String,
+    /// Version that it runs; absent where it was adopted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// First 8 hex digits of the revision's hash; absent where it was adopted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
+    /// Instances it was created with or scaled to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instances: Option<i64>,
+    /// When it was first seen with all traffic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<At>,
 }
@@ -72,13 +77,18 @@ pub struct Stable {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Previous {
+    /// Name in Azure.
     pub deployment: String,
+    /// Version that it runs; absent where it was adopted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// First 8 hex digits of the revision's hash; absent where it was adopted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
+    /// Instances that it keeps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instances: Option<i64>,
+    /// When it is deleted, unless it has traffic by then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_until: Option<At>,
 }
@@ -86,8 +96,11 @@ pub struct Previous {
 /// Content that lost its traffic here.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 pub struct Withdrawn {
+    /// Version that lost its traffic.
     pub version: String,
+    /// First 8 hex digits of its hash.
     pub hash: String,
+    /// Number of the attempt that was withdrawn.
     pub attempt: i64,
 }
 
@@ -99,7 +112,9 @@ pub struct Attempt {
     pub n: i64,
     /// Canary, Fast, Undo or Orphan.
     pub kind: String,
+    /// The PromptRelease that it is made for.
     pub release: ReleaseRef,
+    /// Version of the release when the attempt began.
     pub version: String,
     /// Of artifact and deployment, 8 hex digits.
     pub hash: String,
@@ -112,7 +127,9 @@ pub struct Attempt {
     /// Where a withdrawal sends all traffic; absent on a first release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub return_to: Option<String>,
+    /// When the attempt was opened.
     pub started_at: At,
+    /// Canary and promotion as they were when it began.
     pub plan: Plan,
     /// Append-only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -135,7 +152,9 @@ impl Default for At {
 /// The release that an attempt is made for.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 pub struct ReleaseRef {
+    /// Name of the PromptRelease.
     pub name: String,
+    /// Its uid: a release created again under the same name is another one.
     pub uid: String,
 }
 
@@ -151,22 +170,28 @@ pub struct Plan {
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub windows: Vec<i64>,
-    /// Length of a window.
+    /// Length of a window, in milliseconds.
     #[serde(default)]
     pub window_ms: i64,
+    /// How long after its end a window may still become complete, in milliseconds.
     #[serde(default)]
     pub lateness_ms: i64,
+    /// Judged answers of a class below which a window is no data.
     #[serde(default)]
     pub min_samples: i64,
+    /// Failed windows of one criterion in a row that withdraw.
     #[serde(default)]
     pub consecutive_failures: i64,
+    /// Windows in a row that could not be measured, after which the canary is withdrawn.
     #[serde(default)]
     pub consecutive_errors: i64,
     /// Hold, RollBack or Promote.
     #[serde(default)]
     pub on_inconclusive: String,
+    /// Longest time with traffic and without a verdict, in milliseconds.
     #[serde(default)]
     pub hold_timeout_ms: i64,
+    /// How long the deployment that served before is kept, in milliseconds.
     #[serde(default)]
     pub keep_previous_ms: i64,
 }
@@ -175,8 +200,11 @@ pub struct Plan {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Raised {
+    /// Step of the plan, counted from 1.
     pub step: i64,
+    /// Percent of the traffic that the canary was given.
     pub weight: i64,
+    /// Number of the write that gave it.
     pub seq: i64,
     /// When the split was read back; the canary's clock starts here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -188,11 +216,12 @@ pub struct Raised {
 pub struct Decision {
     /// Promote or Withdraw.
     pub kind: String,
-    /// A reason of [`super::Cause`].
+    /// Reason, as in the condition Ready: CanaryFailed, AbortRequested and so on.
     pub cause: String,
     /// One line, at most 512 bytes.
     #[serde(default)]
     pub evidence: String,
+    /// When it was decided.
     pub at: At,
     /// Who, where a person decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -204,16 +233,19 @@ pub struct Decision {
 pub struct Ending {
     /// Promoted, Rejected, RolledBack, Failed or Aborted.
     pub outcome: String,
+    /// Reason, as in the condition Ready: CanaryFailed, AbortRequested and so on.
     pub reason: String,
     /// Release, Environment or Person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blame: Option<String>,
+    /// When it was recorded: the endpoint is free from then on.
     pub at: At,
 }
 
 /// One numbered write, noted before it is sent.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 pub struct Intent {
+    /// Number of the write; it travels in the endpoint's tags.
     pub seq: i64,
     /// SetTraffic, CreateDeployment, DeleteDeployment or ScaleDeployment.
     pub kind: String,
@@ -225,7 +257,7 @@ pub struct Intent {
     /// What the look showed that it rests on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Before>,
-    /// Of the request's body.
+    /// Of the request's body, hex.
     #[serde(default)]
     pub sha256: String,
     /// Process that sends it.
@@ -244,15 +276,20 @@ pub struct Intent {
 /// Split and number that were live when an intent was noted.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 pub struct Before {
+    /// Split that was live, as in d-1427=90 d-1428=10.
     pub split: String,
+    /// Number in the endpoint's tags; 0 where there was none.
     pub seq: i64,
 }
 
 /// A write of ours that may still land.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 pub struct Unsettled {
+    /// Number of the write.
     pub seq: i64,
+    /// SetTraffic, CreateDeployment, DeleteDeployment or ScaleDeployment.
     pub kind: String,
+    /// A split, or a deployment's name.
     pub target: String,
     /// After this it cannot be accepted any more.
     pub until: At,
@@ -264,10 +301,13 @@ pub struct Unsettled {
 pub struct Owed {
     /// De-duplication key.
     pub key: String,
-    /// A reason of [`super::Cause`], or of an ending.
+    /// Reason that is told, as in the condition Ready.
     pub kind: String,
+    /// When it was decided on.
     pub created_at: At,
+    /// Deliveries that were tried.
     #[serde(default)]
     pub tries: i64,
+    /// When the next delivery is due.
     pub next_at: At,
 }

@@ -66,19 +66,25 @@ pub struct PromptReleaseStatus {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Revision {
+    /// Digest of the archive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_digest: Option<String>,
+    /// Number of the attempt, counted per endpoint.
     #[serde(default)]
     pub attempt: i64,
+    /// Its deployment in Azure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<String>,
     /// When the deployment was first asked for; it has 60 minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deploying_since: Option<At>,
+    /// First 8 hex digits of the hash of artifact and deployment.
     #[serde(default)]
     pub hash: String,
+    /// When the attempt was opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<At>,
+    /// Version that is released.
     #[serde(default)]
     pub version: String,
 }
@@ -86,12 +92,16 @@ pub struct Revision {
 /// What serves outside the canary.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 pub struct StableSeen {
+    /// Name in Azure.
     #[serde(default)]
     pub deployment: String,
+    /// First 8 hex digits of the revision's hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
+    /// When it was first seen with all traffic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<At>,
+    /// Version that it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 }
@@ -100,17 +110,19 @@ pub struct StableSeen {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Build {
-    /// Size of the unpacked archive.
+    /// Size of the unpacked archive, in bytes.
     #[serde(default)]
     pub bytes: i64,
     /// Blob path of the data set in the workspace's datastore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dataset: Option<String>,
+    /// Environment version registered in the workspace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
     /// Blob path of the unpacked archive in the workspace's datastore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
+    /// Model version registered in the workspace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Rows of the data set, per class.
@@ -122,7 +134,9 @@ pub struct Build {
 /// Rows of one class.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 pub struct ClassRows {
+    /// Value of the column `class`.
     pub class: String,
+    /// How many rows have it.
     pub rows: i64,
 }
 
@@ -130,17 +144,23 @@ pub struct ClassRows {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct EvaluationStatus {
+    /// Rows that the flow answered.
     #[serde(default)]
     pub answered: i64,
+    /// Run of the flow over the data set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_run: Option<String>,
+    /// Run of the judge over the answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judge_run: Option<String>,
+    /// Answers that the judge scored.
     #[serde(default)]
     pub judged: i64,
+    /// One entry a criterion.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub results: Vec<CriterionResult>,
+    /// Rows of the data set.
     #[serde(default)]
     pub rows: i64,
     /// When completeness was first found wanting; it must be wanting twice.
@@ -149,6 +169,7 @@ pub struct EvaluationStatus {
     /// When the base run was submitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<At>,
+    /// Of data set, judge, metrics and criteria, 8 hex digits: what the verdict is a verdict on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_hash: Option<String>,
     /// Pass, Fail, Error or Waived.
@@ -159,12 +180,18 @@ pub struct EvaluationStatus {
 /// One criterion at the gate. Decimals are text: written once, never recomputed from a float.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 pub struct CriterionResult {
+    /// Class of the criterion; * is every row.
     pub class: String,
+    /// Metric of the criterion.
     pub metric: String,
+    /// Lowest mean that passes, as a decimal.
     pub minimum: String,
+    /// Scores that the mean is of.
     pub samples: i64,
+    /// Mean of the scores, as a decimal; absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
+    /// Pass, Fail, NoData or Error.
     pub verdict: String,
 }
 
@@ -184,6 +211,7 @@ pub struct CanaryStatus {
     /// Closed windows that were verified and count towards promotion.
     #[serde(default)]
     pub counted: i64,
+    /// One entry a live criterion.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub criteria: Vec<CriterionSeen>,
@@ -196,13 +224,16 @@ pub struct CanaryStatus {
     /// When the split was last seen as it should be, for verified windows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_at: Option<At>,
+    /// Step of the plan, counted from 1.
     #[serde(default)]
     pub step: i64,
+    /// Steps of the plan.
     #[serde(default)]
     pub steps: i64,
     /// Fail or Pass, once decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<String>,
+    /// Percent of the traffic that the canary has.
     #[serde(default)]
     pub weight: i64,
     /// Closed windows.
@@ -214,14 +245,19 @@ pub struct CanaryStatus {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Availability {
+    /// Requests that the canary answered with 5xx.
     #[serde(default)]
     pub canary_errors: i64,
+    /// Requests that the canary answered.
     #[serde(default)]
     pub canary_requests: i64,
+    /// Requests that stable answered with 5xx.
     #[serde(default)]
     pub stable_errors: i64,
+    /// Requests that stable answered.
     #[serde(default)]
     pub stable_requests: i64,
+    /// Pass, Fail or NoData.
     #[serde(default)]
     pub verdict: String,
 }
@@ -230,22 +266,31 @@ pub struct Availability {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct CriterionSeen {
+    /// Class of the criterion; * is every answer.
     pub class: String,
+    /// Failed windows in a row up to the last one.
     #[serde(default)]
     pub failures_in_a_row: i64,
+    /// Metric of the criterion.
     pub metric: String,
+    /// Lowest mean that passes, as a decimal.
     pub minimum: String,
+    /// Scores in the last window.
     #[serde(default)]
     pub samples: i64,
+    /// Scores in all windows.
     #[serde(default)]
     pub total_samples: i64,
     /// Exact sum of all scores, in millionths, so that means can be extended without rounding twice.
     #[serde(default)]
     pub total_sum_millionths: i64,
+    /// Mean over all windows, as a decimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total_value: Option<String>,
+    /// Mean in the last window, as a decimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
+    /// Of the last window: Pass, Fail, NoData or Error.
     #[serde(default)]
     pub verdict: String,
 }
@@ -254,15 +299,22 @@ pub struct CriterionSeen {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Ended {
+    /// Number of the attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<i64>,
+    /// When its ending was recorded.
     pub ended_at: At,
+    /// First 8 hex digits of the revision's hash.
     pub hash: String,
+    /// What was found, in one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Promoted, Rejected, RolledBack, Failed or Aborted.
     pub outcome: String,
+    /// Why, as in the condition Ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Version of the revision.
     pub version: String,
 }
 
@@ -270,9 +322,14 @@ pub struct Ended {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Rejected {
+    /// When it failed.
     pub at: At,
+    /// First 8 hex digits of the revision's hash.
     pub hash: String,
+    /// Rejected or RolledBack.
     pub outcome: String,
+    /// Of the test that it failed.
     pub test_hash: String,
+    /// Version of the revision.
     pub version: String,
 }
