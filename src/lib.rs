@@ -8,11 +8,8 @@ pub mod azure;
 pub mod policy;
 pub mod view;
 
-pub mod endpoint;
 pub mod notify;
-pub mod stage;
 
-pub mod controller;
 pub mod leader;
 
 pub mod samples;

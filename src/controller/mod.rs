@@ -1,1 +1,141 @@
-//! TBD
+//! The only code that talks to the Kubernetes API: one controller whose objects are PromptEndpoints, and a small one that
+//! tells releases whose endpoint does not exist.
+
+mod claim;
+mod context;
+mod deliver;
+mod objects;
+mod pages;
+mod pass;
+mod ports;
+mod record;
+mod report;
+mod story;
+mod stranded;
+mod tenant;
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ApiResource, DynamicObject, PartialObjectMeta},
+    runtime::{
+        Controller, Predicate, PredicateConfig, WatchStreamExt,
+        controller::{Action, Config},
+        predicates, reflector,
+        reflector::ObjectRef,
+        watcher,
+    },
+};
+use tokio_util::sync::CancellationToken;
+
+pub use context::{Context, Parts, Waits};
+pub use objects::{Endpoint, Release, Stored};
+pub use tenant::Tenants;
+
+use crate::{
+    api::{PromptEndpoint, PromptRelease},
+    serve::Health,
+};
+
+/// Endpoints that are worked on at once; each waits on Azure most of the time.
+const CONCURRENCY: u16 = 16;
+
+type EndpointMeta = PartialObjectMeta<PromptEndpoint>;
+
+/// Watches both kinds and makes passes until `stop`. `make` gets the store of all releases and returns the context.
+///
+/// # Errors
+/// The context cannot be made.
+pub async fn run<E>(
+    client: Client,
+    make: impl FnOnce(reflector::Store<DynamicObject>) -> Result<Arc<Context>, E>,
+    health: Health,
+    stop: CancellationToken,
+) -> Result<(), E> {
+    let kind = ApiResource::erase::<PromptRelease>(&());
+    let releases: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
+    let (store, writer) = {
+        let writer = reflector::store::Writer::new(kind.clone());
+        (writer.as_reader(), writer)
+    };
+    let context = make(store.clone())?;
+    // A release wakes its endpoint with every change: commands are annotations, which do not change the generation.
+    let changed = watcher(releases, watcher::Config::default()).default_backoff().reflect(writer).touched_objects();
+    // Only metadata is kept of endpoints; each pass reads the whole object. Our own status writes wake nobody.
+    let endpoints: Api<EndpointMeta> = Api::all(client.clone());
+    let (endpoint_store, endpoint_writer) = reflector::store::<EndpointMeta>();
+    let wanted = predicates::generation.combine(predicates::annotations).combine(predicates::finalizers);
+    let endpoints = watcher(endpoints, watcher::Config::default())
+        .default_backoff()
+        .reflect(endpoint_writer)
+        .applied_objects()
+        .predicate_filter(wanted, PredicateConfig::default());
+    let synced = (store.clone(), endpoint_store.clone(), health.clone());
+    let endpoints = Controller::for_stream(endpoints, endpoint_store)
+        .with_config(Config::default().concurrency(CONCURRENCY))
+        .watches_stream_with(
+            changed,
+            |release: DynamicObject| {
+                let endpoint = Release::endpoint_of(&release).map(str::to_owned);
+                let namespace = release.namespace().unwrap_or_default();
+                endpoint.map(|name| ObjectRef::new(&name).within(&namespace))
+            },
+            kind,
+        )
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(reconcile, after_error, context.clone())
+        .for_each(|_| async {});
+    let ready = async {
+        let (releases, endpoints, health) = synced;
+        if releases.wait_until_ready().await.is_ok() && endpoints.wait_until_ready().await.is_ok() {
+            health.caches_synced();
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        ((), ()) = async { futures::join!(endpoints, stranded::run(client, context, stop)) } => {}
+        () = ready => {}
+    }
+    health.controller_ended();
+    Ok(())
+}
+
+/// What nobody expected; expected waiting is a value.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the API server: {0}")]
+    Kube(#[from] kube::Error),
+}
+
+impl Error {
+    /// One of a few words, for metrics.
+    fn category(&self) -> &'static str {
+        match self {
+            Self::Kube(kube::Error::Api(status)) if status.is_conflict() => "conflict",
+            Self::Kube(kube::Error::Api(_)) => "api",
+            Self::Kube(_) => "connection",
+        }
+    }
+}
+
+#[tracing::instrument(name = "endpoint", skip_all, fields(namespace = endpoint.namespace(), name = endpoint.name_any()))]
+async fn reconcile(endpoint: Arc<EndpointMeta>, context: Arc<Context>) -> Result<Action, Error> {
+    let began = std::time::Instant::now();
+    let namespace = endpoint.namespace().unwrap_or_default();
+    let result = pass::reconcile(&context, &namespace, &endpoint.name_any()).await;
+    context.metrics.reconciled(began.elapsed());
+    result
+}
+
+/// An error is the API server's, and passes: the next try comes soon, since a withdrawal may be waiting.
+fn after_error(endpoint: Arc<EndpointMeta>, error: &Error, context: Arc<Context>) -> Action {
+    context.metrics.reconcile_failed(error.category());
+    let again = match error.category() {
+        "conflict" => Duration::ZERO,
+        _ => Duration::from_secs(2),
+    };
+    tracing::warn!(%error, name = endpoint.name_any(), "a pass failed");
+    Action::requeue(again)
+}

@@ -20,12 +20,17 @@ use std::{
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
+
 pub mod arm;
 pub mod clock;
 pub mod entra;
 pub mod faults;
 pub mod http;
+pub mod requests;
 mod services;
+pub mod tls;
+pub mod world;
 
 pub use services::{blob, flow, insights, scenario, scoring, traffic, webhook};
 
@@ -36,6 +41,7 @@ pub struct Sim {
     pub entra: entra::Entra,
     pub arm: Mutex<arm::Arm>,
     pub faults: Mutex<faults::Faults>,
+    pub requests: Mutex<requests::Requests>,
     pub blobs: Mutex<blob::Blobs>,
     pub flow: Mutex<flow::Flow>,
     pub insights: Mutex<insights::Store>,
@@ -77,18 +83,57 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sends a request to the service of its host; `None` if no service has that host.
-async fn dispatch(sim: &Arc<Sim>, req: &http::Request) -> Option<http::Response> {
-    let host = req.host.as_str();
-    Some(match host {
-        "login.microsoftonline.com" => entra::handle(sim, req).await,
-        "management.azure.com" => arm::handle(sim, req).await,
-        "api.applicationinsights.io" => insights::handle(sim, req).await,
-        _ if host.ends_with(".in.applicationinsights.azure.com") => insights::handle(sim, req).await,
-        _ if host.ends_with(".blob.core.windows.net") => blob::handle(sim, req).await,
-        _ if host.ends_with(".api.azureml.ms") => flow::handle(sim, req).await,
-        _ if host.ends_with(".inference.ml.azure.com") => scoring::handle(sim, req).await,
-        _ if host.ends_with(".example.com") || host.ends_with(".example.net") => webhook::handle(sim, req).await,
-        _ => return None,
-    })
+/// Who answers for a host name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Service {
+    Entra,
+    Arm,
+    Blob,
+    Flow,
+    Insights,
+    Scoring,
+    Webhook,
+}
+
+impl Service {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Entra => "entra",
+            Self::Arm => "arm",
+            Self::Blob => "blob",
+            Self::Flow => "flow",
+            Self::Insights => "insights",
+            Self::Scoring => "scoring",
+            Self::Webhook => "webhook",
+        }
+    }
+
+    /// None: no service has that host.
+    pub fn of(host: &str) -> Option<Self> {
+        Some(match host {
+            "login.microsoftonline.com" => Self::Entra,
+            "management.azure.com" => Self::Arm,
+            "api.applicationinsights.io" => Self::Insights,
+            _ if host.ends_with(".in.applicationinsights.azure.com") => Self::Insights,
+            _ if host.ends_with(".blob.core.windows.net") => Self::Blob,
+            _ if host.ends_with(".api.azureml.ms") => Self::Flow,
+            _ if host.ends_with(".inference.ml.azure.com") => Self::Scoring,
+            _ if host.ends_with(".example.com") || host.ends_with(".example.net") => Self::Webhook,
+            _ => return None,
+        })
+    }
+}
+
+/// Sends a request to the service of its host.
+async fn dispatch(sim: &Arc<Sim>, service: Service, req: &http::Request, effect: &faults::Effect) -> http::Response {
+    match service {
+        Service::Entra => entra::handle(sim, req).await,
+        Service::Arm => arm::handle(sim, req, effect).await,
+        Service::Blob => blob::handle(sim, req).await,
+        Service::Flow => flow::handle(sim, req).await,
+        Service::Insights => insights::handle(sim, req).await,
+        Service::Scoring => scoring::handle(sim, req).await,
+        Service::Webhook => webhook::handle(sim, req).await,
+    }
 }

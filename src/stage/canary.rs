@@ -35,6 +35,13 @@ pub struct Look {
     pub poll: jiff::SignedDuration,
 }
 
+impl Look {
+    /// The source itself could not be had.
+    pub fn failed(why: String, now: At, poll: jiff::SignedDuration) -> Self {
+        Self { scores: Some(Err(why)), now, verified: false, poll }
+    }
+}
+
 /// Asks for scores only when a window can close.
 pub async fn look(
     source: Option<&dyn ScoreSource>,

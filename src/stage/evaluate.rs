@@ -100,10 +100,8 @@ pub fn next(plan: &Plan<'_>, facts: &Facts, look: &Look, now: At) -> Decision<St
         let waived = EvaluationStatus { verdict: Some("Waived".into()), ..known };
         return Decision::new(Facts { evaluation: Some(waived), ..facts.clone() }, Then::Go);
     };
-    let late = |started: At| now >= started.plus(evaluation.timeout.signed());
-    if known.started_at.is_some_and(late) {
-        let so_far = progress(&known, look);
-        return withdraw(format!("the evaluation did not end within {}: {so_far}", evaluation.timeout));
+    if let Some(why) = overdue(plan.spec, facts, now) {
+        return withdraw(format!("{why}: {}", progress(&known, look)));
     }
     for (run, state) in [("base run", &look.base), ("judge run", &look.judge)] {
         if let Some(why) = state.as_ref().and_then(|s| runs::failure(run, s)) {
@@ -132,6 +130,13 @@ pub fn next(plan: &Plan<'_>, facts: &Facts, look: &Look, now: At) -> Decision<St
         None => counted.base(),
         Some(judge_lines) => counted.judged(evaluation, judge_lines),
     }
+}
+
+/// Why the evaluation is given up, if its time is over.
+pub fn overdue(spec: &PromptReleaseSpec, facts: &Facts, now: At) -> Option<String> {
+    let timeout = &spec.evaluation.as_ref()?.timeout;
+    let started = facts.evaluation.as_ref()?.started_at?;
+    (now >= started.plus(timeout.signed())).then(|| format!("the evaluation did not end within {timeout}"))
 }
 
 fn status(facts: &Facts) -> EvaluationStatus {

@@ -15,8 +15,6 @@ use super::{Sim, clock::Clock, http, lock};
 
 mod exchange;
 mod refusal;
-#[cfg(test)]
-mod tests;
 
 pub use exchange::handle;
 use refusal::Why;

@@ -1,0 +1,360 @@
+//! What this pass wants: first what ends an attempt from outside, then its stage, or the next attempt.
+
+use crate::{
+    api::{
+        ABORT, At, Cause, PromptEndpointSpec, PromptReleaseSpec,
+        log::{Attempt, Log},
+    },
+    azure::{self, OnlineDeployment},
+    controller::{
+        context::Waits,
+        objects::{Endpoint, Release, Stored},
+        tenant::Tenant,
+    },
+    endpoint::Wish,
+    policy::{
+        digest,
+        opens::{self, Abort, Asks, Opens},
+        plan,
+    },
+    stage::{
+        self, Decision, Facts, Stage, Then, Wait, build, canary, clean,
+        deploy::{self, body::Recipe},
+        evaluate, promote, roll_back,
+    },
+    view::timeline::Event,
+};
+
+/// The release that holds the endpoint.
+#[derive(Clone, Debug)]
+pub enum Holder {
+    /// Nobody refers to the endpoint.
+    Nobody,
+    Present(Box<Release>, Box<PromptReleaseSpec>),
+    /// It does not parse, since when.
+    Invalid(Box<Release>, At, String),
+    /// The object that an open attempt was made for is gone.
+    Gone,
+}
+
+impl Holder {
+    pub fn release(&self) -> Option<&Release> {
+        match self {
+            Self::Present(release, _) | Self::Invalid(release, ..) => Some(release),
+            Self::Nobody | Self::Gone => None,
+        }
+    }
+}
+
+/// Everything that a turn rests on.
+pub struct Scene<'a> {
+    pub endpoint: &'a Endpoint,
+    pub spec: &'a PromptEndpointSpec,
+    pub holder: &'a Holder,
+    pub log: &'a Log,
+    pub facts: &'a Facts,
+    /// Whether the release's status speaks of the open attempt.
+    pub has_facts: bool,
+    pub tenant: &'a Tenant,
+    pub owner: &'a str,
+    pub waits: &'a Waits,
+    pub deployments: &'a [OnlineDeployment],
+    /// The split is read back as the open attempt's, by number.
+    pub verified: bool,
+    pub now: At,
+}
+
+/// What a pass wants.
+#[derive(Debug)]
+pub struct Turn {
+    pub wish: Wish<String>,
+    /// One line; for a withdrawal the evidence.
+    pub why: String,
+    pub actor: Option<String>,
+    pub facts: Facts,
+    pub told: Vec<Event>,
+    pub wait: Option<Wait>,
+    /// An attempt to open.
+    pub opening: Option<Box<Attempt>>,
+    /// Why no attempt is opened.
+    pub answer: Option<Opens>,
+}
+
+impl Turn {
+    fn of(facts: Facts) -> Self {
+        let (wish, why) = (Wish::Nothing, String::new());
+        Self { wish, why, actor: None, facts, told: Vec::new(), wait: None, opening: None, answer: None }
+    }
+
+    fn withdraw(facts: &Facts, cause: Cause, why: impl Into<String>) -> Self {
+        Self { wish: Wish::Withdraw(cause), why: why.into(), ..Self::of(facts.clone()) }
+    }
+
+    fn wait(facts: &Facts, wait: Wait) -> Self {
+        Self { wait: Some(wait), ..Self::of(facts.clone()) }
+    }
+
+    /// A decision whose steps are done.
+    fn settled(decision: Decision<()>) -> Self {
+        let Decision { facts, told, then } = decision;
+        let mut turn = Self { told, ..Self::of(facts) };
+        match then {
+            Then::Ask(wish, why) => (turn.wish, turn.why) = (wish, why),
+            Then::Wait(wait) => turn.wait = Some(wait),
+            Then::Go | Then::Do(()) => {}
+        }
+        turn
+    }
+
+    /// Azure did not do it; tried again, and said so.
+    fn retry(scene: &Scene<'_>, cause: Cause, error: &azure::Error) -> Self {
+        let pause = error.retry_after().and_then(|after| jiff::SignedDuration::try_from(after).ok());
+        let until = scene.now.plus(pause.unwrap_or(scene.waits.poll).max(scene.waits.poll));
+        Self::wait(scene.facts, Wait { until, why: error.to_string(), retry: Some(cause) })
+    }
+}
+
+/// One turn. It may do one step of build or evaluate, which are idempotent by their own keys.
+pub async fn turn(scene: &Scene<'_>) -> Turn {
+    let Some(attempt) = scene.log.attempt.as_ref().filter(|a| a.ending.is_none()) else {
+        return between(scene);
+    };
+    let stage = stage::stage_of(scene.log, scene.facts);
+    if stage == Stage::RollBack {
+        return Turn::settled(roll_back::next(attempt, scene.facts));
+    }
+    if let Some((cause, why)) = interrupt(scene, attempt) {
+        let actor = (cause == Cause::AbortRequested).then(|| format!("annotation {ABORT}"));
+        return Turn { actor, ..Turn::withdraw(scene.facts, cause, why) };
+    }
+    let Holder::Present(release, spec) = scene.holder else {
+        let until = scene.now.plus(scene.waits.poll);
+        return Turn::wait(scene.facts, Wait::until(until, "the release does not parse"));
+    };
+    match stage {
+        Stage::Build => build_one(scene, release, spec, attempt).await,
+        Stage::Evaluate => evaluate_one(scene, release, spec, attempt).await,
+        Stage::Deploy => deploy_one(scene, release, spec, attempt).await,
+        Stage::Canary => Turn::settled(watch(scene, spec, attempt).await),
+        Stage::Promote => {
+            let ahead = promote::next(attempt, scene.facts);
+            if promote::is_judged(scene.log) {
+                Turn::settled(promote::or_withdraw(ahead, watch(scene, spec, attempt).await))
+            } else {
+                Turn::settled(ahead)
+            }
+        }
+        Stage::RollBack | Stage::Clean => Turn::of(scene.facts.clone()),
+    }
+}
+
+/// What ends an attempt from outside, the first in this order being the cause. A promotion that was earned is turned
+/// round only by people's own word and by the loss of the release.
+pub fn interrupt(scene: &Scene<'_>, attempt: &Attempt) -> Option<(Cause, String)> {
+    let name = &attempt.release.name;
+    if scene.endpoint.is_being_deleted() {
+        return Some((Cause::Deleted, "the PromptEndpoint is being deleted".into()));
+    }
+    let release = match scene.holder {
+        Holder::Gone | Holder::Nobody => return Some((Cause::Orphan, format!("PromptRelease {name} is gone"))),
+        Holder::Invalid(release, since, error) => {
+            if scene.now.since(*since) >= scene.waits.invalid {
+                return Some((Cause::InvalidSpec, format!("PromptRelease {name} does not parse: {error}")));
+            }
+            release
+        }
+        Holder::Present(release, _) => release,
+    };
+    if release.uid() != attempt.release.uid {
+        return Some((Cause::Orphan, format!("PromptRelease {name} was deleted and made again")));
+    }
+    if release.is_being_deleted() {
+        return Some((Cause::Deleted, format!("PromptRelease {name} is being deleted")));
+    }
+    let abort = release.annotation(ABORT).and_then(|value| value.parse::<Abort>().ok());
+    if let Some(abort) = abort.filter(|abort| abort.names(&attempt.version, attempt.n)) {
+        return Some((Cause::AbortRequested, format!("{ABORT}={abort} was set on PromptRelease {name}")));
+    }
+    if !attempt.raised.is_empty() && attempt.kind == "Canary" && !scene.has_facts {
+        return Some((Cause::StatusLost, format!("the status of PromptRelease {name} was lost in mid-canary")));
+    }
+    let Holder::Present(_, spec) = scene.holder else { return None };
+    if attempt.decision.is_some() {
+        return None;
+    }
+    if spec.version != attempt.version {
+        return Some((Cause::Superseded, format!("version {} took its place", spec.version)));
+    }
+    if digest::test_hash(spec, None) != attempt.test_hash && attempt.kind != "Fast" {
+        return Some((Cause::Superseded, "`evaluation`, `metrics` or `criteria` changed".into()));
+    }
+    let waived = scene.facts.evaluation.as_ref().is_some_and(|e| e.verdict.as_deref() == Some("Waived"));
+    (waived && scene.spec.policy.require_evaluation)
+        .then(|| (Cause::PolicyViolation, "the endpoint's policy now requires an evaluation".into()))
+}
+
+/// No attempt is open: the next one, or tidying.
+fn between(scene: &Scene<'_>) -> Turn {
+    let status = &scene.endpoint.status;
+    let mut turn = Turn::of(scene.facts.clone());
+    let mut instances = None;
+    if let Holder::Present(release, spec) = scene.holder {
+        instances = spec.instance_count;
+        let abort = release.annotation(ABORT).and_then(|value| value.parse::<Abort>().ok());
+        let hash = digest::revision_hash(&spec.artifact, spec.deployment.as_ref());
+        let test_hash = digest::test_hash(spec, None);
+        let (name, uid, endpoint) = (release.name(), release.uid(), scene.endpoint.name());
+        let asks = Asks {
+            release: &name,
+            uid: &uid,
+            endpoint: &endpoint,
+            version: &spec.version,
+            hash: &hash,
+            test_hash: &test_hash,
+            claimed_by: status.claimed_by.as_ref().map(|c| (c.name.as_str(), c.uid.as_str())),
+            finalizer_stored: release.has_finalizer() && scene.endpoint.has_finalizer(),
+            deleting: release.is_being_deleted() || scene.endpoint.is_being_deleted(),
+            invalid: None,
+            has_evaluation: spec.evaluation.is_some(),
+            requires_evaluation: scene.spec.policy.require_evaluation,
+            has_scores: scene.spec.application_insights.is_some(),
+            abort: abort.as_ref(),
+            rejected: &release.status.rejected,
+            log: scene.log,
+            deployments: &status.deployments,
+        };
+        let answer = opens::opens(&asks);
+        if let Opens::Yes(kind) = answer {
+            turn.opening = Some(Box::new(attempt(scene, release, spec, kind, &hash, &test_hash)));
+            return turn;
+        }
+        turn.answer = Some(answer);
+    }
+    let (wish, until) = clean::next(&status.deployments, scene.log, instances, scene.now);
+    turn.wish = wish;
+    turn.wait = until.map(|until| Wait::until(until, String::new()));
+    turn
+}
+
+/// The record of a new attempt.
+fn attempt(
+    scene: &Scene<'_>,
+    release: &Release,
+    spec: &PromptReleaseSpec,
+    kind: opens::Kind,
+    hash: &str,
+    test_hash: &str,
+) -> Attempt {
+    let log = scene.log;
+    let fast = kind == opens::Kind::Fast;
+    Attempt {
+        n: log.attempt.as_ref().map_or(0, |last| last.n) + 1,
+        kind: kind.as_str().to_owned(),
+        release: crate::api::log::ReleaseRef { name: release.name(), uid: release.uid() },
+        version: spec.version.clone(),
+        hash: hash.to_owned(),
+        test_hash: test_hash.to_owned(),
+        deployment: log.previous.as_ref().filter(|_| fast).map(|p| p.deployment.clone()),
+        return_to: log.stable.as_ref().map(|s| s.deployment.clone()),
+        started_at: scene.now,
+        plan: plan::plan(spec),
+        ..Attempt::default()
+    }
+}
+
+async fn build_one(scene: &Scene<'_>, release: &Release, spec: &PromptReleaseSpec, attempt: &Attempt) -> Turn {
+    let (name, facts) = (release.name(), scene.facts);
+    let plan = build::Plan { spec, release: &name, hash: &attempt.hash };
+    let Then::Do(step) = build::next(facts).then else { return Turn::of(facts.clone()) };
+    match build::act(&scene.tenant.azure, &plan, &step, facts).await {
+        Ok(facts) => Turn::of(facts),
+        Err(build::BuildError::Azure(error)) => Turn::retry(scene, Cause::BuildFailed, &error),
+        Err(error) => Turn::withdraw(facts, Cause::BuildFailed, error.to_string()),
+    }
+}
+
+async fn evaluate_one(scene: &Scene<'_>, release: &Release, spec: &PromptReleaseSpec, attempt: &Attempt) -> Turn {
+    let (uid, facts, azure) = (release.uid(), scene.facts, &scene.tenant.azure);
+    let Waits { second_count, poll, .. } = *scene.waits;
+    let plan = evaluate::Plan { spec, release_uid: &uid, attempt: attempt.n, second_count, poll };
+    let failed = |error: azure::Error| match evaluate::overdue(spec, facts, scene.now) {
+        Some(why) => Turn::withdraw(facts, Cause::EvalInfraError, format!("{why}: {error}")),
+        None => Turn::retry(scene, Cause::EvalInfraError, &error),
+    };
+    let look = match evaluate::look(azure, facts).await {
+        Ok(look) => look,
+        Err(error) => return failed(error),
+    };
+    let decision = evaluate::next(&plan, facts, &look, scene.now);
+    let Then::Do(step) = decision.then else {
+        let Decision { facts, told, then } = decision;
+        let then = match then {
+            Then::Ask(wish, why) => Then::Ask(wish, why),
+            Then::Wait(wait) => Then::Wait(wait),
+            Then::Go | Then::Do(_) => Then::Go,
+        };
+        return Turn::settled(Decision { facts, told, then });
+    };
+    match evaluate::act(azure, &plan, &step, facts, scene.now).await {
+        Ok(facts) => Turn::of(facts),
+        Err(error) => failed(error),
+    }
+}
+
+async fn deploy_one(scene: &Scene<'_>, release: &Release, spec: &PromptReleaseSpec, attempt: &Attempt) -> Turn {
+    let location = match scene.tenant.location().await {
+        Ok(location) => location,
+        Err(error) => return Turn::retry(scene, Cause::DeploymentFailed, &error),
+    };
+    let name = release.name();
+    let Some(recipe) = recipe(scene, &name, spec, attempt, location) else { return Turn::of(scene.facts.clone()) };
+    let since = release.status.revision.as_ref().and_then(|r| r.deploying_since);
+    let Waits { deploy: deadline, poll, .. } = *scene.waits;
+    let plan = deploy::Plan { recipe, log: scene.log, since, deadline, poll };
+    let found = scene.deployments.to_vec();
+    let look = deploy::look(&scene.tenant.azure, &scene.spec.azure.endpoint, scene.log, found).await;
+    Turn::settled(deploy::next(&plan, scene.facts, &look, scene.now))
+}
+
+/// What the attempt's deployment is made of, once it is built.
+pub fn recipe<'a>(
+    scene: &'a Scene<'_>,
+    release: &'a str,
+    spec: &'a PromptReleaseSpec,
+    attempt: &'a Attempt,
+    location: &'a str,
+) -> Option<Recipe<'a>> {
+    let build = scene.facts.build.as_ref()?;
+    let stable = scene.log.stable.as_ref().and_then(|s| s.instances);
+    Some(Recipe {
+        workspace: scene.tenant.azure.workspace_id(),
+        location,
+        endpoint: &scene.spec.azure.endpoint,
+        owner: scene.owner,
+        release,
+        version: &attempt.version,
+        hash: &attempt.hash,
+        model: build.model.as_deref()?,
+        environment: build.environment.as_deref()?,
+        deployment: spec.deployment.as_ref(),
+        instances: spec.instance_count.or(stable).unwrap_or(1),
+    })
+}
+
+async fn watch(scene: &Scene<'_>, spec: &PromptReleaseSpec, attempt: &Attempt) -> Decision<()> {
+    let endpoint = &scene.spec.azure.endpoint;
+    let source = match &scene.spec.application_insights {
+        Some(component) => scene.tenant.scores(component).await.map(Some),
+        None => Ok(None),
+    };
+    let look = match &source {
+        Ok(source) => {
+            let source = source.as_ref().map(|s| s as &dyn canary::scores::ScoreSource);
+            canary::look(source, endpoint, attempt, scene.facts, scene.now, scene.waits.poll).await
+        }
+        Err(error) => canary::Look::failed(error.to_string(), scene.now, scene.waits.poll),
+    };
+    let look = canary::Look { verified: scene.verified, ..look };
+    canary::next(spec, attempt, scene.facts, &look)
+        .unwrap_or_else(|error| Decision::withdraw(scene.facts.clone(), Cause::InvalidSpec, error.to_string()))
+}

@@ -1,0 +1,228 @@
+//! One pass over an endpoint: decide, note, send, note what came of it. The only issuer of writes to an endpoint and its
+//! deployments.
+//!
+//! The order is the protocol's: the record is stored and read back before the request is sent; between the check of the
+//! lease and the request nothing is awaited; one request, no retry.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{
+    Decision, Log, Look, Ms, Observed, Owed, Remembered, Reply, Rules, Target, Timing, Waiting, Why, Wish, log::Intent,
+    next, tags,
+};
+use crate::azure::{self, Accepted, Azure, Class, OnlineEndpoint};
+
+/// What the protocol needs of the outside, besides Azure.
+pub trait Ports: Send + Sync {
+    /// A write under way; the lease is not given back before it is dropped.
+    type Slot: Send;
+
+    /// Stores the log by compare-and-swap and starts the delivery of what it owes.
+    fn store(&mut self, log: &Log<String>, pages: &[Owed]) -> impl Future<Output = Stored> + Send;
+
+    /// Permission for one write that takes at most `needed`.
+    fn begin_write(&self, needed: Duration) -> Option<Self::Slot>;
+
+    /// Returns after the next renewal of the lease, or never.
+    fn renewed(&self) -> impl Future<Output = ()> + Send;
+
+    fn clock(&self) -> Timestamp;
+}
+
+/// What became of storing a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// It is what was wanted.
+    Kept,
+    /// The API server dropped fields: its CRD is older than this operator.
+    Pruned,
+    /// Somebody wrote the object since it was read: look again.
+    Conflict,
+    /// It does not want it; since when.
+    Refused { since: Ms, why: String },
+}
+
+/// What a write is made of, where the log holds only its name.
+pub struct Request<'a> {
+    pub azure: &'a Azure,
+    pub endpoint: &'a str,
+    pub owner: &'a str,
+    /// Of this process, for the tag.
+    pub by: &'a str,
+    pub timing: &'a Timing,
+    /// Body of the PUT that creates a deployment.
+    pub body: &'a (dyn Fn(&str) -> Option<Value> + Sync),
+    /// Instances that a deployment is scaled to.
+    pub instances: u32,
+}
+
+/// What a pass came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Progress {
+    /// Something was stored or sent: pass again, then or at once.
+    Again(Option<Ms>),
+    /// Nothing to do until then.
+    Wait(Ms, Waiting<String>),
+    /// The log could not be stored as it has to be, so nothing was sent.
+    NotStored(Stored),
+}
+
+/// Decides on what was observed, and carries it out.
+pub async fn pass<P: Ports>(
+    ports: &mut P,
+    request: &Request<'_>,
+    log: &Log<String>,
+    observed: &Observed,
+    wish: &Wish<String>,
+    kept: &mut Remembered,
+) -> Progress {
+    match next(log, &observed.look, wish, request.timing, &Rules::ALL, observed.now) {
+        Decision::Wait { until, why } => Progress::Wait(until, why),
+        Decision::Record { log, pages } => match ports.store(&log, &pages).await {
+            Stored::Kept => Progress::Again(None),
+            stored => Progress::NotStored(stored),
+        },
+        Decision::Write { log, pages } => {
+            let stored = ports.store(&log, &pages).await;
+            let Some(intent) = log.intent.clone() else { return Progress::Again(None) };
+            if !may_act(&intent, &stored, request.timing, observed.now) {
+                return Progress::NotStored(stored);
+            }
+            let reply = act(ports, request, &log, &intent, observed, kept).await;
+            if let Some(reply) = reply {
+                let mut noted = log.clone();
+                if let Some(intent) = noted.intent.as_mut() {
+                    intent.outcome = Some(reply);
+                }
+                let after = ports.store(&noted, &[]).await;
+                if after != Stored::Kept {
+                    return Progress::NotStored(after);
+                }
+            }
+            Progress::Again(Some(observed.now + pause(request.timing, &intent, reply)))
+        }
+    }
+}
+
+/// What increases exposure never runs without its record; a withdrawal waits for a refused one only so long.
+fn may_act(intent: &Intent<String>, stored: &Stored, timing: &Timing, now: Ms) -> bool {
+    let withdraws = intent.why == Some(Why::Withdraw);
+    match stored {
+        Stored::Kept => true,
+        Stored::Pruned => withdraws,
+        Stored::Conflict => false,
+        Stored::Refused { since, .. } => withdraws && now - *since >= timing.refused,
+    }
+}
+
+fn pause(timing: &Timing, intent: &Intent<String>, reply: Option<Reply>) -> Ms {
+    match (reply, intent.why) {
+        (Some(Reply::Refused | Reply::Busy | Reply::NotSent), _) => Ms::ZERO,
+        (_, Some(Why::Withdraw)) => timing.look_withdrawing,
+        _ => timing.look_unsettled,
+    }
+}
+
+/// Pre-read, lease, request. None: nobody knows what became of it.
+async fn act<P: Ports>(
+    ports: &P,
+    request: &Request<'_>,
+    log: &Log<String>,
+    intent: &Intent<String>,
+    observed: &Observed,
+    kept: &mut Remembered,
+) -> Option<Reply> {
+    /// A look that is older is repeated before anything is sent on its ground.
+    const FRESH: Ms = Ms(2_000);
+    let mut fresh = None;
+    if kept.azure_time(ports.clock()) - observed.look.begun > FRESH + Ms(1_000) {
+        fresh = request.azure.get_endpoint(request.endpoint).await.ok().map(|seen| seen.value);
+        let allowed = fresh.as_ref().is_some_and(|now| still_allowed(request, intent, observed, now));
+        if !allowed {
+            return Some(Reply::NotSent);
+        }
+    }
+    let needed = Duration::from_millis(u64::try_from(request.timing.write.0).unwrap_or_default());
+    let Some(slot) = ports.begin_write(needed) else {
+        // The next renewal comes within seconds; then everything is looked at again.
+        ports.renewed().await;
+        return Some(Reply::NotSent);
+    };
+    let endpoint = fresh.as_ref().or(observed.endpoint.as_ref());
+    let result = send(request, log, intent, endpoint).await;
+    drop(slot);
+    match result {
+        Ok(accepted) => {
+            if let Some(operation) = accepted.operation {
+                kept.operations.retain(|seq, _| *seq + 16 > intent.seq);
+                kept.operations.insert(intent.seq, operation);
+            }
+            Some(Reply::Accepted)
+        }
+        Err(error) => {
+            tracing::warn!(seq = intent.seq, why = ?intent.why, %error, "a write to Azure was not accepted");
+            let reply = classify(request, &error).await;
+            kept.refusal = Some((intent.seq, error));
+            reply
+        }
+    }
+}
+
+/// Increases need the endpoint exactly as the look showed it; what reduces exposure only needs it at rest and not
+/// another's.
+fn still_allowed(request: &Request<'_>, intent: &Intent<String>, observed: &Observed, now: &OnlineEndpoint) -> bool {
+    let owner = tags::read(&now.tags, request.owner).owner;
+    let before = observed.endpoint.as_ref();
+    let unchanged = before.is_some_and(|b| b.traffic == now.traffic && b.tags == now.tags && b.body == now.body);
+    match intent.why {
+        Some(Why::Withdraw | Why::Repair) => now.at_rest() && owner.is_none_or(|owner| owner == request.owner),
+        _ => now.succeeded() && unchanged,
+    }
+}
+
+async fn send(
+    request: &Request<'_>,
+    log: &Log<String>,
+    intent: &Intent<String>,
+    endpoint: Option<&OnlineEndpoint>,
+) -> azure::Result<Accepted> {
+    let Request { azure, endpoint: name, .. } = request;
+    let missing = |what: &str| azure::Error::Malformed { call: format!("PUT {name}"), reason: what.to_owned() };
+    match &intent.target {
+        Target::Traffic(split) => {
+            let endpoint = endpoint.ok_or_else(|| missing("the endpoint was not read"))?;
+            let traffic: BTreeMap<String, u8> = split.shares().map(|(name, share)| (name.clone(), share)).collect();
+            let tags = tags::write(request.owner, request.by, log, intent);
+            azure.put_endpoint(name, &endpoint.with_traffic(&traffic, &tags)).await
+        }
+        Target::Create(deployment) => {
+            let body = (request.body)(deployment).ok_or_else(|| missing("the deployment's body is not known"))?;
+            azure.put_deployment(name, deployment, &body).await
+        }
+        Target::Delete(deployment) => azure.delete_deployment(name, deployment).await,
+        Target::Scale(deployment) => azure.scale_deployment(name, deployment, request.instances).await,
+    }
+}
+
+/// Azure's refusal while another operation runs is told by reading the state again, not by its words or its status.
+async fn classify(request: &Request<'_>, error: &azure::Error) -> Option<Reply> {
+    match error.class() {
+        Class::Unknown => None,
+        Class::NotSent => Some(Reply::NotSent),
+        Class::Throttled => Some(Reply::Busy),
+        Class::Denied | Class::NotFound => Some(Reply::Refused),
+        Class::Refused => {
+            let now = request.azure.get_endpoint(request.endpoint).await;
+            let busy = now.is_ok_and(|seen| !seen.value.at_rest());
+            Some(if busy { Reply::Busy } else { Reply::Refused })
+        }
+    }
+}
+
+/// What a look says about deployments that a stage did not list.
+pub fn names<N: Clone>(look: &Look<N>) -> Vec<N> {
+    look.deployments.iter().map(|(name, _)| name.clone()).collect()
+}
