@@ -167,7 +167,8 @@ impl Arm {
             return Err(errors::front_end(call, 400, "OutOfQuota", &text, &[]));
         }
         let missing = self.missing_asset(&wanted);
-        let mut pending = self.operations.start(call, &self.knobs, "odidp", call.settings.deployment_time, missing);
+        let mut pending =
+            self.operations.start(call, &self.knobs, "odidp", call.settings.deployment_time.get(), missing);
         let endpoint = self.endpoints.get_mut(&of.to_ascii_lowercase()).ok_or_else(|| errors::not_found(call))?;
         let fresh = DeploymentDoc::new(name, call.now, &call.caller.appid);
         let deployment = endpoint.deployments.entry(name.to_ascii_lowercase()).or_insert(fresh);
@@ -190,7 +191,7 @@ impl Arm {
         }
         let capacity = capacity(call)?;
         let replaces = self.knobs.patch_replaces_tags;
-        let pending = self.operations.start(call, &self.knobs, "odidp", call.settings.deployment_time, None);
+        let pending = self.operations.start(call, &self.knobs, "odidp", call.settings.deployment_time.get(), None);
         let operation = pending.operation.clone();
         if let Some(deployment) = self.look_at_deployment(call, of, name) {
             match traffic::tags(&call.body) {
@@ -222,7 +223,7 @@ impl Arm {
             }
             Some(_) => {}
         }
-        let mut pending = self.operations.start(call, &self.knobs, "odidp", call.settings.deployment_time, None);
+        let mut pending = self.operations.start(call, &self.knobs, "odidp", call.settings.deployment_time.get(), None);
         let operation = pending.operation.clone();
         if let Some(deployment) = self.look_at_deployment(call, of, name) {
             deployment.state = State::Deleting;
@@ -251,8 +252,11 @@ impl Arm {
     pub(super) fn deployment_skus(&mut self, call: &Call<'_>, of: &str, name: &str) -> Result<Response, Response> {
         self.look_at_deployment(call, of, name).ok_or_else(|| errors::not_found(call))?;
         let capacity = json!({"default": 1, "minimum": 1, "maximum": MOST_INSTANCES, "scaleType": "Manual"});
-        Ok(Response::json(200, &json!({"value": [{"resourceType": "Microsoft.MachineLearning.Services/endpoints/deployments",
-            "sku": {"name": "Default", "tier": "Standard"}, "capacity": capacity}]})))
+        Ok(Response::json(
+            200,
+            &json!({"value": [{"resourceType": "Microsoft.MachineLearning.Services/endpoints/deployments",
+            "sku": {"name": "Default", "tier": "Standard"}, "capacity": capacity}]}),
+        ))
     }
 
     fn check_endpoint_takes_deployments(&mut self, call: &Call<'_>, of: &str) -> Result<(), Response> {
@@ -265,7 +269,8 @@ impl Arm {
         }
         if !endpoint.state.is_terminal() {
             let state = endpoint.state.as_str();
-            let text = format!("Cannot create a deployment in endpoint {of} because it is in {state} provisioning state.");
+            let text =
+                format!("Cannot create a deployment in endpoint {of} because it is in {state} provisioning state.");
             return Err(errors::busy(call, busy, &text));
         }
         Ok(())
@@ -273,7 +278,9 @@ impl Arm {
 
     fn deployment_busy(&self, call: &Call<'_>, of: &str, name: &str) -> Response {
         let endpoint: Option<&Endpoint> = self.endpoints.get(&of.to_ascii_lowercase());
-        let state = endpoint.and_then(|e| e.deployments.get(&name.to_ascii_lowercase())).map_or("Updating", |d| d.state.as_str());
+        let state = endpoint
+            .and_then(|e| e.deployments.get(&name.to_ascii_lowercase()))
+            .map_or("Updating", |d| d.state.as_str());
         let text = format!("Cannot update deployment {name} because it is in {state} provisioning state.");
         errors::busy(call, self.knobs.busy_status, &text)
     }
@@ -378,7 +385,11 @@ fn check_timeout(call: &Call<'_>, properties: &Map<String, Value>, arm: &Arm) ->
     };
     let field = "Properties.RequestSettings.RequestTimeout";
     let timeout: SignedDuration = text.parse().map_err(|_| {
-        errors::invalid(call, field, format!("requestTimeout must be an ISO 8601 duration such as PT60S, not {text:?}."))
+        errors::invalid(
+            call,
+            field,
+            format!("requestTimeout must be an ISO 8601 duration such as PT60S, not {text:?}."),
+        )
     })?;
     let model = properties.get("model").and_then(Value::as_str).unwrap_or_default();
     let limit = if arm.assets.is_prompt_flow(model) { 300 } else { 180 };

@@ -58,7 +58,9 @@ impl Endpoint {
         let mut endpoint = Self::new(name, now, "world");
         endpoint.identity = json!({"type": "SystemAssigned"});
         endpoint.properties = Map::from_iter([("authMode".into(), json!(auth_mode))]);
-        endpoint.extra.insert("azureml.onlineendpointid".into(), json!(super::endpoint_id(settings, name).to_lowercase()));
+        endpoint
+            .extra
+            .insert("azureml.onlineendpointid".into(), json!(super::endpoint_id(settings, name).to_lowercase()));
         (endpoint.state, endpoint.born, endpoint.split) = (State::Succeeded, true, split);
         endpoint
     }
@@ -220,7 +222,7 @@ impl Arm {
         let accepted = traffic::requested(call, old, &self.knobs)?;
         let properties = requested_properties(call, old)?;
         let fault = call.effect.operation.clone().unwrap_or_default();
-        let pending = self.operations.start(call, &self.knobs, "oeidp", call.settings.operation_time, None);
+        let pending = self.operations.start(call, &self.knobs, "oeidp", call.settings.operation_time.get(), None);
         let endpoint = self.endpoints.entry(key).or_insert(fresh);
         let mut then = endpoint.split.clone();
         if pending.end == End::Succeeded {
@@ -242,7 +244,7 @@ impl Arm {
     pub(super) fn patch_endpoint(&mut self, call: &Call<'_>, name: &str) -> Result<Response, Response> {
         self.look_at_endpoint(call, name).ok_or_else(|| errors::not_found(call))?;
         self.check_writable(call, name)?;
-        let pending = self.operations.start(call, &self.knobs, "oeidp", call.settings.operation_time, None);
+        let pending = self.operations.start(call, &self.knobs, "oeidp", call.settings.operation_time.get(), None);
         let replaces = self.knobs.patch_replaces_tags;
         let Some(endpoint) = self.endpoints.get_mut(&name.to_ascii_lowercase()) else {
             return Err(errors::not_found(call));
@@ -267,7 +269,7 @@ impl Arm {
         if endpoint.pending.is_some() {
             return Err(self.busy(call, name));
         }
-        let mut pending = self.operations.start(call, &self.knobs, "oeidp", call.settings.operation_time, None);
+        let mut pending = self.operations.start(call, &self.knobs, "oeidp", call.settings.operation_time.get(), None);
         if pending.end == End::Succeeded {
             pending.end = End::Gone;
         }
@@ -288,7 +290,8 @@ impl Arm {
             return Err(self.busy(call, name));
         }
         if !endpoint.born {
-            let text = format!("Specified endpoint [{name}] has not been created successfully. Please recreate the endpoint.");
+            let text =
+                format!("Specified endpoint [{name}] has not been created successfully. Please recreate the endpoint.");
             return Err(errors::invalid(call, "", text));
         }
         if endpoint.state != State::Succeeded && !self.knobs.put_in_failed {
@@ -336,7 +339,11 @@ fn check_identity(call: &Call<'_>, knobs: &Knobs) -> Result<(), Response> {
     let values = ["principalId", "tenantId"].iter().any(|key| identity.get(*key).is_some_and(filled))
         || of_users.is_some_and(|ids| ids.values().any(|v| v.as_object().is_some_and(|m| !m.is_empty())));
     if knobs.refuse_identity_values && values {
-        return Err(errors::invalid(call, "Identity", "principalId, clientId and tenantId of an identity are read-only."));
+        return Err(errors::invalid(
+            call,
+            "Identity",
+            "principalId, clientId and tenantId of an identity are read-only.",
+        ));
     }
     Ok(())
 }
