@@ -16,6 +16,7 @@ mod assets;
 mod deployments;
 mod endpoints;
 mod errors;
+mod hand;
 mod knobs;
 mod operations;
 mod route;
