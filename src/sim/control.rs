@@ -294,3 +294,6 @@ fn by_hand(sim: &Sim, act: impl FnOnce(&mut arm::Arm) -> Result<(), String>) -> 
     act(&mut lock(&sim.arm)).map_err(bad)?;
     done()
 }
+
+#[cfg(test)]
+mod tests;

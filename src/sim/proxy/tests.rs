@@ -3,7 +3,14 @@ use std::time::Duration;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
-use crate::sim::{Options, Running, faults::Rule, lock, start};
+use crate::sim::{
+    Options, Running,
+    faults::Rule,
+    lock, start,
+    testing::{in_workspace, token},
+};
+
+const ARM: &str = "https://management.azure.com";
 
 async fn running() -> Running {
     start(Options::default()).await.unwrap()
@@ -21,31 +28,18 @@ fn fault(sim: &Running, rule: Value) {
     lock(&sim.sim.faults).add(rule).unwrap();
 }
 
-fn workspace(sim: &Running) -> String {
-    let s = &sim.sim.settings;
-    format!(
-        "https://management.azure.com/subscriptions/{}/resourceGroups/{}/providers/Microsoft.MachineLearningServices/\
-         workspaces/{}",
-        s.subscription, s.resource_group, s.workspace
-    )
-}
-
-fn token(sim: &Running) -> String {
-    let who = &crate::sim::world::World::default().federated[0];
-    sim.sim.entra.mint(who, "https://management.azure.com").unwrap()
-}
-
 fn model(sim: &Running, name: &str) -> String {
-    format!("{}/models/{name}/versions/1?api-version=2024-10-01", workspace(sim))
+    let path = in_workspace(&sim.sim, &format!("/models/{name}/versions/1"));
+    format!("{ARM}{path}?api-version=2024-10-01")
 }
 
 fn put(sim: &Running, name: &str) -> reqwest::RequestBuilder {
     let body = json!({"properties": {"modelUri": "azureml://x"}});
-    client(sim).put(model(sim, name)).bearer_auth(token(sim)).json(&body)
+    client(sim).put(model(sim, name)).bearer_auth(token(&sim.sim, ARM)).json(&body)
 }
 
 async fn exists(sim: &Running, name: &str) -> bool {
-    client(sim).get(model(sim, name)).bearer_auth(token(sim)).send().await.unwrap().status() == StatusCode::OK
+    client(sim).get(model(sim, name)).bearer_auth(token(&sim.sim, ARM)).send().await.unwrap().status() == StatusCode::OK
 }
 
 /// Waits for something that other tasks bring about.
@@ -146,8 +140,8 @@ async fn a_canned_answer_stands_in_for_the_service() {
 #[tokio::test]
 async fn escapes_in_paths_and_queries_are_undone() {
     let sim = running().await;
-    let url = format!("{}/models/a%20b?api%2Dversion=2024-10-01", workspace(&sim));
-    client(&sim).get(url).bearer_auth(token(&sim)).send().await.unwrap();
+    let url = format!("{ARM}{}?api%2Dversion=2024-10-01", in_workspace(&sim.sim, "/models/a%20b"));
+    client(&sim).get(url).bearer_auth(token(&sim.sim, ARM)).send().await.unwrap();
     let path = lock(&sim.sim.requests).since(0).next().unwrap().path.clone();
     assert!(path.ends_with("/models/a b"), "{path}");
     assert_eq!(super::percent_decoded("/a%2Fb%zz%4"), "/a/b%zz%4");
