@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::{Sim, arm, faults::Effect, http, world::World};
 
-/// One endpoint, `qa`: d-1 takes everything, d-2 has been provisioned and has no traffic. Operations take 1 s and 2 s.
-pub const QA: &str = "endpoints: [{name: qa, deployments: [{name: d-1}, {name: d-2}], traffic: {d-1: 100}, \
+/// One endpoint, `qa-prod`: d-1 takes everything, d-2 has been provisioned and has no traffic. Operations take 1 s and 2 s.
+pub const QA: &str = "endpoints: [{name: qa-prod, deployments: [{name: d-1}, {name: d-2}], traffic: {d-1: 100}, \
                       tags: {team: assistant}}]";
 
 pub fn sim(world: &str) -> Arc<Sim> {

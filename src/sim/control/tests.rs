@@ -51,7 +51,7 @@ impl Desk {
     }
 
     async fn get_endpoint(&self) -> Value {
-        arm(self.sim(), "GET", "/onlineEndpoints/qa", Value::Null).await.body
+        arm(self.sim(), "GET", "/onlineEndpoints/qa-prod", Value::Null).await.body
     }
 }
 
@@ -121,7 +121,7 @@ async fn the_clock_goes_forward_only() {
 #[tokio::test]
 async fn roles_knobs_times_and_tokens_can_be_spoilt_and_mended() {
     let desk = Desk::open().await;
-    let read = async || arm(desk.sim(), "GET", "/onlineEndpoints/qa", Value::Null).await.status;
+    let read = async || arm(desk.sim(), "GET", "/onlineEndpoints/qa-prod", Value::Null).await.status;
     desk.done(Method::POST, "/world/role", json!({"actions": ["*"], "notActions": ["*/read"]})).await;
     assert_eq!(read().await, 403);
     desk.done(Method::POST, "/world/role", json!({})).await;
@@ -154,29 +154,29 @@ async fn roles_knobs_times_and_tokens_can_be_spoilt_and_mended() {
 #[tokio::test]
 async fn somebody_elses_hand_moves_traffic_and_drops_tags() {
     let desk = Desk::open().await;
-    desk.done(Method::PUT, "/hand/endpoints/qa", json!({"traffic": {"d-2": 100}})).await;
+    desk.done(Method::PUT, "/hand/endpoints/qa-prod", json!({"traffic": {"d-2": 100}})).await;
     let endpoint = desk.get_endpoint().await;
     assert_eq!(endpoint["properties"]["traffic"], json!({"d-2": 100}));
     assert_eq!(endpoint["tags"], json!({"team": "assistant"}));
     assert_eq!(endpoint["systemData"]["lastModifiedBy"], "somebody@example.com");
-    desk.done(Method::PUT, "/hand/endpoints/qa", json!({"tags": {}})).await;
+    desk.done(Method::PUT, "/hand/endpoints/qa-prod", json!({"tags": {}})).await;
     let endpoint = desk.get_endpoint().await;
     assert_eq!((&endpoint["tags"], &endpoint["properties"]["traffic"]), (&json!({}), &json!({"d-2": 100})));
 
-    desk.done(Method::PUT, "/hand/endpoints/qa/deployments/hotfix", json!({"instanceCount": 3})).await;
-    desk.done(Method::PUT, "/hand/endpoints/qa", json!({"traffic": {"hotfix": 60, "d-2": 40}})).await;
-    desk.done(Method::DELETE, "/hand/endpoints/qa/deployments/d-2", Value::Null).await;
+    desk.done(Method::PUT, "/hand/endpoints/qa-prod/deployments/hotfix", json!({"instanceCount": 3})).await;
+    desk.done(Method::PUT, "/hand/endpoints/qa-prod", json!({"traffic": {"hotfix": 60, "d-2": 40}})).await;
+    desk.done(Method::DELETE, "/hand/endpoints/qa-prod/deployments/d-2", Value::Null).await;
     assert_eq!(desk.get_endpoint().await["properties"]["traffic"], json!({"hotfix": 60}));
 
     for (path, body, hint) in [
-        ("qa", json!({"traffic": {"hotfix": 99}}), "100, not 99"),
-        ("qa", json!({"traffic": {"d-9": 100}}), "d-1, hotfix"),
-        ("qb", json!({"traffic": {}}), "there are: qa"),
-        ("qa", json!({"split": {}}), "`traffic` or `tags`"),
+        ("qa-prod", json!({"traffic": {"hotfix": 99}}), "100, not 99"),
+        ("qa-prod", json!({"traffic": {"d-9": 100}}), "d-1, hotfix"),
+        ("qb", json!({"traffic": {}}), "there are: qa-prod"),
+        ("qa-prod", json!({"split": {}}), "`traffic` or `tags`"),
     ] {
         let error = desk.refused(Method::PUT, &format!("/hand/endpoints/{path}"), &body).await;
         assert!(error.contains(hint), "{body}: {error}");
     }
-    desk.done(Method::DELETE, "/hand/endpoints/qa", Value::Null).await;
+    desk.done(Method::DELETE, "/hand/endpoints/qa-prod", Value::Null).await;
     assert_eq!(desk.get_endpoint().await["error"]["code"], "NotFound");
 }
