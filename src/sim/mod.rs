@@ -26,6 +26,7 @@ mod control;
 pub mod entra;
 pub mod faults;
 pub mod http;
+pub mod insights;
 mod proxy;
 pub mod requests;
 mod services;
@@ -35,7 +36,7 @@ mod testing;
 pub mod tls;
 pub mod world;
 
-pub use services::{blob, flow, insights, scenario, scoring, traffic, webhook};
+pub use services::{blob, flow, scenario, scoring, traffic, webhook};
 pub use start::{Options, Running, start};
 
 /// The whole simulated cloud.

@@ -20,7 +20,6 @@ macro_rules! placeholder {
 
 placeholder!(blob, Blobs);
 placeholder!(flow, Flow);
-placeholder!(insights, Store);
 placeholder!(scoring);
 placeholder!(webhook, Inbox);
 
