@@ -34,9 +34,10 @@ mod start;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+pub mod webhook;
 pub mod world;
 
-pub use services::{blob, flow, scenario, scoring, traffic, webhook};
+pub use services::{blob, flow, scenario, scoring, traffic};
 pub use start::{Options, Running, start};
 
 /// The whole simulated cloud.

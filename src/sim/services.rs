@@ -21,14 +21,6 @@ macro_rules! placeholder {
 placeholder!(blob, Blobs);
 placeholder!(flow, Flow);
 placeholder!(scoring);
-placeholder!(webhook, Inbox);
-
-impl webhook::Inbox {
-    /// What has been received, for the control API.
-    pub fn describe(&self) -> serde_json::Value {
-        serde_json::json!([])
-    }
-}
 
 pub mod scenario {
     use serde::Deserialize;

@@ -112,10 +112,10 @@ impl<'a> Lexer<'a> {
         let text = &self.rest[..length];
         let kind = if fraction > 0 { text.parse().ok().map(Kind::Real) } else { text.parse().ok().map(Kind::Long) };
         // `1d`, `5m`: spans of time are not part of this dialect.
-        let glued = self.rest[length..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-        match kind.filter(|_| !glued) {
-            Some(kind) => Ok((kind, self.take(length))),
-            None => Err(self.refuse(length)),
+        let glued = self.rest[length..].find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        match (kind, glued.unwrap_or(self.rest.len() - length)) {
+            (Some(kind), 0) => Ok((kind, self.take(length))),
+            (_, glued) => Err(self.refuse(length + glued)),
         }
     }
 
