@@ -28,11 +28,12 @@ pub mod entra;
 pub mod faults;
 pub mod http;
 pub mod requests;
+pub mod scenario;
 mod services;
 pub mod tls;
 pub mod world;
 
-pub use services::{blob, flow, insights, scenario, scoring, traffic, webhook};
+pub use services::{blob, flow, insights, scoring, traffic, webhook};
 
 /// The whole simulated cloud.
 pub struct Sim {

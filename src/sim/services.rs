@@ -24,13 +24,6 @@ placeholder!(insights, Store);
 placeholder!(scoring);
 placeholder!(webhook, Inbox);
 
-pub mod scenario {
-    use serde::Deserialize;
-
-    #[derive(Default, Deserialize)]
-    pub struct Scenario {}
-}
-
 pub mod traffic {
     use std::sync::Arc;
 
