@@ -29,6 +29,7 @@ pub mod http;
 pub mod insights;
 mod proxy;
 pub mod requests;
+pub mod scenario;
 mod services;
 mod start;
 #[cfg(test)]
@@ -37,7 +38,7 @@ pub mod tls;
 pub mod webhook;
 pub mod world;
 
-pub use services::{blob, flow, scenario, scoring, traffic};
+pub use services::{blob, flow, scoring, traffic};
 pub use start::{Options, Running, start};
 
 /// The whole simulated cloud.

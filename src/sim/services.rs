@@ -22,13 +22,6 @@ placeholder!(blob, Blobs);
 placeholder!(flow, Flow);
 placeholder!(scoring);
 
-pub mod scenario {
-    use serde::Deserialize;
-
-    #[derive(Default, Deserialize)]
-    pub struct Scenario {}
-}
-
 pub mod traffic {
     use std::sync::Arc;
 
