@@ -23,6 +23,7 @@ mod answer;
 pub mod arm;
 pub mod clock;
 mod control;
+mod deployed;
 pub mod entra;
 pub mod faults;
 pub mod http;
@@ -35,10 +36,11 @@ mod start;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+pub mod traffic;
 pub mod webhook;
 pub mod world;
 
-pub use services::{blob, flow, scoring, traffic};
+pub use services::{blob, flow, scoring};
 pub use start::{Options, Running, start};
 
 /// The whole simulated cloud.
@@ -54,6 +56,8 @@ pub struct Sim {
     pub insights: Mutex<insights::Store>,
     pub webhook: Mutex<webhook::Inbox>,
     pub scenario: Mutex<scenario::Scenario>,
+    /// Users and sampler.
+    pub traffic: Mutex<traffic::State>,
 }
 
 /// The facts of this world, and how slow it is.
@@ -98,6 +102,7 @@ impl Sim {
             insights: Mutex::default(),
             webhook: Mutex::default(),
             scenario: Mutex::default(),
+            traffic: Mutex::new(traffic::State::new(&world.application_insights.instrumentation_key)),
             clock,
         }
     }

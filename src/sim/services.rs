@@ -21,11 +21,3 @@ macro_rules! placeholder {
 placeholder!(blob, Blobs);
 placeholder!(flow, Flow);
 placeholder!(scoring);
-
-pub mod traffic {
-    use std::sync::Arc;
-
-    use crate::sim::Sim;
-
-    pub async fn run(_sim: Arc<Sim>) {}
-}
