@@ -31,6 +31,7 @@ pub mod insights;
 mod proxy;
 pub mod requests;
 pub mod scenario;
+pub mod scoring;
 mod services;
 mod start;
 #[cfg(test)]
@@ -40,7 +41,7 @@ pub mod traffic;
 pub mod webhook;
 pub mod world;
 
-pub use services::{blob, flow, scoring};
+pub use services::{blob, flow};
 pub use start::{Options, Running, start};
 
 /// The whole simulated cloud.

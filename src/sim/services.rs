@@ -20,4 +20,3 @@ macro_rules! placeholder {
 
 placeholder!(blob, Blobs);
 placeholder!(flow, Flow);
-placeholder!(scoring);

@@ -80,7 +80,7 @@ impl Serving {
             let window = view.tag.window.map(|period| Window::around(at, period));
             let until = window.map_or(to, |window| window.end().min(to));
             if let Some(window) = window {
-                view.watched().for_each(|name| drop(self.windows.counts(window, name)));
+                view.watched().for_each(|name| self.windows.begin(window, name));
             }
             self.ask(view, at, until, outbox);
             self.close(view, until, outbox);

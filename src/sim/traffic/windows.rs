@@ -56,7 +56,11 @@ impl Counts {
 pub struct Open(BTreeMap<(Window, String), Counts>);
 
 impl Open {
-    /// The counts of a deployment in a window, which exists from now on: a quiet window is told of too.
+    /// From now on the window is told of, even if nothing happens in it.
+    pub fn begin(&mut self, window: Window, deployment: &str) {
+        self.counts(window, deployment);
+    }
+
     pub fn counts(&mut self, window: Window, deployment: &str) -> &mut Counts {
         self.0.entry((window, deployment.to_owned())).or_default()
     }
@@ -93,7 +97,7 @@ mod tests {
     fn a_window_is_told_of_once_when_it_has_ended() {
         let mut open = Open::default();
         let window = Window::around(at("2026-11-20T17:11:00Z"), SignedDuration::from_secs(2));
-        open.counts(window, "d-1427");
+        open.begin(window, "d-1427");
         for status in [200, 204, 404, 500, 999] {
             open.counts(window, "d-1428").answered(status);
         }
