@@ -128,7 +128,7 @@ mod tests {
         testing::{Answer, QA, request, sim, token},
     };
 
-    const HOST: &str = "qa.eastus2.inference.ml.azure.com";
+    const HOST: &str = "qa-prod.eastus2.inference.ml.azure.com";
 
     async fn ask(sim: &Arc<Sim>, id: &str, headers: &[(&str, &str)]) -> Answer {
         let bearer = format!("Bearer {}", token(sim, AUDIENCE));
@@ -142,7 +142,7 @@ mod tests {
 
     #[tokio::test]
     async fn requests_go_by_the_split_and_the_same_id_always_the_same_way() {
-        let sim = sim("endpoints: [{name: qa, deployments: [{name: d-1}, {name: d-2}], traffic: {d-1: 70, d-2: 30}}]");
+        let sim = sim("endpoints: [{name: qa-prod, deployments: [{name: d-1}, {name: d-2}], traffic: {d-1: 70, d-2: 30}}]");
         let mut count: BTreeMap<String, u32> = BTreeMap::new();
         for n in 0..300 {
             let answer = ask(&sim, &format!("request-{n}"), &[]).await;
@@ -165,7 +165,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_empty_split_has_nowhere_to_route_to() {
-        let sim = sim("endpoints: [{name: qa, deployments: [{name: d-1}]}]");
+        let sim = sim("endpoints: [{name: qa-prod, deployments: [{name: d-1}]}]");
         assert_eq!(ask(&sim, "a", &[]).await.status, 404);
         assert_eq!(ask(&sim, "a", &[(DEPLOYMENT, "d-1")]).await.status, 200);
     }
@@ -185,7 +185,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_mode_of_authentication_has_its_own_secret() {
-        let modes = sim("endpoints: [{name: qa, authMode: Key, deployments: [{name: d-1}], traffic: {d-1: 100}}]");
+        let modes = sim("endpoints: [{name: qa-prod, authMode: Key, deployments: [{name: d-1}], traffic: {d-1: 100}}]");
         let with = |secret: &str| format!("Bearer {secret}");
         assert_eq!(ask(&modes, "a", &[("authorization", &with(ENDPOINT_KEYS[1]))]).await.status, 200);
         assert_eq!(ask(&modes, "a", &[]).await.status, 401, "a token of Entra is no key");
