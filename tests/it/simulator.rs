@@ -10,7 +10,7 @@ use std::{
 use futures::future::BoxFuture;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use promptrelease::{azure, plane::Process};
-use rcgen::{KeyPair, PKCS_RSA_SHA256, PublicKeyData};
+use rcgen::{KeyPair, PKCS_RSA_SHA256};
 use serde_json::{Value, json};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_promptrelease-sim");
@@ -22,16 +22,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Starts `program` and reads the simulator's ready line from its output.
 fn start(dir: &Path, program: &str, args: &[&str]) -> (Process, Value) {
-    let mut process = Process::start_piped("sim", dir, Path::new(program), args, &[]).unwrap();
+    let mut process = Process::start_piped("sim", dir, Path::new(program), args, &[]).expect("it starts");
     let mut line = String::new();
-    BufReader::new(process.stdout().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(process.stdout().expect("piped")).read_line(&mut line).expect("a line");
     assert!(!line.is_empty(), "{}", process.log_tail(5));
-    (process, serde_json::from_str(&line).unwrap())
+    (process, serde_json::from_str(&line).expect("JSON"))
 }
 
 async fn page(ready: &Value) -> reqwest::Result<Value> {
     let client = reqwest::Client::builder().no_proxy().build()?;
-    client.get(ready["page"].as_str().unwrap()).send().await?.json().await
+    client.get(ready["page"].as_str().expect("a URL")).send().await?.json().await
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::{
 };
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use rcgen::{KeyPair, PKCS_RSA_SHA256, PublicKeyData};
+use rcgen::{KeyPair, PKCS_RSA_SHA256};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
