@@ -1,3 +1,5 @@
+mod simulator;
+
 #[tokio::test]
 async fn up() {
     let assets = promptrelease::plane::assets().unwrap();
