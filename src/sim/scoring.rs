@@ -26,6 +26,9 @@ const DEPLOYMENT: &str = "azureml-model-deployment";
 /// Characters of `x-ms-client-request-id` that are kept.
 const LONGEST_ID: usize = 40;
 
+/// Shares are in millionths: of so many draws exactly the share hits.
+const MILLION: u64 = 1_000_000;
+
 pub async fn handle(sim: &Arc<Sim>, req: &http::Request) -> http::Response {
     let Some(endpoint) = endpoint(sim, req) else {
         return http::Response::text(404, format!("There is no endpoint at {}.", req.host));
@@ -86,9 +89,10 @@ fn score(sim: &Sim, req: &http::Request, endpoint: &str, id: &str) -> http::Resp
     let now = sim.clock.now();
     let Some(view) = View::of(sim, &scenario, endpoint, pin, now) else { return http::Response::empty(404) };
     let class = body.get("class").and_then(Value::as_str);
-    let request = traffic::Request { id, at: now, class, draw: Some(number) };
-    // Another part of the number than the one that decides whether it fails.
-    let outcome = state.request(&view, pin, (number >> 32) % 100, &request);
+    // Two parts of the number, so that where it goes says nothing about whether it fails.
+    let (draw, point) = (number % MILLION, (number / MILLION) % 100);
+    let request = traffic::Request { id, at: now, class, draw: Some(draw) };
+    let outcome = state.request(&view, pin, point, &request);
     drop(state);
     reply(&outcome, &body)
 }
@@ -142,7 +146,8 @@ mod tests {
 
     #[tokio::test]
     async fn requests_go_by_the_split_and_the_same_id_always_the_same_way() {
-        let sim = sim("endpoints: [{name: qa-prod, deployments: [{name: d-1}, {name: d-2}], traffic: {d-1: 70, d-2: 30}}]");
+        let sim =
+            sim("endpoints: [{name: qa-prod, deployments: [{name: d-1}, {name: d-2}], traffic: {d-1: 70, d-2: 30}}]");
         let mut count: BTreeMap<String, u32> = BTreeMap::new();
         for n in 0..300 {
             let answer = ask(&sim, &format!("request-{n}"), &[]).await;

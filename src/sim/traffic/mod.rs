@@ -88,20 +88,19 @@ pub async fn run(sim: Arc<Sim>) {
 
 /// Plays what happened since the last call.
 pub fn tick(sim: &Sim) {
-    let scenario = lock(&sim.scenario).clone();
-    let endpoints = lock(&sim.arm).endpoints();
     let mut state = lock(&sim.traffic);
     // Read under the lock: no request of a client may fall into time that has been played.
     let now = sim.clock.now();
+    play(sim, &mut state, now);
+}
+
+fn play(sim: &Sim, state: &mut State, now: Timestamp) {
+    let scenario = lock(&sim.scenario).clone();
+    let endpoints = lock(&sim.arm).endpoints();
     let views = endpoints.iter().filter_map(|name| View::of(sim, &scenario, name, None, now));
     let views: Vec<View<'_>> = views.collect();
-    let envelopes = state.advance(&views, now);
-    drop(state);
-    if envelopes.is_empty() {
-        return;
-    }
     let mut insights = lock(&sim.insights);
-    for (sent, envelope) in envelopes {
+    for (sent, envelope) in state.advance(&views, now) {
         let visible = clock::after(sent, sim.settings.ingestion_delay.get());
         let rejected = insights.receive(&[envelope], &sim.settings.instrumentation_key, visible);
         debug_assert_eq!(rejected, [], "the sampler's envelopes are well-formed");
