@@ -116,7 +116,7 @@ async fn good_envelopes_are_taken_beside_bad_ones() {
     let good = event(&sim, "e", "2026-11-20T17:11:30Z", json!({}), json!({}));
     let mut metric = good.clone();
     metric["data"]["baseType"] = json!("MetricData");
-    let mut bad = vec![good.clone(), good.clone(), good.clone()];
+    let mut bad = [good.clone(), good.clone(), good.clone()];
     bad[0]["iKey"] = json!("11111111-1111-1111-1111-111111111111");
     bad[1]["time"] = json!("yesterday");
     bad[2]["data"]["baseData"]["measurements"] = json!({"groundedness": "high"});

@@ -86,13 +86,12 @@ impl Parser {
             self.name("by")?;
             return self.list(Self::key).map(Stage::Order);
         }
-        if self.accepts("take") || self.accepts("limit") {
-            if let Kind::Long(n) = self.peek().kind
-                && let Ok(n) = usize::try_from(n)
-            {
-                self.next += 1;
-                return Ok(Stage::Take(n));
-            }
+        if (self.accepts("take") || self.accepts("limit"))
+            && let Kind::Long(n) = self.peek().kind
+            && let Ok(n) = usize::try_from(n)
+        {
+            self.next += 1;
+            return Ok(Stage::Take(n));
         }
         Err(self.refuse())
     }
