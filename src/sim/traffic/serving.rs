@@ -107,12 +107,17 @@ impl Serving {
 
     /// A request that goes by the split: to the deployment at `point` of 0 to 99.
     pub fn route(&mut self, view: &View<'_>, point: u64, request: &Request<'_>, outbox: &mut Outbox) -> Outcome {
-        match route(&view.live, point) {
-            Some(name) => self.serve(view, name, request, outbox),
-            None => {
-                self.unrouted += 1;
-                Outcome::Unrouted
+        let Some(name) = route(&view.live, point) else {
+            self.unrouted += 1;
+            return Outcome::Unrouted;
+        };
+        match self.serve(view, name, request, outbox) {
+            // It has weight, but is gone.
+            Outcome::Unknown => {
+                self.unavailable += 1;
+                Outcome::Unavailable
             }
+            outcome => outcome,
         }
     }
 
