@@ -146,7 +146,7 @@ async fn live_scores_go_by_the_files_that_a_deployments_model_was_registered_fro
     ))
     .unwrap();
     let file = Place::in_datastore(&sim.settings, "flows/1428/nodes/draft.jinja2");
-    let mut play_on = |seconds: f64| play(&sim, &mut lock(&sim.traffic), at(seconds));
+    let play_on = |seconds: f64| play(&sim, &mut lock(&sim.traffic), at(seconds));
     play_on(0.0);
     play_on(10.0);
     lock(&sim.blobs).put(&file, "Be concise.", at(10.0));
