@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -26,6 +26,29 @@ impl Clock {
     /// Moves the clock forward for all clones.
     pub fn advance(&self, by: Duration) {
         self.offset_us.fetch_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+}
+
+/// A span of time that can be set while the simulator runs. Cheap to clone; all clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct Dial {
+    us: Arc<AtomicU64>,
+}
+
+impl Dial {
+    pub fn new(span: Duration) -> Self {
+        let dial = Self::default();
+        dial.set(span);
+        dial
+    }
+
+    pub fn get(&self) -> Duration {
+        Duration::from_micros(self.us.load(Ordering::Relaxed))
+    }
+
+    /// In whole microseconds.
+    pub fn set(&self, span: Duration) {
+        self.us.store(u64::try_from(span.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 

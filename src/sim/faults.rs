@@ -44,6 +44,8 @@ pub struct Effect {
     pub hold_ms: u64,
     /// Wait until the rule is released through the control API.
     pub hold_until_released: bool,
+    /// Wait this long, in milliseconds, before the reply, which the service has given, is sent or lost.
+    pub hold_reply_ms: u64,
     /// Close the connection instead of answering.
     pub lose: Option<Lose>,
     /// Answer this; the service does not see the request.
@@ -161,6 +163,10 @@ impl Faults {
             return Err(format!("a rule named {:?} exists already; choose another name or DELETE /faults", rule.name));
         }
         let effect = &rule.effect;
+        if let Some(canned) = effect.answer.as_ref().filter(|canned| !(200..=599).contains(&canned.status)) {
+            let (name, status) = (&rule.name, canned.status);
+            return Err(format!("rule {name:?}: the status of an answer must be 200 to 599, not {status}"));
+        }
         if effect.busy || effect.forbid || effect.operation.is_some() {
             if *rule.matches.service.get_or_insert(Service::Arm) != Service::Arm {
                 return Err(format!(
@@ -172,6 +178,19 @@ impl Faults {
         let name = rule.name.clone();
         self.armed.push(Armed { rule, seen: 0, struck: 0, gate: watch::Sender::new(false) });
         Ok(name)
+    }
+
+    /// Adds all rules, or none.
+    ///
+    /// # Errors
+    /// As [`Faults::add`], for the first rule that cannot be added.
+    pub fn add_all(&mut self, rules: Vec<Rule>) -> Result<Vec<String>, String> {
+        let before = self.armed.len();
+        let names: Result<Vec<String>, String> = rules.into_iter().map(|rule| self.add(rule)).collect();
+        if names.is_err() {
+            self.armed.truncate(before);
+        }
+        names
     }
 
     /// The first rule that strikes this request, if any; it is counted and recorded.

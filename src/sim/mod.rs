@@ -15,24 +15,26 @@
 //!
 //! Every mutex is a `std` one and is never held over an await.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+mod answer;
 pub mod arm;
 pub mod clock;
+mod control;
 pub mod entra;
 pub mod faults;
 pub mod http;
+mod proxy;
 pub mod requests;
 mod services;
+mod start;
 pub mod tls;
 pub mod world;
 
 pub use services::{blob, flow, insights, scenario, scoring, traffic, webhook};
+pub use start::{Options, Running, start};
 
 /// The whole simulated cloud.
 pub struct Sim {
@@ -68,14 +70,32 @@ pub struct Settings {
     /// `{appId}` of the query API.
     pub insights_app_id: String,
     pub instrumentation_key: String,
-    /// An operation is shown as running to at least this many looks (polls or reads of the resource).
-    pub poll_min: u32,
     /// Shortest time from acceptance of an endpoint write until it takes effect.
-    pub operation_time: Duration,
+    pub operation_time: clock::Dial,
     /// The same for a deployment.
-    pub deployment_time: Duration,
+    pub deployment_time: clock::Dial,
     /// From receipt of an Application Insights envelope until a query sees it.
-    pub ingestion_delay: Duration,
+    pub ingestion_delay: clock::Dial,
+}
+
+impl Sim {
+    /// A cloud as `world` describes it. The token service trusts no issuer until it is told of one.
+    pub fn new(world: &world::World) -> Self {
+        let clock = clock::Clock::default();
+        Self {
+            settings: world.settings(),
+            entra: entra::Entra::new(clock.clone(), &world.tenant, None, world.federated.clone()),
+            arm: Mutex::new(arm::Arm::new(world, clock.clone())),
+            faults: Mutex::default(),
+            requests: Mutex::default(),
+            blobs: Mutex::default(),
+            flow: Mutex::default(),
+            insights: Mutex::default(),
+            webhook: Mutex::default(),
+            scenario: Mutex::default(),
+            clock,
+        }
+    }
 }
 
 /// Locks even if a panic elsewhere poisoned the mutex: the simulator's state is plain data.
@@ -97,6 +117,19 @@ pub enum Service {
 }
 
 impl Service {
+    /// The host names for which there is a service; `*` stands for one or more labels.
+    pub const HOSTS: [&str; 9] = [
+        "login.microsoftonline.com",
+        "management.azure.com",
+        "*.blob.core.windows.net",
+        "*.api.azureml.ms",
+        "api.applicationinsights.io",
+        "*.in.applicationinsights.azure.com",
+        "*.inference.ml.azure.com",
+        "*.example.com",
+        "*.example.net",
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Entra => "entra",
@@ -122,18 +155,5 @@ impl Service {
             _ if host.ends_with(".example.com") || host.ends_with(".example.net") => Self::Webhook,
             _ => return None,
         })
-    }
-}
-
-/// Sends a request to the service of its host.
-async fn dispatch(sim: &Arc<Sim>, service: Service, req: &http::Request, effect: &faults::Effect) -> http::Response {
-    match service {
-        Service::Entra => entra::handle(sim, req).await,
-        Service::Arm => arm::handle(sim, req, effect).await,
-        Service::Blob => blob::handle(sim, req).await,
-        Service::Flow => flow::handle(sim, req).await,
-        Service::Insights => insights::handle(sim, req).await,
-        Service::Scoring => scoring::handle(sim, req).await,
-        Service::Webhook => webhook::handle(sim, req).await,
     }
 }

@@ -45,6 +45,7 @@ pub struct Requests {
     last: u64,
     entries: VecDeque<Entry>,
     counts: BTreeMap<String, u64>,
+    refused: BTreeMap<String, u64>,
 }
 
 impl Requests {
@@ -84,6 +85,21 @@ impl Requests {
             entry.status = status;
             entry.took_us = Some(now.as_microsecond() - entry.received_us);
         }
+    }
+
+    /// Notes that somebody wanted to reach a host for which there is no service.
+    pub fn refuse(&mut self, authority: &str) {
+        *self.refused.entry(authority.to_owned()).or_default() += 1;
+    }
+
+    /// How often somebody wanted to reach which host and port, and was refused.
+    pub fn refused(&self) -> &BTreeMap<String, u64> {
+        &self.refused
+    }
+
+    /// Number of the newest entry; 0 before the first.
+    pub fn last(&self) -> u64 {
+        self.last
     }
 
     /// Entries after number `since`, oldest first.

@@ -24,6 +24,13 @@ placeholder!(insights, Store);
 placeholder!(scoring);
 placeholder!(webhook, Inbox);
 
+impl webhook::Inbox {
+    /// What has been received, for the control API.
+    pub fn describe(&self) -> serde_json::Value {
+        serde_json::json!([])
+    }
+}
+
 pub mod scenario {
     use serde::Deserialize;
 

@@ -17,7 +17,7 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::SignedDuration;
 use serde::Deserialize;
 
-use super::{Settings, arm::Knobs, entra::Federated};
+use super::{Settings, arm::Knobs, clock::Dial, entra::Federated};
 
 /// The initial world.
 #[derive(Clone, Debug, Deserialize)]
@@ -209,16 +209,15 @@ impl World {
             insights_name: self.application_insights.name.clone(),
             insights_app_id: self.application_insights.app_id.clone(),
             instrumentation_key: self.application_insights.instrumentation_key.clone(),
-            poll_min: self.knobs.min_looks,
-            operation_time: positive(self.times.endpoint_operation),
-            deployment_time: positive(self.times.deployment_operation),
-            ingestion_delay: positive(self.times.ingestion_delay),
+            operation_time: dial(self.times.endpoint_operation),
+            deployment_time: dial(self.times.deployment_operation),
+            ingestion_delay: dial(self.times.ingestion_delay),
         }
     }
 }
 
-fn positive(span: SignedDuration) -> Duration {
-    Duration::try_from(span).unwrap_or(Duration::ZERO)
+fn dial(span: SignedDuration) -> Dial {
+    Dial::new(Duration::try_from(span).unwrap_or(Duration::ZERO))
 }
 
 #[cfg(test)]
@@ -234,7 +233,7 @@ mod tests {
              times: {endpointOperation: 250ms}\nknobs: {busyStatus: 400}\n",
         )
         .unwrap();
-        assert_eq!(world.settings().operation_time, Duration::from_millis(250));
+        assert_eq!(world.settings().operation_time.get(), Duration::from_millis(250));
         assert_eq!(world.endpoints[0].deployments[0].instance_type, "Standard_DS3_v2");
         assert_eq!(world.knobs.busy_status, 400);
     }

@@ -167,7 +167,8 @@ impl Arm {
             return Err(errors::front_end(call, 400, "OutOfQuota", &text, &[]));
         }
         let missing = self.missing_asset(&wanted);
-        let mut pending = self.operations.start(call, &self.knobs, "odidp", call.settings.deployment_time, missing);
+        let mut pending =
+            self.operations.start(call, &self.knobs, "odidp", call.settings.deployment_time.get(), missing);
         let endpoint = self.endpoints.get_mut(&of.to_ascii_lowercase()).ok_or_else(|| errors::not_found(call))?;
         let fresh = DeploymentDoc::new(name, call.now, &call.caller.appid);
         let deployment = endpoint.deployments.entry(name.to_ascii_lowercase()).or_insert(fresh);
@@ -190,7 +191,7 @@ impl Arm {
         }
         let capacity = capacity(call)?;
         let replaces = self.knobs.patch_replaces_tags;
-        let pending = self.operations.start(call, &self.knobs, "odidp", call.settings.deployment_time, None);
+        let pending = self.operations.start(call, &self.knobs, "odidp", call.settings.deployment_time.get(), None);
         let operation = pending.operation.clone();
         if let Some(deployment) = self.look_at_deployment(call, of, name) {
             match traffic::tags(&call.body) {
@@ -222,7 +223,7 @@ impl Arm {
             }
             Some(_) => {}
         }
-        let mut pending = self.operations.start(call, &self.knobs, "odidp", call.settings.deployment_time, None);
+        let mut pending = self.operations.start(call, &self.knobs, "odidp", call.settings.deployment_time.get(), None);
         let operation = pending.operation.clone();
         if let Some(deployment) = self.look_at_deployment(call, of, name) {
             deployment.state = State::Deleting;

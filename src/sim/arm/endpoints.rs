@@ -222,7 +222,7 @@ impl Arm {
         let accepted = traffic::requested(call, old, &self.knobs)?;
         let properties = requested_properties(call, old)?;
         let fault = call.effect.operation.clone().unwrap_or_default();
-        let pending = self.operations.start(call, &self.knobs, "oeidp", call.settings.operation_time, None);
+        let pending = self.operations.start(call, &self.knobs, "oeidp", call.settings.operation_time.get(), None);
         let endpoint = self.endpoints.entry(key).or_insert(fresh);
         let mut then = endpoint.split.clone();
         if pending.end == End::Succeeded {
@@ -244,7 +244,7 @@ impl Arm {
     pub(super) fn patch_endpoint(&mut self, call: &Call<'_>, name: &str) -> Result<Response, Response> {
         self.look_at_endpoint(call, name).ok_or_else(|| errors::not_found(call))?;
         self.check_writable(call, name)?;
-        let pending = self.operations.start(call, &self.knobs, "oeidp", call.settings.operation_time, None);
+        let pending = self.operations.start(call, &self.knobs, "oeidp", call.settings.operation_time.get(), None);
         let replaces = self.knobs.patch_replaces_tags;
         let Some(endpoint) = self.endpoints.get_mut(&name.to_ascii_lowercase()) else {
             return Err(errors::not_found(call));
@@ -269,7 +269,7 @@ impl Arm {
         if endpoint.pending.is_some() {
             return Err(self.busy(call, name));
         }
-        let mut pending = self.operations.start(call, &self.knobs, "oeidp", call.settings.operation_time, None);
+        let mut pending = self.operations.start(call, &self.knobs, "oeidp", call.settings.operation_time.get(), None);
         if pending.end == End::Succeeded {
             pending.end = End::Gone;
         }

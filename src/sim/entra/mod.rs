@@ -3,15 +3,12 @@
 //! The exchange is the OAuth 2.0 client credentials grant with a JWT bearer assertion (RFC 7523), as Microsoft's
 //! workload identity federation uses it. Error numbers are the documented AADSTS codes.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
+use std::{collections::BTreeMap, sync::Mutex};
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
-use super::{Sim, clock::Clock, http, lock};
+use super::{clock::Clock, http, lock};
 
 mod exchange;
 mod refusal;

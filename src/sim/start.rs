@@ -1,0 +1,119 @@
+//! How a simulator is started, in this process or for the binary.
+
+use std::{
+    ffi::OsString,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::Context;
+use hyper_util::service::TowerToHyperService;
+use tempfile::NamedTempFile;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{
+    Sim, control, entra::Issuer, lock, proxy::Proxy, scenario::Scenario, tls::Authority, traffic, world::World,
+};
+
+/// What to simulate, and where to listen.
+pub struct Options {
+    /// Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where to write the authority's certificate; else in a file that goes when the simulator stops.
+    pub ca_out: Option<PathBuf>,
+    pub world: World,
+    pub scenario: Scenario,
+    /// Whose assertions the token service exchanges. Without one it refuses all.
+    pub issuer: Option<Issuer>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            ca_out: None,
+            world: World::default(),
+            scenario: Scenario::default(),
+            issuer: None,
+        }
+    }
+}
+
+/// A simulator that answers. It stops when this is dropped.
+pub struct Running {
+    pub sim: Arc<Sim>,
+    /// For `HTTPS_PROXY`: `http://127.0.0.1:PORT`. The control API is there too.
+    pub proxy_url: String,
+    /// The certificate that clients must trust, PEM.
+    pub ca_pem: String,
+    ca_file: CaFile,
+    _stop: DropGuard,
+}
+
+enum CaFile {
+    Kept(PathBuf),
+    Temporary(NamedTempFile),
+}
+
+impl Running {
+    /// File with [`Running::ca_pem`].
+    pub fn ca_file(&self) -> &Path {
+        match &self.ca_file {
+            CaFile::Kept(path) => path,
+            CaFile::Temporary(file) => file.path(),
+        }
+    }
+
+    /// Ends it: open connections are closed, held requests forgotten.
+    pub fn stop(self) {}
+
+    /// The environment in which the operator, Microsoft's clients and curl reach the simulator instead of Azure.
+    pub fn env(&self) -> [(&'static str, OsString); 5] {
+        [
+            ("HTTPS_PROXY", self.proxy_url.as_str().into()),
+            ("NO_PROXY", "127.0.0.1,localhost".into()),
+            ("SSL_CERT_FILE", self.ca_file().into()),
+            ("REQUESTS_CA_BUNDLE", self.ca_file().into()),
+            ("CURL_CA_BUNDLE", self.ca_file().into()),
+        ]
+    }
+}
+
+/// Starts a simulator on the current runtime; it answers when this returns.
+///
+/// # Errors
+/// The port cannot be bound, or the certificate cannot be made or written.
+pub async fn start(options: Options) -> anyhow::Result<Running> {
+    let Options { listen, ca_out, world, scenario, issuer } = options;
+    let sim = Arc::new(Sim::new(&world));
+    *lock(&sim.scenario) = scenario;
+    if let Some(issuer) = issuer {
+        sim.entra.set_issuer(issuer);
+    }
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let address = listener.local_addr()?;
+    let authority = Authority::new()?;
+    let ca_pem = authority.pem().to_owned();
+    let ca_file = write_ca(ca_out, &ca_pem)?;
+    let stop = CancellationToken::new();
+    let control = TowerToHyperService::new(control::router(sim.clone()));
+    let proxy = Proxy { sim: sim.clone(), authority, control, address, stop: stop.clone() };
+    tokio::spawn(Arc::new(proxy).run(listener));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(traffic::run(sim.clone())));
+    Ok(Running { sim, proxy_url: format!("http://{address}"), ca_pem, ca_file, _stop: stop.drop_guard() })
+}
+
+fn write_ca(path: Option<PathBuf>, pem: &str) -> anyhow::Result<CaFile> {
+    let file = match path {
+        Some(path) => CaFile::Kept(path),
+        None => CaFile::Temporary(NamedTempFile::with_prefix("promptrelease-sim-ca-")?),
+    };
+    let path = match &file {
+        CaFile::Kept(path) => path.as_path(),
+        CaFile::Temporary(file) => file.path(),
+    };
+    std::fs::write(path, pem).with_context(|| format!("cannot write the certificate to {}", path.display()))?;
+    Ok(file)
+}
