@@ -1,0 +1,1 @@
+//! One window: whether it can be closed, and what it shows.
