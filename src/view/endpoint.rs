@@ -4,7 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
     conditions::{self, Row},
-    release::{Notified, Stage},
+    notified::{self, Notified},
+    release::Stage,
 };
 use crate::api::{
     At,

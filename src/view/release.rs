@@ -1,16 +1,19 @@
 //! A release as people see it: the word of its stage, and its conditions.
 
+mod events;
 mod facts;
 mod ready;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+pub use events::events;
 pub use facts::gate_found;
 
 use super::{
     claims::Answer,
     conditions::{self, Row},
-    timeline::Serving,
+    notified::{self, Notified},
+    sentence::Serving,
 };
 use crate::api::{
     At, Cause, Outcome, PromptReleaseSpec,
@@ -71,23 +74,6 @@ pub struct Alarm<'a> {
     pub what: &'a str,
 }
 
-/// What became of the last page or notice.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Notified<'a> {
-    pub key: &'a str,
-    pub delivery: Delivery<'a>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Delivery<'a> {
-    /// All receivers took it: their names.
-    Accepted(&'a [String]),
-    /// It is tried again; what the receivers that did not take it said.
-    Pending(&'a [String]),
-    /// It was never accepted, and its time is over.
-    GivenUp(&'a [String]),
-}
-
 /// Everything that stage, conditions and timeline of a release are made of.
 #[derive(Clone, Debug)]
 pub struct ReleaseView<'a> {
@@ -142,13 +128,6 @@ impl ReleaseView<'_> {
     }
 }
 
-impl Serving {
-    /// `1427`, or the deployment where no version is known.
-    pub(super) fn short(&self) -> &str {
-        self.version.as_deref().unwrap_or(&self.deployment)
-    }
-}
-
 /// Whether it was ever given traffic.
 pub(super) fn exposed(attempt: &Attempt) -> bool {
     !attempt.raised.is_empty()
@@ -179,6 +158,7 @@ pub fn conditions(view: &ReleaseView<'_>, before: &[Condition], now: At) -> Vec<
         facts::traffic_verified(view),
         facts::canary_healthy(view),
     ]);
-    rows.extend(facts::notified(view, before));
+    // An older attempt's page is not spoken of any more.
+    rows.extend(notified::row(view.notified, before, view.attempt().map(|a| a.started_at)));
     conditions::update(rows, before, view.generation, now)
 }

@@ -114,6 +114,25 @@ pub fn below(class: &str, metric: &str, value: Option<&str>, minimum: &str, samp
     }
 }
 
+/// What serves, as people name it; the version is absent where it was adopted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Serving {
+    pub version: Option<String>,
+    pub deployment: String,
+}
+
+impl Serving {
+    /// `1427`, or the deployment where no version is known.
+    pub fn short(&self) -> &str {
+        self.version.as_deref().unwrap_or(&self.deployment)
+    }
+}
+
+/// Assets are referred to as `azureml:<name>:<version>`; people need no prefix.
+pub fn bare(asset: &str) -> &str {
+    asset.strip_prefix("azureml:").unwrap_or(asset)
+}
+
 /// Every criterion that was not met, in the order given, as long as they fit into evidence; the rest is counted.
 pub fn criteria_failed(failed: &[CriterionResult]) -> String {
     let sentence = |r: &CriterionResult| below(&r.class, &r.metric, r.value.as_deref(), &r.minimum, r.samples);

@@ -1,11 +1,9 @@
 //! What happened to a revision: a line each for status and page, and the Kubernetes Event of the same words.
 
 mod event;
-mod known;
 mod publish;
 
-pub use event::{Event, Serving};
-pub use known::known;
+pub use event::Event;
 pub use publish::KubeEvent;
 
 use crate::api::{At, status::MAX_TIMELINE};

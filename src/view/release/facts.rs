@@ -1,11 +1,9 @@
 //! One condition for each thing that an attempt has to show. Unknown until it is shown, either way.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-
-use super::{Delivery, ReleaseView, Stage, Standing, exposed};
+use super::{ReleaseView, Stage, Standing, exposed};
 use crate::{
     api::{
-        At, Cause, Outcome,
+        Cause, Outcome,
         endpoint::DeploymentSeen,
         log::{Attempt, Decision},
         release::Metric,
@@ -14,9 +12,8 @@ use crate::{
     policy::decimal::{Decimal, Mean},
     view::{
         canary,
-        conditions::{Row, Status, find},
-        sentence,
-        timeline::bare,
+        conditions::{Row, Status},
+        sentence::{self, bare},
     },
 };
 
@@ -34,9 +31,8 @@ pub(super) fn built(view: &ReleaseView<'_>) -> Row {
 
 pub(super) fn evaluation_complete(view: &ReleaseView<'_>) -> Row {
     let row = |status, reason: &str, message: &str| Row::new("EvaluationComplete", status, reason, message);
-    let counts = |e: &EvaluationStatus| {
-        format!("{} of {} rows answered, {} of {} judged", e.answered, e.rows, e.judged, e.rows)
-    };
+    let counts =
+        |e: &EvaluationStatus| format!("{} of {} rows answered, {} of {} judged", e.answered, e.rows, e.judged, e.rows);
     match (verdict(view), fault(view, &[Cause::EvalInfraError])) {
         (_, Some(decision)) => row(Status::False, &decision.cause, &decision.evidence),
         (Some((e, "Pass" | "Fail")), _) => row(Status::True, "AllRowsJudged", &counts(e)),
@@ -108,10 +104,18 @@ pub(super) fn traffic_verified(view: &ReleaseView<'_>) -> Row {
     let open = attempt.ending.is_none();
     let writing = view.log.intent.as_ref().filter(|i| open && i.why.as_deref().is_some_and(|why| why != "Claim"));
     if let Some(intent) = writing {
-        return row(Status::Unknown, "Writing", &format!("{} is being written (write {})", shown(&intent.target), intent.seq));
+        return row(
+            Status::Unknown,
+            "Writing",
+            &format!("{} is being written (write {})", shown(&intent.target), intent.seq),
+        );
     }
     match attempt.raised.last() {
-        None => row(Status::Unknown, "NoTraffic", &format!("{} {} traffic", attempt.version, if open { "has no" } else { "never had" })),
+        None => row(
+            Status::Unknown,
+            "NoTraffic",
+            &format!("{} {} traffic", attempt.version, if open { "has no" } else { "never had" }),
+        ),
         Some(last) if open && last.verified_at.is_none() => {
             row(Status::Unknown, "Writing", &format!("{} % was asked for, not read back yet", last.weight))
         }
@@ -157,42 +161,6 @@ fn skipped(attempt: &Attempt) -> String {
     }
 }
 
-/// What is known of the last page or notice; an older attempt's is not spoken of any more.
-pub(super) fn notified(view: &ReleaseView<'_>, before: &[Condition]) -> Option<Row> {
-    delivered(view.notified, before, view.attempt().map(|a| a.started_at))
-}
-
-/// See [`notified`]; `since` is when what the pages are about began.
-pub(in crate::view) fn delivered(
-    notified: Option<super::Notified<'_>>,
-    before: &[Condition],
-    since: Option<At>,
-) -> Option<Row> {
-    let row = |status, reason: &str, message: String| Some(Row::new("Notified", status, reason, message));
-    let Some(super::Notified { key, delivery }) = notified else {
-        let known = find(before, "Notified")?;
-        if since.is_some_and(|since| At::from(known.last_transition_time.0) < since) {
-            return None;
-        }
-        let status = [Status::True, Status::False].into_iter().find(|s| s.as_str() == known.status);
-        return row(status.unwrap_or(Status::Unknown), &known.reason, known.message.clone());
-    };
-    match delivery {
-        Delivery::Accepted([]) => {
-            row(Status::Unknown, "NoReceivers", "the PromptEndpoint names nobody in `notifications`".into())
-        }
-        Delivery::Accepted(by) => row(Status::True, "Delivered", format!("{} accepted {key}", sentence::list(by))),
-        Delivery::Pending(problems) => {
-            row(Status::False, "Pending", format!("{key} is tried again: {}", problems.join("; ")))
-        }
-        Delivery::GivenUp(problems) => row(
-            Status::False,
-            "GivenUp",
-            format!("{key} was accepted by nobody for three days and is dropped: {}", problems.join("; ")),
-        ),
-    }
-}
-
 /// `95 of 95 rows, 9 of 9 criteria; tightest multi_hop: groundedness=2.882, threshold 2.850 (n=17)`
 pub fn gate_found(evaluation: &EvaluationStatus, metrics: &[Metric]) -> String {
     let e = evaluation;
@@ -229,9 +197,7 @@ fn undecided(view: &ReleaseView<'_>, kind: &'static str, own: Stage) -> Row {
         _ if view.attempt().is_some_and(|a| a.kind != "Canary") => {
             row("NotNeeded", &format!("{version} needs no build, evaluation or canary on this way"))
         }
-        Standing::UnderWay(stage) if *stage == own => {
-            row(own.as_str(), view.waiting.map_or("under way", |w| w.why))
-        }
+        Standing::UnderWay(stage) if *stage == own => row(own.as_str(), view.waiting.map_or("under way", |w| w.why)),
         Standing::UnderWay(_) => row("Pending", "not begun yet"),
         Standing::Ended => row("NotReached", "the attempt ended before"),
     }
@@ -254,12 +220,12 @@ fn own_spec<'v>(view: &'v ReleaseView<'_>) -> Option<&'v crate::api::PromptRelea
     view.spec.filter(|spec| view.attempt().is_some_and(|a| a.version == spec.version))
 }
 
-pub(in crate::view) fn metrics<'v>(view: &'v ReleaseView<'_>) -> &'v [Metric] {
+pub(super) fn metrics<'v>(view: &'v ReleaseView<'_>) -> &'v [Metric] {
     own_spec(view).map_or(&[], |spec| &spec.metrics)
 }
 
 /// How an attempt that is being withdrawn will end.
-pub(in crate::view) fn outcome_ahead(attempt: &Attempt) -> Option<Outcome> {
+pub(super) fn outcome_ahead(attempt: &Attempt) -> Option<Outcome> {
     let decision = attempt.decision.as_ref().filter(|d| d.kind == "Withdraw")?;
     let cause = decision.cause.parse::<Cause>().ok()?;
     Some(cause.outcome(exposed(attempt)))

@@ -176,9 +176,9 @@ fn next_step(reason: &str, release: &str) -> String {
             "ship another version, or change the test (`evaluation`, `metrics`, `criteria`)".into()
         }
         Ok(Cause::PolicyViolation) => "add an `evaluation`, or ask the platform team to change the policy".into(),
-        Ok(Cause::AbortRequested) => format!(
-            "ship another version; the order stands until: kubectl annotate promptrelease {release} {ABORT}-"
-        ),
+        Ok(Cause::AbortRequested) => {
+            format!("ship another version; the order stands until: kubectl annotate promptrelease {release} {ABORT}-")
+        }
         Ok(Cause::Drift) => {
             "find out who else changes the endpoint's traffic, then ship the content under another version".into()
         }

@@ -3,57 +3,115 @@
 use super::text;
 use crate::{
     api::{At, Cause, Outcome},
-    view::sentence::{self, MAX_LINE},
+    view::sentence::{self, MAX_LINE, Serving, bare},
 };
-
-/// What serves, as people name it: a version on a deployment; the version is absent where it was adopted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Serving {
-    pub version: Option<String>,
-    pub deployment: String,
-}
 
 /// Everything that happens to a revision.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// An attempt was opened. `kind` as in the log: Canary, Fast, Undo or Orphan.
-    Opened { kind: String, version: String, hash: String, attempt: i64, stable: Option<Serving> },
+    Opened {
+        kind: String,
+        version: String,
+        hash: String,
+        attempt: i64,
+        stable: Option<Serving>,
+    },
     /// Uploaded and registered.
-    Built { model: String, bytes: i64 },
-    EvaluationStarted { run: String, rows: i64 },
+    Built {
+        model: String,
+        bytes: i64,
+    },
+    EvaluationStarted {
+        run: String,
+        rows: i64,
+    },
     /// The gate is open; what it found.
-    EvaluationPassed { found: String },
+    EvaluationPassed {
+        found: String,
+    },
     /// There is no evaluation, and the policy wants none.
     EvaluationWaived,
     /// Provisioned, without traffic.
-    Deployed { deployment: String, instances: i64 },
+    Deployed {
+        deployment: String,
+        instances: i64,
+    },
     /// Azure was asked for a split.
-    Raised { split: String, seq: i64 },
+    Raised {
+        split: String,
+        seq: i64,
+    },
     /// A canary's split was read back.
-    Verified { split: String, step: i64, steps: i64 },
+    Verified {
+        split: String,
+        step: i64,
+        steps: i64,
+    },
     /// A live criterion was not met in a window; `rolling_back` if it was one too many.
-    WindowFailed { number: i64, what: String, rolling_back: bool },
+    WindowFailed {
+        number: i64,
+        what: String,
+        rolling_back: bool,
+    },
     /// A window that says nothing, because it could not be measured.
-    WindowUnmeasured { number: i64, why: String },
+    WindowUnmeasured {
+        number: i64,
+        why: String,
+    },
     /// The canary is to get all traffic.
-    Promoting { evidence: String },
+    Promoting {
+        evidence: String,
+    },
     /// The attempt is to end otherwise. `exposed`: it has traffic to be taken back.
-    Withdrawing { cause: String, evidence: String, actor: Option<String>, exposed: bool },
+    Withdrawing {
+        cause: String,
+        evidence: String,
+        actor: Option<String>,
+        exposed: bool,
+    },
     /// It was decided to take traffic back, and it cannot be done, or not be seen.
-    Alarm { cause: Cause, what: String },
+    Alarm {
+        cause: Cause,
+        what: String,
+    },
     /// The traffic was read back as taken back.
-    Returned { split: String, outcome: Outcome, exposed_for: Option<String> },
+    Returned {
+        split: String,
+        outcome: Outcome,
+        exposed_for: Option<String>,
+    },
     /// All traffic was read back as its own.
-    Promoted { split: String, version: String, fast: bool },
+    Promoted {
+        split: String,
+        version: String,
+        fast: bool,
+    },
     /// The ending was recorded: the endpoint is free.
-    Ended { outcome: Outcome, reason: String, exposed: bool },
+    Ended {
+        outcome: Outcome,
+        reason: String,
+        exposed: bool,
+    },
     /// Receivers took a page or notice about `reason`.
-    Delivered { by: Vec<String>, reason: String, page: bool },
+    Delivered {
+        by: Vec<String>,
+        reason: String,
+        page: bool,
+    },
     /// A page or notice was given up.
-    Undelivered { reason: String, why: String },
+    Undelivered {
+        reason: String,
+        why: String,
+    },
     /// A deployment that nobody needs any more was deleted.
-    Deleted { deployment: String },
-    Scaled { deployment: String, instances: i64 },
+    Deleted {
+        deployment: String,
+    },
+    Scaled {
+        deployment: String,
+        instances: i64,
+    },
 }
 
 impl Event {
@@ -137,11 +195,14 @@ impl Event {
             Self::Verified { split, step, steps } => format!("{split}; step {step} of {steps}"),
             Self::Returned { split, outcome, exposed_for } => {
                 let verb = if *outcome == Outcome::RolledBack { "rolled back" } else { "withdrawn" };
-                let after = exposed_for.as_ref().map_or_else(String::new, |time| format!(" {time} after the first user"));
+                let after =
+                    exposed_for.as_ref().map_or_else(String::new, |time| format!(" {time} after the first user"));
                 format!("{split}; {verb}{after}")
             }
             Self::Promoted { split, version, fast: false } => format!("{split}; {version} serves everybody"),
-            Self::Promoted { split, version, .. } => format!("{split}; {version} serves again, without gate and canary"),
+            Self::Promoted { split, version, .. } => {
+                format!("{split}; {version} serves again, without gate and canary")
+            }
             _ => String::new(),
         }
     }
@@ -158,6 +219,11 @@ impl Event {
                 let own = self.text();
                 lines.any(|line| line == own || (window(line).is_some() && line.ends_with("; rolling back")))
             }
+            // Once an attempt, whatever the traffic became since.
+            Self::Returned { .. } => lines.any(|line| line.contains("; rolled back ") || line.contains("; withdrawn ")),
+            Self::Promoted { .. } => {
+                lines.any(|line| line.contains(" serves everybody") || line.contains(" serves again,"))
+            }
             _ => {
                 let stem = self.stem();
                 lines.any(|line| line.starts_with(&stem))
@@ -173,9 +239,8 @@ impl Event {
             Self::EvaluationStarted { .. } => "evaluation started: ".into(),
             Self::EvaluationPassed { .. } => "evaluation passed: ".into(),
             Self::Deployed { deployment, .. } => format!("deployed {deployment}: "),
-            Self::Verified { split, .. } | Self::Returned { split, .. } | Self::Promoted { split, .. } => {
-                format!("traffic verified: {split};")
-            }
+            Self::Verified { split, .. } => format!("traffic verified: {split};"),
+            Self::Alarm { cause, .. } => format!("{cause}: "),
             _ => text(&line).to_owned(),
         }
     }
@@ -225,11 +290,6 @@ fn delivered(by: &[String], reason: &str, page: bool) -> String {
         (true, true) => format!("{by} paged: {reason}"),
         (false, _) => format!("{by} told: {reason}"),
     }
-}
-
-/// Assets are referred to as `azureml:<name>:<version>`; people need no prefix.
-pub(in crate::view) fn bare(asset: &str) -> &str {
-    asset.strip_prefix("azureml:").unwrap_or(asset)
 }
 
 /// The number in `window 3 failed: …`.

@@ -1,32 +1,35 @@
 //! What the records alone tell: nothing of it is lost if the process that saw it is.
 
-use super::Event;
+use super::{ReleaseView, exposed, facts};
 use crate::{
     api::{
         At, Outcome,
         log::{Attempt, Raised},
     },
-    view::release::{ReleaseView, exposed, facts},
+    view::{sentence, timeline::Event},
 };
 
 /// Every event of the view's attempt that its records show, with its moment, in order. Windows and `Deployed` are told
 /// by the stages that see them.
-pub fn known(view: &ReleaseView<'_>, now: At) -> Vec<(At, Event)> {
+pub fn events(view: &ReleaseView<'_>, now: At) -> Vec<(At, Event)> {
     let Some(attempt) = view.attempt() else { return Vec::new() };
     let mut events = vec![(attempt.started_at, opened(view, attempt))];
     events.extend(before_traffic(view, now));
     events.extend(attempt.raised.iter().filter(|r| r.weight < 100).map(|r| raised(attempt, r, now)));
     if let Some(decision) = &attempt.decision {
         let evidence = decision.evidence.clone();
-        events.push((decision.at, match decision.kind.as_str() {
-            "Promote" => Event::Promoting { evidence },
-            _ => Event::Withdrawing {
-                cause: decision.cause.clone(),
-                evidence,
-                actor: decision.actor.clone(),
-                exposed: exposed(attempt),
+        events.push((
+            decision.at,
+            match decision.kind.as_str() {
+                "Promote" => Event::Promoting { evidence },
+                _ => Event::Withdrawing {
+                    cause: decision.cause.clone(),
+                    evidence,
+                    actor: decision.actor.clone(),
+                    exposed: exposed(attempt),
+                },
             },
-        }));
+        ));
     }
     events.extend(view.alarm.map(|alarm| (now, Event::Alarm { cause: alarm.cause, what: alarm.what.to_owned() })));
     events.extend(returned(view, attempt, now));
@@ -95,7 +98,7 @@ fn returned(view: &ReleaseView<'_>, attempt: &Attempt, now: At) -> Option<(At, E
     }
     let at = attempt.ending.as_ref().map_or(now, |ending| ending.at);
     let first_user = attempt.raised.iter().find_map(|r| r.verified_at);
-    let exposed_for = first_user.map(|first| crate::view::sentence::span(at.since(first)));
+    let exposed_for = first_user.map(|first| sentence::span(at.since(first)));
     let split = if live.is_empty() { "no deployment has traffic".to_owned() } else { live.to_owned() };
     Some((at, Event::Returned { split, outcome, exposed_for }))
 }
