@@ -10,3 +10,4 @@ pub mod page;
 pub mod release;
 pub mod sentence;
 pub mod timeline;
+pub mod trouble;

@@ -10,16 +10,19 @@ pub use events::events;
 pub use facts::gate_found;
 
 use super::{
-    claims::Answer,
+    claims::{self, Answer},
     conditions::{self, Row},
     notified::{self, Notified},
     sentence::Serving,
 };
-use crate::api::{
-    At, Cause, Outcome, PromptReleaseSpec,
-    endpoint::DeploymentSeen,
-    log::{Attempt, Log},
-    status::{Build, CanaryStatus, EvaluationStatus},
+use crate::{
+    api::{
+        At, Cause, Outcome, PromptReleaseSpec,
+        endpoint::DeploymentSeen,
+        log::{Attempt, Log, ReleaseRef},
+        status::{Build, CanaryStatus, EvaluationStatus},
+    },
+    policy::opens::Opens,
 };
 
 /// Where an open attempt is, in the words of `status.stage`.
@@ -161,4 +164,23 @@ pub fn conditions(view: &ReleaseView<'_>, before: &[Condition], now: At) -> Vec<
     // An older attempt's page is not spoken of any more.
     rows.extend(notified::row(view.notified, before, view.attempt().map(|a| a.started_at)));
     conditions::update(rows, before, view.generation, now)
+}
+
+/// What an answer of the policy means to the release of this uid that asks for this version. An answer about what the
+/// last attempt showed is told as that attempt's ending. None: an attempt opens.
+pub fn standing(opens: &Opens, log: &Log, release: &ReleaseRef, version: &str) -> Option<Standing> {
+    let last = log.attempt.as_ref().filter(|a| a.release.uid == release.uid && a.version == version);
+    let own = last.and_then(|a| a.ending.as_ref());
+    let promoted = own.is_some_and(|e| e.outcome == Outcome::Promoted.as_str());
+    let told_by_the_ending = match opens {
+        Opens::AlreadyLive { .. } => promoted,
+        Opens::RejectedBefore { .. } | Opens::EndedBefore { .. } | Opens::Aborted { live: false, .. } => {
+            own.is_some() && !promoted
+        }
+        _ => false,
+    };
+    if told_by_the_ending {
+        return Some(Standing::Ended);
+    }
+    claims::answer(opens, &release.name).map(Standing::Answered)
 }
