@@ -5,13 +5,20 @@
 //! others. Streaks are a criterion's own: failures of different criteria never add up.
 
 mod close;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod scenario;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
+use self::close::Closed;
 pub use self::verdict::{Evidence, Lacking, Verdict, verdict};
 use super::{
-    availability::Requests,
+    availability::{self, Requests},
     plan::planned,
     rule::{Rule, RuleError},
     telemetry::Telemetry,
@@ -99,11 +106,11 @@ pub fn enforced<'a>(metrics: &'a [Metric], criteria: &'a [Criterion]) -> Result<
 
 /// A step's beginning, at the moment when its split was read back. Steps count from 1, `weight` is in percent.
 pub fn begin(plan: &Plan, step: i64, weight: i64, verified_at: At, rules: &[Rule<'_>]) -> CanaryStatus {
-    let last = Grid::new(verified_at, plan.window_ms).window_at(planned(plan, step) - 1);
+    let first = Grid::new(verified_at, plan.window_ms).window_at(0);
     CanaryStatus {
         clock_started_at: Some(verified_at),
-        criteria: rules.iter().map(unseen).collect(),
-        earliest_promotion_at: Some(last.end),
+        criteria: rules.iter().map(close::unseen).collect(),
+        earliest_promotion_at: Some(after_windows(first.start, planned(plan, step), plan)),
         step,
         steps: i64::try_from(plan.weights.len()).unwrap_or(i64::MAX),
         weight,
@@ -111,21 +118,61 @@ pub fn begin(plan: &Plan, step: i64, weight: i64, verified_at: At, rules: &[Rule
     }
 }
 
-fn unseen(rule: &Rule<'_>) -> CriterionSeen {
-    CriterionSeen {
-        class: rule.class.to_owned(),
-        metric: rule.metric.name.clone(),
-        minimum: rule.minimum.to_string(),
-        verdict: Found::NoData.as_str().into(),
-        ..CriterionSeen::default()
+/// Closes every window that can be closed, oldest first and each once, up to the first one that withdraws: what comes
+/// after it is not looked at, so that a withdrawal is the same however rarely somebody looks.
+///
+/// Windows after the last one that a promotion needs are closed too: who looks late may know of a failure that stands in
+/// its way. Of anything else, what came after `holdTimeout` came too late.
+pub fn advance(known: &CanaryStatus, facts: &Facts<'_>) -> (CanaryStatus, Vec<Report>) {
+    let mut status = known.clone();
+    let mut reports = Vec::new();
+    while let Some((window, closed)) = next(&status, facts) {
+        reports.push(record(&mut status, facts, &window, &closed));
     }
+    (status, reports)
 }
 
-/// Closes every window that can be closed, oldest first and each once, up to the first one that withdraws: what comes
-/// after it is not looked at, so that a verdict is the same however rarely somebody looks.
-///
-/// Windows after the last one that a promotion needs are closed too: a failure that is known stands in its way.
-pub fn advance(known: &CanaryStatus, facts: &Facts<'_>) -> (CanaryStatus, Vec<Report>) {
-    let _ = (facts, SignedDuration::ZERO);
-    (known.clone(), Vec::new())
+fn after_windows(start: At, windows: i64, plan: &Plan) -> At {
+    start.plus(SignedDuration::from_millis(plan.window_ms.max(1).saturating_mul(windows)))
+}
+
+/// The oldest open window, if it can be closed.
+fn next<'a>(status: &CanaryStatus, facts: &Facts<'a>) -> Option<(Window, Closed<'a>)> {
+    let started = status.clock_started_at?;
+    let horizon = match verdict::so_far(status, facts.plan) {
+        Verdict::Withdraw { .. } => return None,
+        Verdict::Promote { .. } => Timestamp::MAX.into(),
+        Verdict::Hold { .. } | Verdict::Continue => verdict::hold_until(started, facts.plan),
+    };
+    let now = facts.now.min(horizon);
+    let window = Grid::new(started, facts.plan.window_ms).due(status.closed_through, now).next()?;
+    let closed = close::close(facts, &window, now, horizon)?;
+    Some((window, closed))
+}
+
+fn record(status: &mut CanaryStatus, facts: &Facts<'_>, window: &Window, closed: &Closed<'_>) -> Report {
+    let plan = facts.plan;
+    let (criteria, error) = close::criteria(facts, &status.criteria, closed);
+    let verified = (facts.verified)(window);
+    let counted = verified && error.is_none();
+    let (canary, stable) = (closed.canary.map(close::requests), closed.stable.map(close::requests));
+
+    status.closed_through = Some(window.end);
+    status.windows = status.windows.saturating_add(1);
+    status.counted = status.counted.saturating_add(i64::from(counted));
+    status.errors_in_a_row = if error.is_some() { status.errors_in_a_row.saturating_add(1) } else { 0 };
+    status.criteria.clone_from(&criteria);
+    if let Some(canary) = canary {
+        let sum = availability::add(status.availability.as_ref(), canary, stable.unwrap_or_default());
+        status.availability = Some(sum);
+    }
+    let missing = planned(plan, status.step) - status.counted;
+    if missing > 0 {
+        status.earliest_promotion_at = Some(after_windows(window.end, missing, plan));
+    }
+    if verdict::breach(status, plan).is_some() {
+        status.verdict = Some(Found::Fail.as_str().into());
+    }
+    let (number, start, end) = (window.number(), window.start, window.end);
+    Report { number, start, end, criteria, error, verified, counted, canary, stable }
 }
