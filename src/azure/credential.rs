@@ -102,7 +102,8 @@ impl HttpClient for Entra {
                 }
                 let status = u16::from(response.status());
                 let body = response.try_into_raw_response().await?;
-                Err(AzureError::with_message(ErrorKind::Credential, refusal(status, body.body())))
+                let (kind, message) = refusal(status, body.body());
+                Err(AzureError::with_message(kind, message))
             };
             let late = || format!("Entra ID did not answer within {} s", TIMEOUT.as_secs());
             let result = tokio::time::timeout(TIMEOUT, exchange).await;
@@ -112,12 +113,15 @@ impl HttpClient for Entra {
 }
 
 /// `AADSTS70021: No matching federated identity record found …`, without the ids and times that change with each attempt.
-fn refusal(status: u16, body: &[u8]) -> String {
+/// Of kind `Io` if it is not a refusal but a service that is away.
+fn refusal(status: u16, body: &[u8]) -> (ErrorKind, String) {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let field = |key: &str| body.get(key).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
-    match (field("error_description"), field("error")) {
+    let message = match (field("error_description"), field("error")) {
         (Some(text), _) => shorten(text.split("Trace ID:").next().unwrap_or(text).trim()),
-        (None, Some(code)) => format!("Entra ID refused with {status}, {}", shorten(code)),
+        (None, Some(code)) => format!("Entra ID answered {status}, {}", shorten(code)),
         (None, None) => format!("{status} without Entra ID's error body, perhaps by a proxy"),
-    }
+    };
+    let refused = field("error").is_some() && (400..500).contains(&status) && !matches!(status, 408 | 429);
+    (if refused { ErrorKind::Credential } else { ErrorKind::Io }, message)
 }

@@ -22,18 +22,23 @@ pub struct Fault {
 const DEPTH: usize = 16;
 /// Longest message kept of each; stack traces and HTML pages are of no use in a condition.
 const LONGEST: usize = 2048;
+/// Most details kept.
+const MOST: usize = 8;
 
 impl Fault {
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { codes: vec![code.into()], message: message.into(), details: Vec::new() }
     }
 
-    /// Reads a body such as `{"error":{"code":…,"message":…}}`; `None` if it is not a service's error.
+    /// Reads the body of a reply. `None` if it is not a service's own, which has a code: `{"error":{"code":…}}`. Gateways
+    /// answer things like `{"message":"…"}`.
     pub fn from_slice(body: &[u8]) -> Option<Self> {
-        Self::from_value(&serde_json::from_slice(body).ok()?)
+        let body: Value = serde_json::from_slice(body).ok()?;
+        let error = body.get("error")?;
+        text(error, "code").and_then(|_| Self::from_value(error))
     }
 
-    /// As [`Fault::from_slice`], of a parsed body or of the error object itself.
+    /// Reads an error object where it is known to be one, with or without `error` around it, with a code or a message.
     pub fn from_value(body: &Value) -> Option<Self> {
         let error = match body.get("error") {
             Some(inner @ Value::Object(_)) => inner,
@@ -106,9 +111,8 @@ fn collect_details(error: &Value, into: &mut Vec<String>, depth: usize) {
     }
     for detail in error.get("details").and_then(Value::as_array).into_iter().flatten() {
         let before = into.len();
-        match text(detail, "message") {
-            Some(message) => plain(&message).into_iter().for_each(|sentence| push(into, sentence)),
-            None => {}
+        if let Some(message) = text(detail, "message") {
+            plain(&message).into_iter().for_each(|sentence| push(into, sentence));
         }
         collect_details(detail, into, depth + 1);
         if let (true, Some(code)) = (into.len() == before, text(detail, "code")) {
@@ -138,7 +142,7 @@ fn plain(message: &str) -> Vec<String> {
 }
 
 fn push(into: &mut Vec<String>, sentence: String) {
-    if !into.contains(&sentence) {
+    if into.len() < MOST && !into.contains(&sentence) {
         into.push(sentence);
     }
 }

@@ -28,6 +28,7 @@ pub mod http;
 mod insights;
 mod iso8601;
 mod operations;
+mod reply;
 mod same;
 mod table;
 mod tokens;
