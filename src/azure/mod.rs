@@ -27,6 +27,8 @@ mod flows;
 pub mod http;
 mod insights;
 mod iso8601;
+#[cfg(test)]
+mod loopback;
 mod operations;
 mod reply;
 mod same;

@@ -190,3 +190,153 @@ pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     }
     shorten(&said)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::azure::{
+        Class, CloudName, Timeouts,
+        loopback::{self, Answer, Loopback, bearer, in_workspace, raw, reply},
+    };
+
+    fn oops() -> Value {
+        json!({"error": {"code": "ServiceError", "message": "Received 500 from a service request"}})
+    }
+
+    fn short() -> Timeouts {
+        Timeouts { read: Duration::from_millis(300), write: Duration::from_millis(300), ..Timeouts::default() }
+    }
+
+    #[tokio::test]
+    async fn a_request_says_who_asks_what_and_under_which_number() {
+        let server = Loopback::answering([loopback::json(200, &json!({})), loopback::json(200, &json!({}))]).await;
+        let azure = server.azure();
+        azure.put_endpoint("qa", &json!({"location": "eastus2"})).await.expect("accepted");
+        azure.put_endpoint("qa", &json!({"location": "eastus2"})).await.expect("accepted");
+        let seen = server.seen();
+        assert_eq!(seen[0].host, "management.azure.com");
+        assert_eq!(seen[0].method, "PUT");
+        assert_eq!(seen[0].target, format!("{}?api-version=2024-10-01", in_workspace("onlineEndpoints/qa")));
+        assert_eq!(seen[0].header("authorization"), Some(&*bearer("https://management.azure.com/.default")));
+        assert_eq!(seen[0].header("content-type"), Some("application/json"));
+        assert_eq!(seen[0].header("accept"), Some("application/json"));
+        assert_eq!(seen[0].header("accept-encoding"), None);
+        assert_eq!(seen[0].header("user-agent"), Some("test/1"));
+        assert_eq!(seen[0].json(), json!({"location": "eastus2"}));
+        let ids: HashSet<_> = seen.iter().map(|got| got.header("x-ms-client-request-id")).collect();
+        assert_eq!(ids.len(), 2);
+    }
+
+    /// The heart of this module: whatever comes back, a write goes out once.
+    #[tokio::test]
+    async fn one_call_is_one_request_whatever_comes_back() {
+        let throttled = json!({"error": {"code": "TooManyRequests", "message": "slow down"}});
+        for (answer, class) in [
+            (loopback::json(500, &oops()), Class::Unknown),
+            (loopback::json(503, &oops()), Class::Unknown),
+            (loopback::json(408, &oops()), Class::Unknown),
+            (loopback::json(429, &throttled), Class::Throttled),
+            (loopback::json(409, &oops()), Class::Refused),
+            (reply(502, &[], "<html>Bad Gateway</html>"), Class::Unknown),
+            (reply(307, &[("location", "https://management.azure.com/elsewhere")], ""), Class::Unknown),
+            (Answer::Close, Class::Unknown),
+            (Answer::Bytes(b"HTTP/1.1 500 Inter".to_vec()), Class::Unknown),
+            (Answer::Hang, Class::Unknown),
+        ] {
+            let server = Loopback::answering([answer.clone(), loopback::json(200, &json!({}))]).await;
+            let error = server.azure_within(short()).put_endpoint("qa", &json!({})).await.expect_err("no success");
+            assert_eq!(error.class(), class, "{answer:?}: {error}");
+            assert_eq!(error.may_have_landed(), class == Class::Unknown, "{answer:?}");
+            server.only();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_ends_in_its_time() {
+        let server = Loopback::answering([Answer::Hang]).await;
+        let error = server.azure_within(short()).get_endpoint("qa").await.expect_err("late");
+        assert_eq!(
+            error.to_string(),
+            "GET onlineEndpoints/qa: no reply within 0.3 s; whether it was carried out is not known, read the resource \
+             before trying again"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_success_without_its_whole_body_is_a_success_for_a_write_and_no_answer_for_a_read() {
+        let cut = || raw(201, &[("content-length", "1000"), ("azure-asyncoperation", "not one")], "{\"name\":");
+        let server = Loopback::answering([cut(), cut()]).await;
+        let accepted = server.azure().put_endpoint("qa", &json!({})).await.expect("accepted");
+        assert_eq!(accepted.operation, None);
+        let error = server.azure().get_endpoint("qa").await.expect_err("cut");
+        assert!(error.to_string().contains("it breaks off"), "{error}");
+        assert_eq!(error.class(), Class::Unknown);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_without_its_whole_body_is_no_refusal() {
+        let server = Loopback::answering([raw(400, &[("content-length", "1000")], "{\"error\":{\"code\":")]).await;
+        let error = server.azure().put_endpoint("qa", &json!({})).await.expect_err("cut");
+        assert!(error.may_have_landed(), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_its_limit_announced_or_not() {
+        let body = vec![b' '; 101];
+        for answer in [reply(200, &[], &body), raw(200, &[], &body)] {
+            let server = Loopback::answering([answer]).await;
+            let azure = server.azure();
+            let request = Outgoing { limit: 100, ..azure.arm(Method::GET, &["x"]).expect("a request") };
+            let reply = azure.exchange(request).await.expect("a reply");
+            assert_eq!(reply.cut, Some(Cut::TooLarge(100)));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_never_left_is_told_from_what_may_have_landed() {
+        let server = Loopback::answering([]).await;
+        let azure = server.azure();
+        for segment in ["", ".", ".."] {
+            let error = azure.put_endpoint(segment, &json!({})).await.expect_err("no path");
+            assert_eq!(error.class(), Class::NotSent, "{segment:?}: {error}");
+        }
+
+        let untrusting = reqwest::Client::builder().no_proxy().tls_certs_only([]).dns_resolver(server.resolver());
+        let credential = server.credential();
+        let azure = Azure::new(
+            untrusting.build().expect("a client"),
+            CloudName::AzurePublic,
+            credential,
+            loopback::workspace(),
+            Timeouts::default(),
+        );
+        let error = azure.put_endpoint("qa", &json!({})).await.expect_err("not trusted");
+        assert!(matches!(&error, Error::Certificate { host, .. } if host == "management.azure.com"), "{error:?}");
+        assert!(error.to_string().contains("SSL_CERT_FILE"), "{error}");
+        assert_eq!(error.class(), Class::NotSent);
+
+        let gone = server.moved_to(unused_port()).azure();
+        let error = gone.put_endpoint("qa", &json!({})).await.expect_err("nobody listens");
+        assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+        assert!(error.to_string().contains("check DNS, egress rules and HTTPS_PROXY"), "{error}");
+        assert_eq!(error.class(), Class::NotSent);
+        assert_eq!(server.seen().len(), 0);
+    }
+
+    /// A port that was free a moment ago.
+    fn unused_port() -> std::net::SocketAddr {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.local_addr().expect("an address")
+    }
+
+    #[test]
+    fn no_query_is_told_to_anybody() {
+        let url = Url::parse("https://acct.blob.core.windows.net/c/b?sig=secret").expect("an address");
+        let outgoing = Outgoing::new(Service::Blob, Method::GET, url, "store/b", Duration::from_secs(1));
+        assert_eq!(outgoing.call(), "GET store/b");
+    }
+}
