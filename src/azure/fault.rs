@@ -110,12 +110,12 @@ fn collect_details(error: &Value, into: &mut Vec<String>, depth: usize) {
         push(into, message);
     }
     for detail in error.get("details").and_then(Value::as_array).into_iter().flatten() {
-        let before = into.len();
-        if let Some(message) = text(detail, "message") {
-            plain(&message).into_iter().for_each(|sentence| push(into, sentence));
+        let (before, message) = (into.len(), text(detail, "message"));
+        for sentence in message.as_deref().map(plain).unwrap_or_default() {
+            push(into, sentence);
         }
         collect_details(detail, into, depth + 1);
-        if let (true, Some(code)) = (into.len() == before, text(detail, "code")) {
+        if let (None, true, Some(code)) = (message, into.len() == before, text(detail, "code")) {
             push(into, code);
         }
     }
@@ -157,5 +157,118 @@ pub(super) fn shorten(text: &str) -> String {
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn fault(body: &Value) -> Fault {
+        Fault::from_slice(body.to_string().as_bytes()).expect("a fault")
+    }
+
+    #[test]
+    fn the_front_ends_json_in_a_message_becomes_a_sentence() {
+        let inner = json!({
+            "errors": {"": ["Specified deployment [d-1428] failed."], "Traffic": ["The sum must be 0 or 100.", "No."]},
+            "title": "One or more validation errors occurred.",
+        });
+        let fault = fault(&json!({"error": {
+            "code": "BadRequest", "message": "The request is invalid.",
+            "details": [{"code": "InferencingClientCallFailed", "message": inner.to_string()}],
+            "additionalInfo": [{"type": "ComponentName", "info": {"value": "managementfrontend"}}],
+        }}));
+        assert_eq!(
+            fault.to_string(),
+            "BadRequest: Specified deployment [d-1428] failed.; Traffic: The sum must be 0 or 100.; Traffic: No."
+        );
+        assert_eq!(fault.code(), "BadRequest");
+    }
+
+    #[test]
+    fn the_innermost_code_is_the_telling_one() {
+        let fault = fault(&json!({
+            "error": {
+                "code": "UserError", "severity": null, "target": null, "details": [], "referenceCode": "Core",
+                "message": "The input for batch run is incorrect.", "messageParameters": {"invalid_relations": "${data.key}"},
+                "innerError": {"code": "ValidationError", "innerError": {"code": "ApplyInputMappingError", "innerError": null}},
+            },
+            "correlation": {"operation": "1b", "request": "2c"}, "componentName": "promptflow-runtime", "statusCode": 400,
+        }));
+        assert_eq!(fault.codes, ["UserError", "ValidationError", "ApplyInputMappingError"]);
+        assert_eq!(fault.innermost(), "ApplyInputMappingError");
+        assert!(fault.has_code("validationerror"));
+        assert_eq!(fault.to_string(), "ApplyInputMappingError: The input for batch run is incorrect.");
+    }
+
+    #[test]
+    fn application_insights_says_it_in_innererror() {
+        let fault = fault(&json!({"error": {
+            "message": "The request had some invalid properties", "code": "BadArgumentError", "correlationId": "1b",
+            "innererror": {"code": "SyntaxError", "message": "A recognition error occurred in the query."},
+        }}));
+        assert_eq!(fault.to_string(), "SyntaxError: A recognition error occurred in the query.");
+    }
+
+    #[test]
+    fn an_error_object_is_read_with_or_without_a_wrapping() {
+        let bare = json!({"code": "ResourceNotReady", "message": "User container has crashed."});
+        assert_eq!(Fault::from_value(&bare), Fault::from_value(&json!({"error": bare})));
+        assert_eq!(Fault::from_value(&json!({"message": "only words"})).expect("words").to_string(), "only words");
+        assert_eq!(Fault::from_value(&json!({"code": "OnlyCode"})).expect("a code").to_string(), "OnlyCode");
+        for nothing in
+            [json!({}), json!(null), json!({"error": {}}), json!({"code": "", "message": " "}), json!(["code"])]
+        {
+            assert_eq!(Fault::from_value(&nothing), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_twice_is_told_once_and_no_more_than_a_page() {
+        let detail = |text: String| json!({"code": "X", "message": text});
+        let same: Vec<Value> = (0..100).map(|_| detail("again".into())).collect();
+        assert_eq!(
+            fault(&json!({"error": {"code": "C", "message": "again", "details": same}})).to_string(),
+            "C: again"
+        );
+        let many: Vec<Value> = (0..1000).map(|n| detail(format!("{n} {}", "é".repeat(3 * LONGEST)))).collect();
+        let fault = fault(&json!({"error": {"code": "C", "message": "m", "details": many}}));
+        assert_eq!(fault.details.len(), MOST);
+        assert!(fault.details.iter().all(|text| text.chars().count() == LONGEST + 1 && text.ends_with('…')));
+    }
+
+    /// JSON of any shape with the keys that are looked for.
+    fn shapes() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![Just(Value::Null), any::<i64>().prop_map(Value::from), ".{0,8}".prop_map(Value::from)];
+        const KEYS: [&str; 8] = ["error", "code", "message", "details", "innerError", "innererror", "errors", "title"];
+        leaf.prop_recursive(6, 64, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec((prop::sample::select(&KEYS[..]), inner), 0..4).prop_map(|fields| {
+                    Value::Object(fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Fault::from_slice(&bytes);
+        }
+
+        #[test]
+        fn any_shape_is_read_and_what_is_read_says_something(body in shapes()) {
+            if let Some(fault) = Fault::from_value(&body) {
+                prop_assert!(!fault.to_string().is_empty());
+            }
+            if let Some(fault) = Fault::from_slice(body.to_string().as_bytes()) {
+                prop_assert!(!fault.code().is_empty());
+            }
+        }
     }
 }
