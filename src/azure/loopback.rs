@@ -32,14 +32,15 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{Azure, CloudName, Timeouts, WorkspaceId, http};
 
-/// Hosts that the server's certificate is good for: those of the public cloud, and two that are not Azure's.
-pub const HOSTS: [&str; 8] = [
+/// Hosts that the server's certificate is good for: those of the public cloud, two of another, and two that are not Azure's.
+pub const HOSTS: [&str; 9] = [
     "management.azure.com",
     "login.microsoftonline.com",
     "eastus.api.azureml.ms",
     "acct.blob.core.windows.net",
     "api.applicationinsights.io",
     "management.chinacloudapi.cn",
+    "login.chinacloudapi.cn",
     "archives.example.com",
     "evil.example.com",
 ];

@@ -167,3 +167,155 @@ fn late(cloud: &Cloud, patience: Duration) -> Error {
     let reason = format!("Entra ID did not answer within {} s", patience.as_secs_f64());
     Error::Unreachable { host: cloud.login_host.to_owned(), reason }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::azure::{
+        Class, CloudName,
+        loopback::{Credential, token},
+    };
+
+    const LONG: Duration = Duration::from_secs(10);
+
+    type Answer = azure_core::Result<AccessToken>;
+
+    /// Tokens of a credential that gives these answers, and how often it was asked.
+    fn tokens(
+        answer: impl Fn(usize) -> BoxFuture<'static, Answer> + Send + Sync + 'static,
+    ) -> (Tokens, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = asked.clone();
+        let credential = Arc::new(Credential(move |_| answer(count.fetch_add(1, SeqCst))));
+        (Tokens::new(CloudName::AzurePublic.cloud(), credential), asked)
+    }
+
+    fn now(answer: Answer) -> BoxFuture<'static, Answer> {
+        std::future::ready(answer).boxed()
+    }
+
+    fn failed(kind: ErrorKind) -> Answer {
+        Err(azure_core::Error::with_message(kind, "AADSTS70021: no matching record"))
+    }
+
+    fn text(value: Result<HeaderValue>) -> String {
+        value.expect("a token").to_str().expect("text").to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_token_is_asked_for_once_for_each_audience() {
+        let (tokens, asked) = tokens(|nth| now(Ok(token(format!("t{nth}"), 3600))));
+        for _ in 0..3 {
+            assert_eq!(text(tokens.bearer(Audience::Arm, LONG).await), "Bearer t0");
+            assert_eq!(text(tokens.raw(Audience::MachineLearning, LONG).await), "t1");
+        }
+        assert_eq!(asked.load(SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn calls_at_once_share_one_exchange() {
+        let (tokens, asked) = tokens(|_| {
+            async {
+                tokio::task::yield_now().await;
+                Ok(token("t", 3600))
+            }
+            .boxed()
+        });
+        let calls = (0..8).map(|_| tokens.bearer(Audience::Arm, LONG));
+        assert!(futures::future::join_all(calls).await.iter().all(Result::is_ok));
+        assert_eq!(asked.load(SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn an_old_token_is_used_while_entra_id_is_away_but_not_a_dying_one() {
+        for (lives, used) in [(100, true), (20, false)] {
+            let (tokens, asked) = tokens(move |nth| match nth {
+                0 => now(Ok(token("old", lives))),
+                _ => now(failed(ErrorKind::Io)),
+            });
+            assert_eq!(text(tokens.bearer(Audience::Arm, LONG).await), "Bearer old");
+            assert_eq!(tokens.bearer(Audience::Arm, LONG).await.is_ok(), used, "{lives} s");
+            assert_eq!(asked.load(SeqCst), 2, "it is tried each time");
+        }
+    }
+
+    #[tokio::test]
+    async fn waiting_for_a_new_token_leaves_half_of_the_time_for_the_request() {
+        let (tokens, _) = tokens(|nth| match nth {
+            0 => now(Ok(token("old", 100))),
+            _ => std::future::pending().boxed(),
+        });
+        tokens.bearer(Audience::Arm, LONG).await.expect("a token");
+        let began = tokio::time::Instant::now();
+        assert_eq!(text(tokens.bearer(Audience::Arm, Duration::from_millis(200)).await), "Bearer old");
+        assert!(began.elapsed() < Duration::from_millis(200), "{:?}", began.elapsed());
+    }
+
+    /// Otherwise an Entra ID that takes 4 s would never give a token to calls of 3 s.
+    #[tokio::test]
+    async fn an_exchange_outlives_the_calls_that_wait_for_it() {
+        let (open, gate) = watch::channel(false);
+        let (tokens, asked) = tokens(move |_| {
+            let mut gate = gate.clone();
+            async move {
+                gate.wait_for(|open| *open).await.expect("the sender lives");
+                Ok(token("late", 3600))
+            }
+            .boxed()
+        });
+        for _ in 0..2 {
+            let error = tokens.bearer(Audience::Arm, Duration::from_millis(20)).await.expect_err("late");
+            assert_eq!(
+                error.to_string(),
+                "login.microsoftonline.com: no connection (Entra ID did not answer within 0.02 s); check DNS, egress \
+                 rules and HTTPS_PROXY"
+            );
+        }
+        open.send_replace(true);
+        assert_eq!(text(tokens.bearer(Audience::Arm, LONG).await), "Bearer late");
+        assert_eq!(asked.load(SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_failed_exchange_is_not_remembered() {
+        let (tokens, _) = tokens(|nth| match nth {
+            0 => async { panic!("a bug of the credential") }.boxed(),
+            1 => now(failed(ErrorKind::Credential)),
+            _ => now(Ok(token("t", 3600))),
+        });
+        for _ in 0..2 {
+            tokens.bearer(Audience::Arm, LONG).await.expect_err("no token");
+        }
+        assert_eq!(text(tokens.bearer(Audience::Arm, LONG).await), "Bearer t");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_a_persons_to_mend_and_an_outage_is_not() {
+        for (kind, class) in [
+            (ErrorKind::Credential, Class::Denied),
+            (ErrorKind::Io, Class::NotSent),
+            (ErrorKind::Connection, Class::NotSent),
+        ] {
+            // As azure_identity hands it on.
+            let wrapped =
+                |kind| azure_core::Error::with_error(ErrorKind::Credential, failed(kind).unwrap_err(), "failed");
+            let (tokens, _) = tokens(move |_| now(Err(wrapped(kind.clone()))));
+            let error = tokens.bearer(Audience::Arm, LONG).await.expect_err("no token");
+            assert_eq!(error.class(), class, "{error}");
+            assert!(error.to_string().contains("AADSTS70021: no matching record"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_is_a_header_and_no_log_shows_it() {
+        let (tokens, _) = tokens(|nth| now(Ok(token(if nth == 0 { "secret" } else { "two\nlines" }, 3600))));
+        let value = tokens.bearer(Audience::Arm, LONG).await.expect("a token");
+        assert!(!format!("{value:?}").contains("secret"), "{value:?}");
+        let error = tokens.bearer(Audience::Storage, LONG).await.expect_err("no header value");
+        assert!(!error.to_string().contains("lines"), "{error}");
+    }
+}
