@@ -33,6 +33,8 @@ mod operations;
 mod reply;
 mod same;
 mod table;
+#[cfg(test)]
+mod token_hosts;
 mod tokens;
 mod wire;
 mod workspace;
