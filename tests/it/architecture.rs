@@ -137,11 +137,10 @@ fn circles(sources: &[Source]) -> Vec<String> {
     }
     let mut found: Vec<Vec<&str>> = Vec::new();
     for start in imported.keys() {
-        if let Some(circle) = way_back(&imported, &mut vec![start]) {
-            if !found.iter().any(|known| known.contains(start)) {
-                found.push(circle);
-            }
+        if found.iter().any(|circle| circle.contains(start)) {
+            continue;
         }
+        found.extend(way_back(&imported, &mut vec![start]));
     }
     found.iter().map(|circle| format!("a circle of imports: {}", circle.join(" -> "))).collect()
 }

@@ -1,3 +1,5 @@
 //! The one integration crate: what is true of the whole, on real parts.
 
 mod architecture;
+mod crd;
+mod ground;
