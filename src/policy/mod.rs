@@ -9,5 +9,6 @@ pub mod gate;
 pub mod naming;
 pub mod plan;
 pub mod rule;
+pub mod split;
 pub mod telemetry;
 pub mod windows;

@@ -116,8 +116,10 @@ impl Assets {
         names.dedup();
         let shown: Vec<Value> = names
             .into_iter()
-            .map(|name| json!({"id": format!("{}/{}/{name}", super::workspace_id(call.settings), kind.segment()),
-                "name": name, "properties": {"isArchived": false, "properties": {}, "tags": {}}}))
+            .map(|name| {
+                json!({"id": format!("{}/{}/{name}", super::workspace_id(call.settings), kind.segment()),
+                "name": name, "properties": {"isArchived": false, "properties": {}, "tags": {}}})
+            })
             .collect();
         Response::json(200, &json!({"value": shown}))
     }

@@ -251,8 +251,11 @@ impl Arm {
     pub(super) fn deployment_skus(&mut self, call: &Call<'_>, of: &str, name: &str) -> Result<Response, Response> {
         self.look_at_deployment(call, of, name).ok_or_else(|| errors::not_found(call))?;
         let capacity = json!({"default": 1, "minimum": 1, "maximum": MOST_INSTANCES, "scaleType": "Manual"});
-        Ok(Response::json(200, &json!({"value": [{"resourceType": "Microsoft.MachineLearning.Services/endpoints/deployments",
-            "sku": {"name": "Default", "tier": "Standard"}, "capacity": capacity}]})))
+        Ok(Response::json(
+            200,
+            &json!({"value": [{"resourceType": "Microsoft.MachineLearning.Services/endpoints/deployments",
+            "sku": {"name": "Default", "tier": "Standard"}, "capacity": capacity}]}),
+        ))
     }
 
     fn check_endpoint_takes_deployments(&mut self, call: &Call<'_>, of: &str) -> Result<(), Response> {
@@ -265,7 +268,8 @@ impl Arm {
         }
         if !endpoint.state.is_terminal() {
             let state = endpoint.state.as_str();
-            let text = format!("Cannot create a deployment in endpoint {of} because it is in {state} provisioning state.");
+            let text =
+                format!("Cannot create a deployment in endpoint {of} because it is in {state} provisioning state.");
             return Err(errors::busy(call, busy, &text));
         }
         Ok(())
@@ -273,7 +277,9 @@ impl Arm {
 
     fn deployment_busy(&self, call: &Call<'_>, of: &str, name: &str) -> Response {
         let endpoint: Option<&Endpoint> = self.endpoints.get(&of.to_ascii_lowercase());
-        let state = endpoint.and_then(|e| e.deployments.get(&name.to_ascii_lowercase())).map_or("Updating", |d| d.state.as_str());
+        let state = endpoint
+            .and_then(|e| e.deployments.get(&name.to_ascii_lowercase()))
+            .map_or("Updating", |d| d.state.as_str());
         let text = format!("Cannot update deployment {name} because it is in {state} provisioning state.");
         errors::busy(call, self.knobs.busy_status, &text)
     }
@@ -378,7 +384,11 @@ fn check_timeout(call: &Call<'_>, properties: &Map<String, Value>, arm: &Arm) ->
     };
     let field = "Properties.RequestSettings.RequestTimeout";
     let timeout: SignedDuration = text.parse().map_err(|_| {
-        errors::invalid(call, field, format!("requestTimeout must be an ISO 8601 duration such as PT60S, not {text:?}."))
+        errors::invalid(
+            call,
+            field,
+            format!("requestTimeout must be an ISO 8601 duration such as PT60S, not {text:?}."),
+        )
     })?;
     let model = properties.get("model").and_then(Value::as_str).unwrap_or_default();
     let limit = if arm.assets.is_prompt_flow(model) { 300 } else { 180 };

@@ -58,7 +58,9 @@ impl Endpoint {
         let mut endpoint = Self::new(name, now, "world");
         endpoint.identity = json!({"type": "SystemAssigned"});
         endpoint.properties = Map::from_iter([("authMode".into(), json!(auth_mode))]);
-        endpoint.extra.insert("azureml.onlineendpointid".into(), json!(super::endpoint_id(settings, name).to_lowercase()));
+        endpoint
+            .extra
+            .insert("azureml.onlineendpointid".into(), json!(super::endpoint_id(settings, name).to_lowercase()));
         (endpoint.state, endpoint.born, endpoint.split) = (State::Succeeded, true, split);
         endpoint
     }
@@ -288,7 +290,8 @@ impl Arm {
             return Err(self.busy(call, name));
         }
         if !endpoint.born {
-            let text = format!("Specified endpoint [{name}] has not been created successfully. Please recreate the endpoint.");
+            let text =
+                format!("Specified endpoint [{name}] has not been created successfully. Please recreate the endpoint.");
             return Err(errors::invalid(call, "", text));
         }
         if endpoint.state != State::Succeeded && !self.knobs.put_in_failed {
@@ -336,7 +339,11 @@ fn check_identity(call: &Call<'_>, knobs: &Knobs) -> Result<(), Response> {
     let values = ["principalId", "tenantId"].iter().any(|key| identity.get(*key).is_some_and(filled))
         || of_users.is_some_and(|ids| ids.values().any(|v| v.as_object().is_some_and(|m| !m.is_empty())));
     if knobs.refuse_identity_values && values {
-        return Err(errors::invalid(call, "Identity", "principalId, clientId and tenantId of an identity are read-only."));
+        return Err(errors::invalid(
+            call,
+            "Identity",
+            "principalId, clientId and tenantId of an identity are read-only.",
+        ));
     }
     Ok(())
 }

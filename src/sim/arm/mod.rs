@@ -127,7 +127,8 @@ impl Arm {
     pub fn new(world: &World, clock: clock::Clock) -> Self {
         let (now, settings) = (clock.now(), world.settings());
         let endpoints = world.endpoints.iter().map(|facts| {
-            let split = traffic::Split { traffic: facts.traffic.clone(), tags: facts.tags.clone(), ..Default::default() };
+            let split =
+                traffic::Split { traffic: facts.traffic.clone(), tags: facts.tags.clone(), ..Default::default() };
             let mut endpoint = Endpoint::existing(&facts.name, &facts.auth_mode, split, &settings, now);
             for deployment in &facts.deployments {
                 let doc = DeploymentDoc::existing(deployment, now);
@@ -195,8 +196,10 @@ impl Arm {
                 let deployments: Vec<Value> = e
                     .deployments
                     .values()
-                    .map(|d| json!({"name": d.name, "state": d.state.as_str(), "ready": d.ready(now),
-                        "instances": d.capacity, "model": d.model(), "tags": d.tags}))
+                    .map(|d| {
+                        json!({"name": d.name, "state": d.state.as_str(), "ready": d.ready(now),
+                        "instances": d.capacity, "model": d.model(), "tags": d.tags})
+                    })
                     .collect();
                 json!({"name": e.name, "state": e.state.as_str(), "serving": split.traffic, "mirror": split.mirror,
                     "tags": split.tags, "deployments": deployments})
@@ -205,8 +208,10 @@ impl Arm {
         let operations: Vec<Value> = self
             .operations
             .open()
-            .map(|(id, o)| json!({"id": id, "started": o.started, "due": o.due,
-                "fails": o.failure.as_ref().map(|f| &f.code)}))
+            .map(|(id, o)| {
+                json!({"id": id, "started": o.started, "due": o.due,
+                "fails": o.failure.as_ref().map(|f| &f.code)})
+            })
             .collect();
         json!({"endpoints": endpoints, "operations": operations, "knobs": self.knobs, "role": self.role})
     }
@@ -257,7 +262,9 @@ impl Arm {
             ("PUT", Route::Endpoint(name)) => self.put_endpoint(call, name),
             ("PATCH", Route::Endpoint(name)) => self.patch_endpoint(call, name),
             ("DELETE", Route::Endpoint(name)) => self.delete_endpoint(call, name),
-            ("POST", Route::EndpointKeys(name) | Route::EndpointToken(name)) => self.endpoint_secret(call, &route, name),
+            ("POST", Route::EndpointKeys(name) | Route::EndpointToken(name)) => {
+                self.endpoint_secret(call, &route, name)
+            }
             ("GET", Route::Deployments(of)) => self.list_deployments(call, of),
             ("GET", Route::Deployment(of, name)) => self.get_deployment(call, of, name),
             ("PUT", Route::Deployment(of, name)) => self.put_deployment(call, of, name),
@@ -283,8 +290,11 @@ impl Arm {
             return Ok(Response::json(200, &keys));
         }
         let (now, hour) = (call.now.as_second(), 3600);
-        Ok(Response::json(200, &json!({"accessToken": "simulated-token", "tokenType": "Bearer",
-            "expiryTimeUtc": now + hour, "refreshAfterTimeUtc": now + hour / 2})))
+        Ok(Response::json(
+            200,
+            &json!({"accessToken": "simulated-token", "tokenType": "Bearer",
+            "expiryTimeUtc": now + hour, "refreshAfterTimeUtc": now + hour / 2}),
+        ))
     }
 
     /// The headers that ARM adds to every reply, and its refusal of a subscription that asks too often.
@@ -296,7 +306,8 @@ impl Arm {
         };
         let left = bucket.take(now);
         let refusal = (left.is_none() && self.knobs.enforce_rate_limit).then(|| {
-            let text = "Number of requests for the subscription exceeded the limit. Please try again after '1' seconds.";
+            let text =
+                "Number of requests for the subscription exceeded the limit. Please try again after '1' seconds.";
             errors::arm(429, "SubscriptionRequestsThrottled", text).with("retry-after", "1")
         });
         (refusal, (header, left.unwrap_or(0).to_string()))
@@ -361,11 +372,7 @@ fn check_name(call: &Call<'_>, what: &str, name: &str) -> Result<(), Response> {
 fn check_location(call: &Call<'_>) -> Result<(), Response> {
     let plain = |location: &str| location.replace(' ', "").to_ascii_lowercase();
     match call.body.get("location").and_then(Value::as_str) {
-        None => Err(errors::arm(
-            400,
-            "LocationRequired",
-            "The location property is required for this definition.",
-        )),
+        None => Err(errors::arm(400, "LocationRequired", "The location property is required for this definition.")),
         Some(location) if plain(location) != plain(&call.settings.location) => {
             let text = format!("location must be {:?} as the workspace's, not {location:?}.", call.settings.location);
             Err(errors::front_end(call, 400, "BadArgument", &text, &[]))

@@ -208,9 +208,8 @@ pub fn created(call: &Call<'_>, id: &str, resource: &Value) -> Response {
 
 /// The reply to an accepted PATCH or DELETE: 202 and where the result will be.
 pub fn accepted(call: &Call<'_>, knobs: &Knobs, id: &str) -> Response {
-    let response = Response::empty(202)
-        .with("location", result_url(call, id))
-        .with("x-ms-async-operation-timeout", "PT1H");
+    let response =
+        Response::empty(202).with("location", result_url(call, id)).with("x-ms-async-operation-timeout", "PT1H");
     with_retry_after(response, knobs)
 }
 

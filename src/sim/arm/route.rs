@@ -73,7 +73,8 @@ pub fn parse(path: &str, settings: &Settings) -> Result<Route, Response> {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     let lower: Vec<String> = parts.iter().map(|p| p.to_ascii_lowercase()).collect();
     let low: Vec<&str> = lower.iter().map(String::as_str).collect();
-    let unknown = || errors::arm(404, "InvalidResourceType", format!("The resource type of '{path}' could not be found."));
+    let unknown =
+        || errors::arm(404, "InvalidResourceType", format!("The resource type of '{path}' could not be found."));
     let ["subscriptions", subscription, rest @ ..] = low.as_slice() else { return Err(unknown()) };
     if *subscription != settings.subscription.to_ascii_lowercase() {
         let text = format!("The subscription '{}' could not be found.", parts[1]);

@@ -104,10 +104,9 @@ fn check_target(call: &Call<'_>, endpoint: &Endpoint, knobs: &Knobs, name: &str)
     let text = match endpoint.deployments.get(&name.to_ascii_lowercase()) {
         Some(d) if d.state == State::Succeeded => return Ok(()),
         Some(d) if !knobs.traffic_needs_succeeded && d.born && d.state != State::Deleting => return Ok(()),
-        Some(d) => format!(
-            "Deployment {name} cannot get traffic because it is in {} provisioning state.",
-            d.state.as_str()
-        ),
+        Some(d) => {
+            format!("Deployment {name} cannot get traffic because it is in {} provisioning state.", d.state.as_str())
+        }
         None => format!("Deployment {name} does not exist in endpoint {}.", endpoint.name),
     };
     Err(errors::invalid(call, "Properties.Traffic", text))

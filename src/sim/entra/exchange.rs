@@ -59,7 +59,12 @@ fn exchange(entra: &Entra, tenant: &str, body: &[u8]) -> Result<Value, Refusal> 
     }
     let grant = field("grant_type")?;
     if grant != "client_credentials" {
-        return Err(Refusal(400, "unsupported_grant_type", 70003, format!("The grant type '{grant}' is not supported.")));
+        return Err(Refusal(
+            400,
+            "unsupported_grant_type",
+            70003,
+            format!("The grant type '{grant}' is not supported."),
+        ));
     }
     let client = field("client_id")?;
     let resource = resource(field("scope")?)?;
@@ -162,9 +167,8 @@ fn authenticate(entra: &Entra, client: &str, assertion: &str) -> Result<Federate
 fn refuse(sim: &Sim, Refusal(status, error, code, text): &Refusal) -> Response {
     let (trace, correlation) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
     let timestamp = sim.clock.now().strftime("%Y-%m-%d %H:%M:%SZ").to_string();
-    let description = format!(
-        "AADSTS{code}: {text} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {timestamp}"
-    );
+    let description =
+        format!("AADSTS{code}: {text} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {timestamp}");
     Response::json(
         *status,
         &json!({

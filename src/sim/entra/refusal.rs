@@ -51,7 +51,9 @@ pub(super) fn response(why: &Why, flavour: Flavour, tenant: &str, audience: &str
     match flavour {
         Flavour::Arm => Response::json(401, &json!({"error": {"code": why.arm_code(), "message": message}})).with(
             "www-authenticate",
-            format!("Bearer authorization_uri=\"{authority}\", error=\"invalid_token\", error_description=\"{message}\""),
+            format!(
+                "Bearer authorization_uri=\"{authority}\", error=\"invalid_token\", error_description=\"{message}\""
+            ),
         ),
         Flavour::Flow => Response::json(
             401,
