@@ -11,3 +11,4 @@ pub mod release;
 pub mod sentence;
 pub mod timeline;
 pub mod trouble;
+pub mod waiting;

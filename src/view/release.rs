@@ -6,7 +6,7 @@ mod ready;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-pub use events::events;
+pub use events::tell;
 pub use facts::gate_found;
 
 use super::{

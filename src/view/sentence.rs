@@ -133,6 +133,11 @@ pub fn bare(asset: &str) -> &str {
     asset.strip_prefix("azureml:").unwrap_or(asset)
 }
 
+/// A split as it is spelled, or that there is none.
+pub fn shown(split: &str) -> &str {
+    if matches!(split, "" | "{}") { "no deployment has traffic" } else { split }
+}
+
 /// Every criterion that was not met, in the order given, as long as they fit into evidence; the rest is counted.
 pub fn criteria_failed(failed: &[CriterionResult]) -> String {
     let sentence = |r: &CriterionResult| below(&r.class, &r.metric, r.value.as_deref(), &r.minimum, r.samples);

@@ -13,7 +13,7 @@ use crate::{
     view::{
         canary,
         conditions::{Row, Status},
-        sentence::{self, bare},
+        sentence::{self, bare, shown},
     },
 };
 
@@ -121,11 +121,6 @@ pub(super) fn traffic_verified(view: &ReleaseView<'_>) -> Row {
         }
         Some(_) => row(Status::True, "ReadBack", shown(view.traffic.unwrap_or_default())),
     }
-}
-
-/// A split, or that there is none.
-fn shown(split: &str) -> &str {
-    if split.is_empty() { "no deployment has traffic" } else { split }
 }
 
 pub(super) fn canary_healthy(view: &ReleaseView<'_>) -> Row {
