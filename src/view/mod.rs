@@ -12,3 +12,6 @@ pub mod sentence;
 pub mod timeline;
 pub mod trouble;
 pub mod waiting;
+
+#[cfg(test)]
+mod golden;

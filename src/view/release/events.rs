@@ -41,7 +41,7 @@ fn known(view: &ReleaseView<'_>, now: At) -> Known {
     let Some(attempt) = view.attempt() else { return Known::default() };
     let mut before = vec![(attempt.started_at, opened(view, attempt))];
     before.extend(before_traffic(view, now));
-    let raised = attempt.raised.iter().filter(|r| r.weight < 100).map(|r| raised(attempt, r, now)).collect();
+    let raised = attempt.raised.iter().filter_map(|r| verified(attempt, r)).collect();
     let mut after: Vec<(At, Event)> = attempt.decision.iter().map(|d| (d.at, decided(attempt, d))).collect();
     after.extend(view.alarm.map(|alarm| (now, Event::Alarm { cause: alarm.cause, what: alarm.what.to_owned() })));
     after.extend(returned(view, attempt, now));
@@ -91,13 +91,11 @@ fn before_traffic(view: &ReleaseView<'_>, now: At) -> Vec<(At, Event)> {
     events
 }
 
-fn raised(attempt: &Attempt, raised: &Raised, now: At) -> (At, Event) {
-    let split = split(attempt, raised.weight);
+/// A canary's split that was read back.
+fn verified(attempt: &Attempt, raised: &Raised) -> Option<(At, Event)> {
     let steps = i64::try_from(attempt.plan.weights.len()).unwrap_or(i64::MAX);
-    match raised.verified_at {
-        Some(at) => (at, Event::Verified { split, step: raised.step, steps }),
-        None => (now, Event::Raised { split, seq: raised.seq }),
-    }
+    let event = Event::Verified { split: split(attempt, raised.weight), step: raised.step, steps };
+    Some((raised.verified_at.filter(|_| raised.weight < 100)?, event))
 }
 
 /// In the one spelling of a split: by name.
@@ -111,7 +109,7 @@ fn split(attempt: &Attempt, weight: i64) -> String {
 
 /// The traffic is where the decision wants it: told when it is seen, which may be well before the ending.
 fn returned(view: &ReleaseView<'_>, attempt: &Attempt, now: At) -> Option<(At, Event)> {
-    let outcome = facts::outcome_ahead(attempt).filter(|_| exposed(attempt))?;
+    let ahead = facts::outcome_ahead(attempt).filter(|_| exposed(attempt))?;
     let back = attempt.return_to.as_ref().map(|stable| format!("{stable}=100"));
     let live = shown(view.traffic?);
     let is_back = live == back.as_deref().unwrap_or(shown(""));
@@ -123,7 +121,8 @@ fn returned(view: &ReleaseView<'_>, attempt: &Attempt, now: At) -> Option<(At, E
     }
     let at = attempt.ending.as_ref().map_or(now, |ending| ending.at);
     let exposed_for = first_user.map(|first| span(at.since(first)));
-    Some((at, Event::Returned { split: live.to_owned(), outcome, exposed_for }))
+    let ended = attempt.ending.as_ref().and_then(|ending| outcome(&ending.outcome));
+    Some((at, Event::Returned { split: live.to_owned(), outcome: ended.unwrap_or(ahead), exposed_for }))
 }
 
 fn ended(view: &ReleaseView<'_>, attempt: &Attempt) -> Option<(At, Event)> {
@@ -136,11 +135,15 @@ fn ended(view: &ReleaseView<'_>, attempt: &Attempt) -> Option<(At, Event)> {
         }
         // Told by the line that says when the traffic was back.
         "RolledBack" => return None,
-        outcome => {
-            let all = [Outcome::Rejected, Outcome::Failed, Outcome::Aborted];
-            let outcome = all.into_iter().find(|o| o.as_str() == outcome)?;
+        other => {
+            let outcome = outcome(other)?;
             Event::Ended { outcome, reason: ending.reason.clone(), exposed: exposed(attempt) }
         }
     };
     Some((ending.at, event))
+}
+
+fn outcome(word: &str) -> Option<Outcome> {
+    let all = [Outcome::Promoted, Outcome::Rejected, Outcome::RolledBack, Outcome::Failed, Outcome::Aborted];
+    all.into_iter().find(|outcome| outcome.as_str() == word)
 }

@@ -37,11 +37,6 @@ pub enum Event {
         deployment: String,
         instances: i64,
     },
-    /// Azure was asked for a split.
-    Raised {
-        split: String,
-        seq: i64,
-    },
     /// A canary's split was read back.
     Verified {
         split: String,
@@ -129,7 +124,6 @@ impl Event {
             Self::EvaluationPassed { found } => format!("evaluation passed: {found}"),
             Self::EvaluationWaived => format!("evaluation waived: {}", self.note()),
             Self::Deployed { .. } => format!("deployed {}", self.note()),
-            Self::Raised { split, .. } => format!("asked Azure for {split}"),
             Self::Verified { .. } | Self::Returned { .. } | Self::Promoted { .. } => {
                 format!("traffic verified: {}", self.detail())
             }
@@ -162,7 +156,6 @@ impl Event {
             Self::Deployed { deployment, instances } => {
                 format!("{deployment}: {}, no traffic", sentence::count(*instances, "instance"))
             }
-            Self::Raised { split, seq } => format!("asked Azure for {split} (write {seq})"),
             Self::Verified { .. } | Self::Promoted { .. } => self.detail(),
             Self::Returned { split, .. } => format!("traffic verified: {split}"),
             Self::WindowFailed { number, what, rolling_back } => {
