@@ -100,7 +100,13 @@ fn runs(view: &ReleaseView<'_>, seen: &DeploymentSeen, ended: bool) -> String {
 
 pub(super) fn traffic_verified(view: &ReleaseView<'_>) -> Row {
     let row = |status, reason: &str, message: &str| Row::new("TrafficVerified", status, reason, message);
-    let Some(attempt) = view.attempt() else { return undecided(view, "TrafficVerified", Stage::Canary) };
+    let Some(attempt) = view.attempt() else {
+        let live = matches!(&view.standing, Standing::Answered(a) if a.outcome == Some(Outcome::Promoted));
+        return match view.traffic.filter(|_| live) {
+            Some(traffic) => row(Status::True, "ReadBack", shown(traffic)),
+            None => undecided(view, "TrafficVerified", Stage::Canary),
+        };
+    };
     let open = attempt.ending.is_none();
     let writing = view.log.intent.as_ref().filter(|i| open && i.why.as_deref().is_some_and(|why| why != "Claim"));
     if let Some(intent) = writing {

@@ -213,10 +213,8 @@ impl Event {
                 lines.any(|line| line == own || (window(line).is_some() && line.ends_with("; rolling back")))
             }
             // Once an attempt, whatever the traffic became since.
-            Self::Returned { .. } => lines.any(|line| line.contains("; rolled back ") || line.contains("; withdrawn ")),
-            Self::Promoted { .. } => {
-                lines.any(|line| line.contains(" serves everybody") || line.contains(" serves again,"))
-            }
+            Self::Returned { .. } => traffic(&mut lines, &["; rolled back", "; withdrawn"]),
+            Self::Promoted { .. } => traffic(&mut lines, &[" serves everybody", " serves again,"]),
             _ => {
                 let stem = self.stem();
                 lines.any(|line| line.starts_with(&stem))
@@ -288,4 +286,9 @@ fn delivered(by: &[String], reason: &str, page: bool) -> String {
 /// The number in `window 3 failed: …`.
 fn window(text: &str) -> Option<i64> {
     text.strip_prefix("window ")?.split(' ').next()?.parse().ok()
+}
+
+/// Whether one of these was told of a split that was read back.
+fn traffic<'a>(lines: &mut impl Iterator<Item = &'a str>, words: &[&str]) -> bool {
+    lines.any(|line| line.starts_with("traffic verified: ") && words.iter().any(|word| line.contains(word)))
 }
