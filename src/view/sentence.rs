@@ -6,8 +6,8 @@ use crate::api::{log, status::CriterionResult};
 
 /// Bytes of a condition's message and of an Event's note, which the API server limits to 1 KiB.
 pub const MAX_MESSAGE: usize = 1024;
-/// Bytes of one line of a timeline, its time included.
-pub const MAX_LINE: usize = 512;
+/// Bytes of one line of a timeline, its time included: evidence of 512 bytes and the words around it.
+pub const MAX_LINE: usize = 640;
 
 /// On one line, cut to `max` bytes at the border of a character; a cut is shown.
 pub fn clamp(text: &str, max: usize) -> String {

@@ -209,8 +209,8 @@ impl Event {
                 lines.any(|line| window(line).is_some_and(|told| told >= *number))
             }
             Self::Withdrawing { cause, exposed: true, .. } if *cause == Cause::CanaryFailed.as_str() => {
-                let own = self.text();
-                lines.any(|line| line == own || (window(line).is_some() && line.ends_with("; rolling back")))
+                let own = self.stem();
+                lines.any(|line| line.starts_with(&own) || (window(line).is_some() && line.ends_with("; rolling back")))
             }
             // Once an attempt, whatever the traffic became since.
             Self::Returned { .. } => traffic(&mut lines, &["; rolled back", "; withdrawn"]),
