@@ -8,6 +8,7 @@ pub mod azure;
 pub mod policy;
 pub mod view;
 
+pub mod endpoint;
 pub mod notify;
 
 pub mod leader;
