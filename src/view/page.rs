@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::sentence::below;
+use super::{release::exposed, sentence::below};
 use crate::api::{
     Cause, Outcome,
     log::{Attempt, Decision, Owed},
@@ -131,7 +131,6 @@ fn summary(owed: &Owed, about: &About<'_>, evidence: &str) -> String {
     };
     let subject = format!("{} {}", attempt.release.name, attempt.version);
     let back = attempt.return_to.as_ref().map_or_else(String::new, |stable| format!(" to {stable}"));
-    let exposed = !attempt.raised.is_empty();
     let what = match (about.what, &attempt.ending, &attempt.decision) {
         (Some(what), ..) => format!("{}: {what}", owed.kind),
         (None, Some(ending), _) if ending.outcome == Outcome::Promoted.as_str() => {
@@ -141,7 +140,7 @@ fn summary(owed: &Owed, about: &About<'_>, evidence: &str) -> String {
             format!("rolled back{back}: {evidence}")
         }
         (None, Some(ending), _) => format!("{} ({}): {evidence}", ending.outcome, ending.reason),
-        (None, None, Some(decision)) if decision.kind == "Withdraw" && exposed => {
+        (None, None, Some(decision)) if decision.kind == "Withdraw" && exposed(attempt) => {
             format!("rolling back{back}: {evidence}")
         }
         (None, None, _) => format!("{}: {evidence}", owed.kind),

@@ -3,6 +3,8 @@
 mod events;
 mod facts;
 mod ready;
+#[cfg(test)]
+mod tests;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -131,9 +133,9 @@ impl ReleaseView<'_> {
     }
 }
 
-/// Whether it was ever given traffic.
+/// Whether it was ever given traffic. An Undo and an Orphan begin with traffic that no step of theirs gave.
 pub(super) fn exposed(attempt: &Attempt) -> bool {
-    !attempt.raised.is_empty()
+    !attempt.raised.is_empty() || matches!(attempt.kind.as_str(), "Undo" | "Orphan")
 }
 
 /// `status.stage`, for people.

@@ -6,6 +6,7 @@ use crate::{
         At, Outcome,
         log::{Attempt, Decision, Raised},
     },
+    policy::split::Split,
     view::{
         sentence::{shown, span},
         timeline::{self, Event},
@@ -91,28 +92,20 @@ fn before_traffic(view: &ReleaseView<'_>, now: At) -> Vec<(At, Event)> {
     events
 }
 
-/// A canary's split that was read back.
+/// A canary's split that was read back. What has all traffic is told by the ending.
 fn verified(attempt: &Attempt, raised: &Raised) -> Option<(At, Event)> {
     let steps = i64::try_from(attempt.plan.weights.len()).unwrap_or(i64::MAX);
-    let event = Event::Verified { split: split(attempt, raised.weight), step: raised.step, steps };
-    Some((raised.verified_at.filter(|_| raised.weight < 100)?, event))
-}
-
-/// In the one spelling of a split: by name.
-fn split(attempt: &Attempt, weight: i64) -> String {
-    let canary = attempt.deployment.as_deref().unwrap_or_default();
-    let mut shares = vec![(canary, weight)];
-    shares.extend(attempt.return_to.as_deref().map(|stable| (stable, 100 - weight)));
-    shares.sort_unstable();
-    shares.iter().map(|(name, share)| format!("{name}={share}")).collect::<Vec<_>>().join(" ")
+    let (stable, canary) = (attempt.return_to.clone()?, attempt.deployment.clone()?);
+    let split = Split::canary(stable, canary, u8::try_from(raised.weight).ok()?)?.to_string();
+    Some((raised.verified_at?, Event::Verified { split, step: raised.step, steps }))
 }
 
 /// The traffic is where the decision wants it: told when it is seen, which may be well before the ending.
 fn returned(view: &ReleaseView<'_>, attempt: &Attempt, now: At) -> Option<(At, Event)> {
     let ahead = facts::outcome_ahead(attempt).filter(|_| exposed(attempt))?;
-    let back = attempt.return_to.as_ref().map(|stable| format!("{stable}=100"));
+    let back = attempt.return_to.clone().map_or_else(Split::none, Split::all).to_string();
     let live = shown(view.traffic?);
-    let is_back = live == back.as_deref().unwrap_or(shown(""));
+    let is_back = live == shown(&back);
     let first_user = attempt.raised.iter().find_map(|r| r.verified_at);
     let writing = view.log.intent.as_ref().is_some_and(|i| i.why.is_some());
     // Before a first split is read back, what was verified last is older than the raise that may still land.
