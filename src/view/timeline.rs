@@ -188,6 +188,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         /// A pass may be repeated at any later time without a word more; a timeline never outgrows its bounds and never
         /// loses its beginning.
         #[test]
