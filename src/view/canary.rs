@@ -132,8 +132,12 @@ pub fn progress(status: &CanaryStatus, plan: &Plan, now: At) -> String {
     } else {
         passing(status)
     };
+    let uncounted = match status.windows - status.counted {
+        n if n > 0 => format!("; {n} of {} do not count", count(status.windows, "window")),
+        _ => String::new(),
+    };
     let next = next(status, plan, now).map_or_else(String::new, |next| format!("; {next}"));
-    format!("{} % for {} of {of}: {what}{next}", status.weight, time(plan, status.counted))
+    format!("{} % for {} of {of}: {what}{uncounted}{next}", status.weight, time(plan, status.counted))
 }
 
 /// Length of so many windows.
@@ -291,6 +295,11 @@ mod tests {
             told(vec![seen("multi_hop", Found::Fail, 2), seen("edge", Found::NoData, 1)], "17:13:30"),
             "10 % for 2m of 20m: multi_hop: groundedness=2.714 below threshold 2.850 (n=7), failed window 2 of 3 in a row; \
              edge: groundedness failed 1 of 3 windows in a row, nothing to judge since; next 17:14:00Z"
+        );
+        let looked_away = CanaryStatus { windows: 5, ..status(pass()) };
+        assert_eq!(
+            progress(&looked_away, &plan(), at("17:13:30")),
+            "10 % for 2m of 20m: 2 of 2 live criteria pass; 3 of 5 windows do not count; next 17:14:00Z"
         );
         let begun = CanaryStatus { windows: 0, counted: 0, closed_through: None, ..status(pass()) };
         assert_eq!(
