@@ -248,5 +248,6 @@ mod tests {
             got.line(),
             format!("POST https://eastus.api.azureml.ms/flow/api{}", in_workspace("BulkRuns/a%2Fb/cancel"))
         );
+        assert_eq!(got.header("content-length"), Some("0"), "gateways demand it");
     }
 }
