@@ -191,6 +191,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_empty_file_has_a_length_too() {
+        let server = Loopback::answering([reply(201, &[], "")]).await;
+        assert_eq!(server.azure().put_if_absent(&store(), "__init__.py", Bytes::new()).await, Ok(Put::Created));
+        assert_eq!(server.only().header("content-length"), Some("0"));
+    }
+
+    #[tokio::test]
     async fn another_conflict_is_a_refusal() {
         let server = Loopback::answering([refused(409, "BlobImmutableDueToPolicy")]).await;
         let error = server.azure().put_if_absent(&store(), "b", Bytes::new()).await.expect_err("refused");
