@@ -119,17 +119,17 @@ pub enum Service {
 }
 
 impl Service {
-    /// The host names for which there is a service; `*` stands for one or more labels.
-    pub const HOSTS: [&str; 9] = [
-        "login.microsoftonline.com",
-        "management.azure.com",
-        "*.blob.core.windows.net",
-        "*.api.azureml.ms",
-        "api.applicationinsights.io",
-        "*.in.applicationinsights.azure.com",
-        "*.inference.ml.azure.com",
-        "*.example.com",
-        "*.example.net",
+    /// Who answers for which host name; `*` stands for one or more labels.
+    pub const HOSTS: [(&str, Self); 9] = [
+        ("login.microsoftonline.com", Self::Entra),
+        ("management.azure.com", Self::Arm),
+        ("*.blob.core.windows.net", Self::Blob),
+        ("*.api.azureml.ms", Self::Flow),
+        ("api.applicationinsights.io", Self::Insights),
+        ("*.in.applicationinsights.azure.com", Self::Insights),
+        ("*.inference.ml.azure.com", Self::Scoring),
+        ("*.example.com", Self::Webhook),
+        ("*.example.net", Self::Webhook),
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -146,16 +146,10 @@ impl Service {
 
     /// None: no service has that host.
     pub fn of(host: &str) -> Option<Self> {
-        Some(match host {
-            "login.microsoftonline.com" => Self::Entra,
-            "management.azure.com" => Self::Arm,
-            "api.applicationinsights.io" => Self::Insights,
-            _ if host.ends_with(".in.applicationinsights.azure.com") => Self::Insights,
-            _ if host.ends_with(".blob.core.windows.net") => Self::Blob,
-            _ if host.ends_with(".api.azureml.ms") => Self::Flow,
-            _ if host.ends_with(".inference.ml.azure.com") => Self::Scoring,
-            _ if host.ends_with(".example.com") || host.ends_with(".example.net") => Self::Webhook,
-            _ => return None,
-        })
+        let fits = |pattern: &str| match pattern.strip_prefix('*') {
+            Some(end) => host.ends_with(end),
+            None => host == pattern,
+        };
+        Self::HOSTS.iter().find(|(pattern, _)| fits(pattern)).map(|(_, service)| *service)
     }
 }

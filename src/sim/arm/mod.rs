@@ -355,12 +355,15 @@ fn endpoint_id(settings: &Settings, name: &str) -> String {
 }
 
 /// Names of endpoints and deployments: 3 to 32 letters, digits and hyphens; a letter first, no hyphen last.
-fn check_name(call: &Call<'_>, what: &str, name: &str) -> Result<(), Response> {
-    let fits = (3..=32).contains(&name.len())
+pub fn is_name(name: &str) -> bool {
+    (3..=32).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.ends_with(|c: char| c.is_ascii_alphanumeric())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    if fits {
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
+
+fn check_name(call: &Call<'_>, what: &str, name: &str) -> Result<(), Response> {
+    if is_name(name) {
         return Ok(());
     }
     let text = format!(
