@@ -3,3 +3,4 @@
 mod architecture;
 mod crd;
 mod ground;
+mod lease;
