@@ -167,13 +167,12 @@ impl Faults {
             let (name, status) = (&rule.name, canned.status);
             return Err(format!("rule {name:?}: the status of an answer must be 200 to 599, not {status}"));
         }
-        if effect.busy || effect.forbid || effect.operation.is_some() {
-            if *rule.matches.service.get_or_insert(Service::Arm) != Service::Arm {
-                return Err(format!(
-                    "rule {:?}: busy, forbid and operation exist only for service \"arm\"; for others use answer",
-                    rule.name
-                ));
-            }
+        let of_arm = effect.busy || effect.forbid || effect.operation.is_some();
+        if of_arm && *rule.matches.service.get_or_insert(Service::Arm) != Service::Arm {
+            return Err(format!(
+                "rule {:?}: busy, forbid and operation exist only for service \"arm\"; for others use answer",
+                rule.name
+            ));
         }
         let name = rule.name.clone();
         self.armed.push(Armed { rule, seen: 0, struck: 0, gate: watch::Sender::new(false) });

@@ -30,6 +30,8 @@ mod proxy;
 pub mod requests;
 mod services;
 mod start;
+#[cfg(test)]
+mod testing;
 pub mod tls;
 pub mod world;
 

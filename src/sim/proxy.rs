@@ -198,3 +198,6 @@ fn percent_decoded(path: &str) -> String {
     }
     String::from_utf8_lossy(&decoded).into_owned()
 }
+
+#[cfg(test)]
+mod tests;

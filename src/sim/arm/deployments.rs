@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Arm, Call, State, SystemData,
+    Arm, Call, State, SystemData, defaults,
     endpoints::Endpoint,
     errors,
     operations::{self, End, Failure, Pending},
@@ -48,6 +48,7 @@ impl DeploymentDoc {
             "appInsightsEnabled": true, "scaleSettings": {"scaleType": "Default"}, "properties": {},
         });
         deployment.properties = properties.as_object().cloned().unwrap_or_default();
+        defaults::fill(&mut deployment.properties);
         deployment.tags = facts.tags.clone();
         deployment.capacity = facts.instance_count;
         (deployment.state, deployment.born, deployment.ready_at) = (State::Succeeded, true, Some(now));
@@ -98,11 +99,9 @@ impl DeploymentDoc {
     fn render(&self, settings: &Settings, endpoint: &str) -> Value {
         let mut properties = self.properties.clone();
         properties.insert("provisioningState".into(), json!(self.state.as_str()));
-        for absent in ["description", "codeConfiguration", "modelMountPath", "dataCollector"] {
+        for absent in ["description", "codeConfiguration", "modelMountPath", "dataCollector", "startupProbe"] {
             properties.entry(absent).or_insert(Value::Null);
         }
-        properties.entry("instanceType").or_insert(json!("Standard_F4s_v2"));
-        properties.entry("egressPublicNetworkAccess").or_insert(json!("Enabled"));
         json!({
             "id": format!("{}/deployments/{}", super::endpoint_id(settings, endpoint), self.name),
             "name": self.name,
@@ -364,6 +363,9 @@ impl Wanted {
         check_timeout(call, properties, arm)?;
         let mut properties = properties.clone();
         properties.remove("provisioningState");
+        if arm.knobs.fill_defaults {
+            defaults::fill(&mut properties);
+        }
         Ok(Self { properties, capacity: capacity(call)?.unwrap_or(1) })
     }
 }
@@ -384,7 +386,7 @@ fn check_timeout(call: &Call<'_>, properties: &Map<String, Value>, arm: &Arm) ->
         return Ok(());
     };
     let field = "Properties.RequestSettings.RequestTimeout";
-    let timeout: SignedDuration = text.parse().map_err(|_| {
+    let timeout = defaults::duration(text).ok_or_else(|| {
         errors::invalid(
             call,
             field,

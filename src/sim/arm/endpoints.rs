@@ -97,6 +97,20 @@ impl Endpoint {
         std::iter::once(&self.split).chain(next).any(|split| split.weight(deployment) > 0)
     }
 
+    /// Changes the split at once; nothing may be under way.
+    pub(super) fn change(
+        &mut self,
+        settings: &Settings,
+        knobs: &Knobs,
+        (now, by): (Timestamp, &str),
+        how: impl FnOnce(&mut Split),
+    ) {
+        self.remember(settings, knobs, now);
+        how(&mut self.split);
+        self.system.touch(now, by);
+        self.remember(settings, knobs, now);
+    }
+
     fn finish(&mut self, end: End) {
         if let Some(next) = self.next.take() {
             self.split = next.then;
@@ -165,12 +179,16 @@ fn shown_identity(identity: &Value, settings: &Settings) -> Value {
 }
 
 impl Arm {
-    /// One look at an endpoint, which may be what makes its operation end.
     pub(super) fn look_at_endpoint(&mut self, call: &Call<'_>, name: &str) -> Option<&mut Endpoint> {
+        self.see_endpoint(call.settings, call.now, name)
+    }
+
+    /// One look at an endpoint, which may be what makes its operation end.
+    pub(super) fn see_endpoint(&mut self, settings: &Settings, now: Timestamp, name: &str) -> Option<&mut Endpoint> {
         let key = name.to_ascii_lowercase();
         let endpoint = self.endpoints.get_mut(&key)?;
-        endpoint.remember(call.settings, &self.knobs, call.now);
-        match self.operations.look_at(&mut endpoint.pending, call.now, &self.knobs) {
+        endpoint.remember(settings, &self.knobs, now);
+        match self.operations.look_at(&mut endpoint.pending, now, &self.knobs) {
             Some(End::Gone) => {
                 self.endpoints.remove(&key);
                 return None;
@@ -178,7 +196,7 @@ impl Arm {
             Some(end) => endpoint.finish(end),
             None => {}
         }
-        endpoint.remember(call.settings, &self.knobs, call.now);
+        endpoint.remember(settings, &self.knobs, now);
         self.endpoints.get_mut(&key)
     }
 

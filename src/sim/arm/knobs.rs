@@ -36,6 +36,8 @@ pub struct Knobs {
     pub delete_with_traffic: bool,
     /// PATCH replaces the tags; else it merges them.
     pub patch_replaces_tags: bool,
+    /// A deployment is read back with Azure's defaults filled in and its durations respelt; else as it was sent.
+    pub fill_defaults: bool,
     /// Seconds for which the document of an ended operation is kept; then its address is 404.
     pub operation_lifetime: i64,
     /// Refuse with 429 when the token bucket of the subscription is empty; it is counted and shown in any case.
@@ -70,6 +72,7 @@ impl Default for Knobs {
             traffic_needs_succeeded: true,
             delete_with_traffic: false,
             patch_replaces_tags: false,
+            fill_defaults: true,
             operation_lifetime: 3600,
             enforce_rate_limit: false,
         }

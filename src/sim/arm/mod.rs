@@ -13,9 +13,11 @@ use super::{Settings, Sim, clock, entra, faults::Effect, http, lock, world::Worl
 
 mod access;
 mod assets;
+mod defaults;
 mod deployments;
 mod endpoints;
 mod errors;
+mod hand;
 mod knobs;
 mod operations;
 mod route;
@@ -380,3 +382,6 @@ fn check_location(call: &Call<'_>) -> Result<(), Response> {
         Some(_) => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ use crate::sim::{
 const EXCHANGE_AUDIENCE: &str = "api://AzureADTokenExchange";
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// APIs that have a service principal in the tenant. Entra refuses a scope of any other.
-const RESOURCES: [&str; 7] = [
+pub const RESOURCES: [&str; 7] = [
     "https://management.azure.com",
     "https://ml.azure.com",
     "https://storage.azure.com",
@@ -28,6 +28,11 @@ const RESOURCES: [&str; 7] = [
     "https://monitor.azure.com",
     "https://cognitiveservices.azure.com",
 ];
+
+/// Whether tokens for `resource` are issued at all; with or without a slash at its end.
+pub fn is_resource(resource: &str) -> bool {
+    RESOURCES.contains(&resource.trim_end_matches('/'))
+}
 
 /// An OAuth error: HTTP status, `error`, AADSTS number, text.
 struct Refusal(u16, &'static str, u32, String);
@@ -93,7 +98,7 @@ fn resource(scope: &str) -> Result<&str, Refusal> {
         );
         return Err(Refusal(400, "invalid_scope", 1_002_012, text));
     };
-    if RESOURCES.contains(&resource.trim_end_matches('/')) {
+    if is_resource(resource) {
         return Ok(resource);
     }
     let text = format!("The resource principal named {resource} was not found in the tenant.");

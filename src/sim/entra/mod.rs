@@ -13,7 +13,7 @@ use super::{clock::Clock, http, lock};
 mod exchange;
 mod refusal;
 
-pub use exchange::handle;
+pub use exchange::{RESOURCES, handle, is_resource};
 use refusal::Why;
 
 /// Seconds that a token is good for, as Entra grants app-only tokens.
