@@ -23,19 +23,25 @@ mod answer;
 pub mod arm;
 pub mod clock;
 mod control;
+mod deployed;
 pub mod entra;
 pub mod faults;
 pub mod http;
+pub mod insights;
 mod proxy;
 pub mod requests;
+pub mod scenario;
+pub mod scoring;
 mod services;
 mod start;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+pub mod traffic;
+pub mod webhook;
 pub mod world;
 
-pub use services::{blob, flow, insights, scenario, scoring, traffic, webhook};
+pub use services::{blob, flow};
 pub use start::{Options, Running, start};
 
 /// The whole simulated cloud.
@@ -51,6 +57,8 @@ pub struct Sim {
     pub insights: Mutex<insights::Store>,
     pub webhook: Mutex<webhook::Inbox>,
     pub scenario: Mutex<scenario::Scenario>,
+    /// Users and sampler.
+    pub traffic: Mutex<traffic::State>,
 }
 
 /// The facts of this world, and how slow it is.
@@ -95,6 +103,7 @@ impl Sim {
             insights: Mutex::default(),
             webhook: Mutex::default(),
             scenario: Mutex::default(),
+            traffic: Mutex::new(traffic::State::new(&world.application_insights.instrumentation_key)),
             clock,
         }
     }
