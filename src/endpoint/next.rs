@@ -7,11 +7,14 @@
 
 mod adopt;
 mod attempt;
+mod claim;
 mod deployments;
 mod difference;
 mod ending;
+mod facts;
 mod increase;
 mod latch;
+mod mend;
 mod polling;
 mod scene;
 mod settle;

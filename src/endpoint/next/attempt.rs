@@ -3,9 +3,8 @@
 use super::{
     deployments,
     difference::Difference,
-    increase, latch,
+    increase, mend,
     scene::{Scene, Then},
-    watch,
 };
 use crate::endpoint::{Live, Waiting, Wish, log::Name};
 
@@ -15,31 +14,26 @@ pub fn next<N: Name>(
     wish: &Wish<N>,
     difference: Option<Difference>,
 ) -> Then<N> {
-    if let Some(then) = watch::busy(scene, live) {
+    if let Some(then) = scene.busy(live) {
         return then;
     }
     let given = scene.log.open().is_some_and(crate::endpoint::log::Attempt::was_given_traffic);
-    if !given && let Some(then) = watch::mend(scene, live, difference) {
+    if !given && let Some(then) = mend::mend(scene, live, difference) {
         return then;
     }
     match difference {
-        Some(Difference::Lagging) => return watch::lagging(scene),
+        Some(Difference::Lagging) => return scene.lagging(),
         // A first release's; any other that has traffic is withdrawn for it.
         Some(_) if given => return scene.wait(Waiting::Conflict { split: live.split.clone() }),
         _ => {}
     }
     match wish {
-        Wish::Nothing => watch::read_back_or(scene, Waiting::Nothing),
+        Wish::Nothing => scene.idle(),
         Wish::Withdraw(_) => scene.wait(Waiting::FirstPromotion),
         Wish::Raise { step, weight } => increase::raise(scene, live, *step, *weight),
         Wish::Promote => increase::prepare(scene, live).unwrap_or_else(|| scene.wait(Waiting::Nothing)),
         Wish::Create { deployment } => deployments::create(scene, live, deployment),
         Wish::Delete { deployment } => deployments::delete(scene, live, deployment),
-        Wish::Scale { deployment } => deployments::scale(scene, live, deployment),
+        Wish::Scale { deployment } => deployments::scale(scene, deployment),
     }
-}
-
-/// Whether what ends the attempt has to wait; see [`latch::is_first_promotion`].
-pub fn waits_for_promotion<N: Name>(scene: &Scene<'_, N>, wish: &Wish<N>) -> bool {
-    matches!(wish, Wish::Withdraw(_)) && scene.log.open().is_some_and(latch::is_first_promotion)
 }

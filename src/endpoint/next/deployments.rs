@@ -1,11 +1,12 @@
 //! Deployments: created dark, deleted only when nobody needs them, and never while a canary has traffic.
 
 use super::{
-    increase,
+    claim::claim,
+    facts,
     scene::{Scene, Then},
 };
 use crate::endpoint::{
-    Deployment, Live, Owner, Target, Waiting,
+    Deployment, Live, Target, Waiting,
     log::{Attempt, Name},
 };
 
@@ -20,8 +21,8 @@ pub fn create<N: Name>(scene: &mut Scene<'_, N>, live: &Live<N>, name: &N) -> Th
     if in_role {
         return scene.wait(Waiting::NameTaken { deployment: name.clone() });
     }
-    if live.owner != Owner::Ours || scene.log.claimed.is_none() {
-        return increase::claim(scene, live);
+    if !facts::is_claimed(&scene.log, live) {
+        return claim(scene, live);
     }
     match scene.look.deployment(name).copied() {
         Some(Deployment { ours: true, same_body: Some(true), .. }) => {
@@ -60,7 +61,7 @@ pub fn delete<N: Name>(scene: &mut Scene<'_, N>, live: &Live<N>, name: &N) -> Th
 }
 
 /// Gives a deployment of ours as many instances as the spec says.
-pub fn scale<N: Name>(scene: &mut Scene<'_, N>, _live: &Live<N>, name: &N) -> Then<N> {
+pub fn scale<N: Name>(scene: &mut Scene<'_, N>, name: &N) -> Then<N> {
     if let Some(then) = hindered(scene, name) {
         return then;
     }

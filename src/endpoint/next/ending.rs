@@ -1,8 +1,8 @@
 //! How an attempt ends. It is recorded only when nothing of ours can land any more, and recording it frees the endpoint.
 
 use super::{
+    difference,
     scene::{Scene, Then},
-    withdraw,
 };
 use crate::{
     api::log::MAX_WITHDRAWN,
@@ -19,10 +19,9 @@ pub fn when_settled<N: Name>(scene: &mut Scene<'_, N>, live: &Live<N>) -> Then<N
     if scene.hold(Rule::EndingWaits)
         && let Err(until) = settled(scene)
     {
-        if let Some(then) = scene.reading_back() {
-            return then;
-        }
-        return scene.wait_until(until, Waiting::LostWrite { split: withdraw::shown(scene, live), until });
+        let split = difference::known(&scene.log).map_or_else(|| live.split.clone(), |known| known.split);
+        let lost = || scene.wait_until(until, Waiting::LostWrite { split, until });
+        return scene.reading_back().unwrap_or_else(lost);
     }
     match scene.course() {
         Some(Course::Promote) => promoted(scene),

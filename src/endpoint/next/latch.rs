@@ -1,7 +1,7 @@
 //! What is decided about the open attempt, and whom that wakes. A decision is noted as soon as it is known, whatever
 //! else has to wait.
 
-use super::{difference::Difference, increase, scene::Scene, withdraw};
+use super::{difference::Difference, facts, scene::Scene};
 use crate::{
     api::Cause,
     endpoint::{
@@ -21,26 +21,21 @@ pub fn latch<N: Name>(
     let Some(attempt) = scene.log.open().filter(|attempt| !attempt.withdraws()) else { return };
     let cause = wished(attempt, wish)
         .or_else(|| undo(attempt))
-        .or_else(|| disturbed(attempt, live, difference))
+        .or_else(|| disturbed(attempt, live?, difference?))
         .or_else(|| late(scene, attempt));
     if let Some(cause) = cause {
         scene.decide(Course::Withdraw, cause);
         return;
     }
     let fast = attempt.kind == Kind::Fast;
-    if *wish == Wish::Promote && live.is_some_and(|live| increase::may_be_decided(scene, live)) {
+    if *wish == Wish::Promote && live.is_some_and(|live| may_be_promoted(scene, attempt, live)) {
         scene.decide(Course::Promote, if fast { Cause::FastPromoted } else { Cause::Promoted });
     }
 }
 
-/// Where there is nothing to return to, a promotion that is under way is the only way on: what would end it waits.
-pub fn is_first_promotion<N>(attempt: &Attempt<N>) -> bool {
-    attempt.return_to.is_none() && attempt.was_given_traffic()
-}
-
 fn wished<N>(attempt: &Attempt<N>, wish: &Wish<N>) -> Option<Cause> {
     match wish {
-        Wish::Withdraw(cause) if !is_first_promotion(attempt) => Some(*cause),
+        Wish::Withdraw(cause) if !facts::is_first_promotion(attempt) => Some(*cause),
         _ => None,
     }
 }
@@ -50,12 +45,11 @@ fn undo<N>(attempt: &Attempt<N>) -> Option<Cause> {
 }
 
 /// With an attempt exposed every difference is answered by taking its traffic back: it is never raised again to repair.
-fn disturbed<N: Name>(attempt: &Attempt<N>, live: Option<&Live<N>>, difference: Option<Difference>) -> Option<Cause> {
-    let seen = live.zip(attempt.deployment.as_ref()).is_some_and(|(live, canary)| live.split.share(canary) > 0);
-    if !(attempt.was_given_traffic() || seen) || is_first_promotion(attempt) {
+fn disturbed<N: Name>(attempt: &Attempt<N>, live: &Live<N>, difference: Difference) -> Option<Cause> {
+    if !facts::needs_write(attempt, live) || facts::is_first_promotion(attempt) {
         return None;
     }
-    match difference? {
+    match difference {
         Difference::Lagging => None,
         Difference::Own => Some(Cause::EndpointFailed),
         Difference::Unclaimed | Difference::Empty | Difference::Foreign | Difference::OtherOwner => Some(Cause::Drift),
@@ -65,12 +59,19 @@ fn disturbed<N: Name>(attempt: &Attempt<N>, live: Option<&Live<N>>, difference: 
 fn late<N: Name>(scene: &Scene<'_, N>, attempt: &Attempt<N>) -> Option<Cause> {
     let decision = attempt.decision.filter(|decision| decision.course == Course::Promote)?;
     let overdue = scene.now >= decision.at + scene.timing.promotion;
-    (overdue && !increase::is_promoted(&scene.log)).then_some(Cause::PromotionFailed)
+    (overdue && !facts::is_promoted(&scene.log)).then_some(Cause::PromotionFailed)
+}
+
+/// A promotion's time runs from the decision, so that waits for what goes by the clock.
+fn may_be_promoted<N: Name>(scene: &Scene<'_, N>, attempt: &Attempt<N>, live: &Live<N>) -> bool {
+    let claimed = facts::is_claimed(&scene.log, live) && live.at_rest();
+    let quiet = facts::in_the_air(scene).is_none() && scene.log.open_traffic().is_none();
+    attempt.deployment.is_some() && claimed && quiet
 }
 
 /// Nobody can see whether users are well: somebody has to know.
 pub fn alarm_unreadable<N: Name>(scene: &mut Scene<'_, N>, since: Ms, denied: bool) {
-    let exposed = scene.log.open().is_some_and(|a| a.was_given_traffic() && !withdraw::is_read_back(&scene.log, a));
+    let exposed = scene.log.open().is_some_and(|a| a.was_given_traffic() && !facts::is_withdrawn(&scene.log, a));
     if exposed && (denied || scene.now - since >= scene.timing.unreadable) {
         scene.alarm(Cause::Unreadable);
     }

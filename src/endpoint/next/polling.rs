@@ -1,9 +1,15 @@
 //! When to look again.
 
-use super::scene::{Scene, Then};
-use crate::endpoint::{
-    Ms, Waiting, Why,
-    log::{Intent, Name, Reply},
+use super::{
+    difference,
+    scene::{Scene, Then},
+};
+use crate::{
+    endpoint::{
+        Live, Ms, Target, Waiting, Why,
+        log::{Intent, Name, Reply},
+    },
+    policy::split::Split,
 };
 
 impl<N: Name> Scene<'_, N> {
@@ -39,12 +45,12 @@ impl<N: Name> Scene<'_, N> {
         let noted = intent.deadline - self.timing.deadline;
         match intent.outcome {
             Some(Reply::NotSent | Reply::Busy | Reply::Failed) if intent.tries <= 1 => noted,
-            Some(Reply::NotSent | Reply::Busy | Reply::Failed) => noted + self.pause(intent.tries - 1),
-            Some(Reply::Refused | Reply::Accepted) | None => noted + self.pause(intent.tries),
+            Some(Reply::NotSent | Reply::Busy | Reply::Failed) => noted + self.pause_after(intent.tries - 1),
+            Some(Reply::Refused | Reply::Accepted) | None => noted + self.pause_after(intent.tries),
         }
     }
 
-    fn pause(&self, tries: i64) -> Ms {
+    fn pause_after(&self, tries: i64) -> Ms {
         let (first, longest) = self.timing.backoff;
         let doublings = u32::try_from(tries - 1).unwrap_or(0).min(20);
         Ms(first.0.saturating_mul(1 << doublings)).min(longest)
@@ -54,7 +60,7 @@ impl<N: Name> Scene<'_, N> {
     pub fn reading_back(&self) -> Option<Then<N>> {
         let intent = self.log.open_traffic()?;
         let (seq, why) = (intent.seq, intent.why.unwrap_or(Why::Repair));
-        let crate::endpoint::Target::Traffic(target) = intent.target.clone() else { return None };
+        let Target::Traffic(target) = intent.target.clone() else { return None };
         let waiting = match intent.outcome {
             Some(_) => Waiting::ReadBack { seq, why, target },
             None => {
@@ -62,5 +68,43 @@ impl<N: Name> Scene<'_, N> {
             }
         };
         Some(self.wait(waiting))
+    }
+    /// The same write of the split was tried a moment ago.
+    pub fn pause(&self, why: Why, target: &Split<N>) -> Option<Then<N>> {
+        let intent = self.log.intent.as_ref()?;
+        if intent.why != Some(why) || intent.target != Target::Traffic(target.clone()) {
+            return None;
+        }
+        let (again, tries) = (self.again_at(intent), intent.tries);
+        if self.now >= again {
+            return None;
+        }
+        match intent.outcome {
+            Some(reply) if !intent.is_open() => {
+                Some(self.wait_until(again, Waiting::Retry { why, reply, tries, until: again }))
+            }
+            _ => self.reading_back(),
+        }
+    }
+
+    /// An operation is under way, or a write that nothing else is done beside. Repairs are tried anew.
+    pub fn busy(&self, live: &Live<N>) -> Option<Then<N>> {
+        let open = self.log.open_traffic();
+        if !live.at_rest() {
+            return Some(self.wait(Waiting::Updating { why: open.and_then(|intent| intent.why) }));
+        }
+        let repairs = open.is_some_and(|intent| intent.why == Some(Why::Repair));
+        if repairs { None } else { self.reading_back() }
+    }
+
+    /// The look may be older than what was read back last.
+    pub fn lagging(&self) -> Then<N> {
+        let until = difference::known(&self.log).map_or(self.now, |known| known.at) + self.timing.lag;
+        self.wait_until(until, Waiting::Lagging { until })
+    }
+
+    /// Nothing to do, but perhaps something to read back.
+    pub fn idle(&self) -> Then<N> {
+        self.reading_back().unwrap_or_else(|| self.wait(Waiting::Nothing))
     }
 }

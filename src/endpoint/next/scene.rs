@@ -91,12 +91,8 @@ impl<'a, N: Name> Scene<'a, N> {
         }
     }
 
-    /// Until when a write with this deadline can be accepted. A new leader does not trust the clock of the one before.
-    pub fn lands_until(&self, deadline: Ms) -> Ms {
-        (deadline + self.timing.settle).max(self.look.leading_since + self.timing.settle)
-    }
-
-    /// When looks show for certain whether a write has landed, since they may be [`Timing::lag`] old.
+    /// When looks show for certain whether a write that can be accepted until then has landed: they may be
+    /// [`Timing::lag`] old, and a new leader does not trust the clock of the one before.
     pub fn seen_from(&self, until: Ms) -> Ms {
         until.max(self.look.leading_since + self.timing.settle) + self.timing.lag
     }

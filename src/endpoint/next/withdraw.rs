@@ -2,15 +2,15 @@
 //! for writes that may still land. It is tried for ever.
 
 use super::{
-    difference::{self, is_exact},
-    ending,
+    difference::is_exact,
+    ending, facts,
     scene::{Scene, Then},
 };
 use crate::{
     api::Cause,
     endpoint::{
-        Live, Owner, State, Target, Waiting, Why,
-        log::{Attempt, Log, Name},
+        Live, Owner, State, Waiting, Why,
+        log::{Attempt, Name},
         rules::Rule,
     },
     policy::split::Split,
@@ -19,7 +19,7 @@ use crate::{
 /// Ends the attempt if its traffic is back, and writes the way back if not.
 pub fn next<N: Name>(scene: &mut Scene<'_, N>, live: &Live<N>) -> Then<N> {
     let Some(attempt) = scene.log.open().cloned() else { return scene.wait(Waiting::Nothing) };
-    if !needs_write(&attempt, live) {
+    if !facts::needs_write(&attempt, live) {
         return ending::when_settled(scene, live);
     }
     let target = target(&attempt, live);
@@ -34,29 +34,18 @@ pub fn next<N: Name>(scene: &mut Scene<'_, N>, live: &Live<N>) -> Then<N> {
     if !live.at_rest() {
         return scene.wait(Waiting::Updating { why: scene.log.open_traffic().and_then(|intent| intent.why) });
     }
-    if let Some(then) = just_tried(scene, &target).or_else(|| lagging(scene, &attempt, live)) {
+    if let Some(then) = scene.pause(Why::Withdraw, &target).or_else(|| lagging(scene, &attempt, live)) {
         return then;
     }
     scene.write(Why::Withdraw, target, live)
-}
-
-/// A canary that no traffic was ever noted for, and that live shows none for, ends without a write.
-fn needs_write<N: Name>(attempt: &Attempt<N>, live: &Live<N>) -> bool {
-    attempt.was_given_traffic() || attempt.deployment.as_ref().is_some_and(|canary| live.split.share(canary) > 0)
-}
-
-/// Whether a withdrawal was written after the last raise, and read back.
-pub fn is_read_back<N: Name>(log: &Log<N>, attempt: &Attempt<N>) -> bool {
-    let Some(verified) = &log.verified else { return false };
-    let last = attempt.raised.iter().map(|raised| raised.seq).max().unwrap_or(0);
-    attempt.withdraws() && verified.why == Some(Why::Withdraw) && verified.seq > last
 }
 
 fn is_back<N: Name>(scene: &Scene<'_, N>, attempt: &Attempt<N>, live: &Live<N>, target: &Split<N>) -> bool {
     if !scene.hold(Rule::WrittenWithdrawal) && live.state == State::Succeeded && live.split == *target {
         return true;
     }
-    is_read_back(&scene.log, attempt) && scene.log.verified.as_ref().is_some_and(|verified| is_exact(live, verified))
+    facts::is_withdrawn(&scene.log, attempt)
+        && scene.log.verified.as_ref().is_some_and(|verified| is_exact(live, verified))
 }
 
 /// Where traffic goes. A split of another hand that gives the canary nothing is left as it is: a person's emergency is not
@@ -78,29 +67,10 @@ fn target<N: Name>(attempt: &Attempt<N>, live: &Live<N>) -> Split<N> {
     }
 }
 
-/// The same withdrawal was sent a moment ago.
-fn just_tried<N: Name>(scene: &Scene<'_, N>, target: &Split<N>) -> Option<Then<N>> {
-    let intent = scene.log.intent.as_ref()?;
-    if intent.why != Some(Why::Withdraw) || intent.target != Target::Traffic(target.clone()) {
-        return None;
-    }
-    let (again, tries) = (scene.again_at(intent), intent.tries);
-    if scene.now >= again {
-        return None;
-    }
-    let why = Why::Withdraw;
-    match intent.outcome {
-        Some(reply) if !intent.is_open() => {
-            Some(scene.wait_until(again, Waiting::Retry { why, reply, tries, until: again }))
-        }
-        _ => scene.reading_back(),
-    }
-}
-
 /// Reads may lag: a look right after the withdrawal was read back does not call for another one, unless a second look
 /// says the same.
 fn lagging<N: Name>(scene: &Scene<'_, N>, attempt: &Attempt<N>, live: &Live<N>) -> Option<Then<N>> {
-    let verified = scene.log.verified.as_ref().filter(|_| is_read_back(&scene.log, attempt))?;
+    let verified = scene.log.verified.as_ref().filter(|_| facts::is_withdrawn(&scene.log, attempt))?;
     let until = verified.at + scene.timing.lag;
     let older = live.seq().is_some_and(|seq| seq < verified.seq);
     let unsure = scene.look.begun < until && !scene.confirmed_since(verified.at);
@@ -111,7 +81,7 @@ fn lagging<N: Name>(scene: &Scene<'_, N>, attempt: &Attempt<N>, live: &Live<N>) 
 pub fn alarm_late<N: Name>(scene: &mut Scene<'_, N>) {
     let Some(attempt) = scene.log.open().filter(|a| a.withdraws() && a.was_given_traffic()) else { return };
     let late = attempt.decision.is_some_and(|decision| scene.now >= decision.at + scene.timing.rollback);
-    if late && !is_read_back(&scene.log, attempt) {
+    if late && !facts::is_withdrawn(&scene.log, attempt) {
         scene.alarm(Cause::RollbackFailed);
     }
 }
@@ -122,9 +92,4 @@ fn alarm_lost<N: Name>(scene: &mut Scene<'_, N>, attempt: &Attempt<N>) {
     if missing && scene.look.twin.is_some() {
         scene.alarm(Cause::StableLost);
     }
-}
-
-/// What a lost write is waited for with: the split that was read back, or the one that live shows.
-pub fn shown<N: Name>(scene: &Scene<'_, N>, live: &Live<N>) -> Split<N> {
-    difference::known(&scene.log).map_or_else(|| live.split.clone(), |verified| verified.split)
 }
