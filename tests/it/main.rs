@@ -4,3 +4,4 @@ mod architecture;
 mod crd;
 mod ground;
 mod lease;
+mod rbac;
