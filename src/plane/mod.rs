@@ -186,6 +186,11 @@ impl ControlPlane {
         self.dir.join("kubeconfig")
     }
 
+    /// Where the API server listens, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// PEM file of the key that verifies ServiceAccount tokens of [`ISSUER`].
     pub fn token_key(&self) -> PathBuf {
         self.pki.token_key()

@@ -3,3 +3,5 @@
 mod architecture;
 mod crd;
 mod ground;
+mod lease;
+mod simulator;

@@ -3,8 +3,9 @@
 mod refused;
 mod status;
 
-use kube::Client;
-use promptrelease::api::{PromptEndpoint, PromptRelease, PromptReleaseSpec};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{Api, Client};
+use promptrelease::api::{PromptEndpoint, PromptRelease, PromptReleaseSpec, schema};
 use serde_json::{Value, json};
 
 use crate::ground::{Ground, MANIFESTS, objects};
@@ -112,6 +113,20 @@ fn minimal_endpoint() -> Value {
             "serviceAccountName": "release",
         },
     })
+}
+
+#[tokio::test]
+async fn both_kinds_are_established_and_without_complaint() {
+    let ground = Ground::shared().await;
+    let crds: Api<CustomResourceDefinition> = Api::all(ground.client().await);
+    for (plural, _) in schema::crds() {
+        let crd = crds.get(&format!("{plural}.promptrelease.io")).await.expect("installed");
+        let conditions = crd.status.and_then(|status| status.conditions).expect("conditions");
+        let is = |kind: &str| conditions.iter().find(|c| c.type_ == kind).map(|c| c.status == "True");
+        assert_eq!(is("Established"), Some(true), "{plural}: {conditions:#?}");
+        assert_eq!(is("NamesAccepted"), Some(true), "{plural}: {conditions:#?}");
+        assert_ne!(is("NonStructuralSchema"), Some(true), "{plural}: {conditions:#?}");
+    }
 }
 
 #[tokio::test]

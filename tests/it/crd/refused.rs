@@ -116,7 +116,7 @@ fn wrong_releases() -> Vec<Wrong> {
             "supported values: \"Enabled\", \"Disabled\"",
         ),
         ("a canary without a step", "/canary/steps", json!([]), "should have at least 1 items"),
-        ("two steps", "/canary/steps", json!([step(10, "20m"), step(50, "20m")]), "must have at most 1 items"),
+        ("two steps", "/canary/steps", json!([step(10, "20m"), step(50, "20m")]), "must have at most 1 item"),
         ("a step without traffic", "/canary/steps", json!([step(0, "20m")]), "should be greater than or equal to 1"),
         ("a step with all traffic", "/canary/steps", json!([step(100, "20m")]), "should be less than or equal to"),
         (

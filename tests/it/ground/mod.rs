@@ -11,6 +11,7 @@
 //! All files are below the target folder. A folder of a test that failed is kept until the next run, and its path is
 //! printed.
 
+mod cable;
 mod operator;
 mod simulator;
 mod story;
@@ -29,6 +30,7 @@ use rustix::process::{Pid, test_kill_process};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
+pub use cable::{Cable, config};
 pub use operator::{Operator, Setup};
 pub use simulator::{Simulator, sample_world};
 pub use story::{AT_ONCE, Story};
