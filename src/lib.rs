@@ -5,12 +5,15 @@
 pub mod api;
 
 pub mod azure;
+pub mod metrics;
 pub mod policy;
+pub mod telemetry;
 pub mod view;
 
 pub mod notify;
 
 pub mod leader;
+pub mod serve;
 
 pub mod samples;
 

@@ -11,7 +11,8 @@ use super::{
     Audience, Azure, Datastore, Error, Result, Service,
     arm::join,
     error::optional,
-    wire::{Outgoing, Reply},
+    reply::{Cut, Reply},
+    wire::Outgoing,
 };
 
 /// The version of the Blob REST API that takes Entra tokens in all clouds.
@@ -52,18 +53,30 @@ impl Azure {
         reply.map(|reply| length(&reply).ok_or_else(|| reply.malformed("it has no length"))).transpose()
     }
 
+    /// A blob of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::TooLarge`].
+    pub async fn get_blob(&self, store: &Datastore, path: &str, limit: usize) -> Result<Bytes> {
+        let request = Outgoing { limit, ..self.blob(Method::GET, store, path)? };
+        whole(self.exchange(request).await?)
+    }
+
     /// Fetches an archive of at most `limit` bytes over https.
     ///
     /// A blob of this cloud is asked for with the identity's token, unless the address carries a signature of its own
     /// (`sig=`); any other host is asked without credentials. So is every redirect, even to a blob: otherwise a foreign
     /// host could have us read what only we may read.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] if it has more than `limit` bytes; [`Error::NotSent`] if it, or a redirect, is not https.
     pub async fn fetch(&self, url: &Url, limit: usize) -> Result<Bytes> {
         let mut service = self.service_of(url);
         let mut url = url.clone();
         for _ in 0..=HOPS {
             if url.scheme() != "https" {
                 let reason = format!("{} is not https; only https addresses are fetched", shown(&url));
-                return Err(Error::Malformed { call: format!("GET {}", shown(&url)), reason });
+                return Err(Error::NotSent { call: format!("GET {}", shown(&url)), reason });
             }
             let within = self.inner.timeouts.slow;
             let mut request = Outgoing::new(service, Method::GET, url.clone(), shown(&url), within);
@@ -74,7 +87,7 @@ impl Azure {
             let reply = self.exchange(request).await?;
             match next_hop(&reply, &url)? {
                 Some(next) => (url, service) = (next, Service::Web),
-                None => return archive(reply),
+                None => return whole(reply),
             }
         }
         Err(Error::Malformed { call: format!("GET {}", shown(&url)), reason: format!("more than {HOPS} redirects") })
@@ -90,7 +103,7 @@ impl Azure {
         let segments: Vec<&str> = std::iter::once(store.container.as_str()).chain(path.split('/')).collect();
         let what = format!("{}/{path}", store.name);
         let url = join(&host, &segments)
-            .ok_or_else(|| Error::Malformed { call: what.clone(), reason: "account or path make no address".into() })?;
+            .ok_or_else(|| Error::NotSent { call: what.clone(), reason: "account or path make no address".into() })?;
         let within = self.inner.timeouts.slow;
         Ok(Outgoing::new(Service::Blob, method, url, what, within).header(VERSION.0, VERSION.1))
     }
@@ -100,14 +113,15 @@ fn length(reply: &Reply) -> Option<u64> {
     reply.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn archive(reply: Reply) -> Result<Bytes> {
+fn whole(reply: Reply) -> Result<Bytes> {
     let reply = reply.successful()?;
     if reply.status != StatusCode::OK {
         return Err(reply.malformed(&format!("its status is {}, not 200", reply.status.as_u16())));
     }
-    match &reply.cut {
-        Some(reason) => Err(reply.malformed(reason)),
+    match reply.cut {
         None => Ok(reply.body),
+        Some(Cut::TooLarge(limit)) => Err(Error::TooLarge { call: reply.call, limit }),
+        Some(ref cut @ Cut::Broken(_)) => Err(reply.malformed(&cut.to_string())),
     }
 }
 

@@ -7,11 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{
-    Accepted, Audience, Azure, Result, Seen, Service,
-    endpoints::or_default,
-    wire::{Outgoing, Reply},
-};
+use super::{Accepted, Audience, Azure, Result, Seen, Service, endpoints::or_default, reply::Reply, wire::Outgoing};
 
 /// An online deployment as it was read.
 #[derive(Clone, Debug, PartialEq)]

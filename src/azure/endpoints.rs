@@ -94,8 +94,11 @@ impl OnlineEndpoint {
         for read_only in ["id", "name", "type", "systemData", "etag"] {
             body.remove(read_only);
         }
-        let mut all: Map<String, Value> = self.tags.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
-        all.extend(tags.iter().map(|(k, v)| (k.clone(), json!(v))));
+        // Names of tags are one name in any case.
+        let stays = |name: &String| !tags.iter().any(|(ours, _)| ours.eq_ignore_ascii_case(name));
+        let stay = self.tags.iter().filter(|(name, _)| stays(name));
+        let all: Map<String, Value> =
+            stay.chain(tags.iter().map(|(k, v)| (k, v))).map(|(k, v)| (k.clone(), json!(v))).collect();
         body.insert("tags".into(), Value::Object(all));
         if let Some(identity) = body.get_mut("identity").and_then(Value::as_object_mut) {
             writable_identity(identity);
@@ -126,7 +129,7 @@ fn writable_identity(identity: &mut Map<String, Value>) {
 
 impl Azure {
     /// # Errors
-    /// [`super::Error::NotFound`] only if Azure ML itself says so.
+    /// [`super::Error::NotFound`] only if ARM or Azure ML says so in its own error body.
     pub async fn get_endpoint(&self, name: &str) -> Result<Seen<OnlineEndpoint>> {
         self.send(self.arm(Method::GET, &["onlineEndpoints", name])?).await?.seen()
     }

@@ -1,6 +1,6 @@
 //! What can go wrong with a call, by what the caller has to do about it.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use super::Fault;
 
@@ -37,7 +37,8 @@ pub enum Error {
     /// 401: the service did not take the token that Entra ID gave us.
     #[error("{call}: the token was not accepted, {message}; check that cloud and tenant are those of the resource")]
     Unauthorized { call: String, message: String },
-    /// Entra ID gave no token, or the assertion for it could not be had. Nothing was sent to the service.
+    /// Entra ID refused a token, or the assertion for it could not be had. Nothing was sent to the service. (Entra ID out
+    /// of reach is [`Error::Unreachable`].)
     #[error("no token for {scope}: {message}")]
     Token { scope: String, message: String },
     /// 429.
@@ -57,6 +58,12 @@ pub enum Error {
         "{host}: not a host of {cloud:?}, so no token is sent to it; allowed are https addresses of that cloud's services"
     )]
     ForeignHost { host: String, cloud: super::CloudName },
+    /// The call names nothing that may be sent. Nothing was.
+    #[error("{call}: not sent, {reason}")]
+    NotSent { call: String, reason: String },
+    /// What was to be fetched is larger than the caller takes.
+    #[error("{call}: larger than the {limit} bytes that are taken")]
+    TooLarge { call: String, limit: usize },
     /// A reply that is not what the service documents.
     #[error("{call}: the reply is not understood, {reason}")]
     Malformed { call: String, reason: String },
@@ -73,7 +80,7 @@ pub enum Class {
     /// Asking again changes nothing.
     Refused,
     NotFound,
-    /// A person has to grant or repair something: 401, 403, no token.
+    /// A person has to grant or repair something: 401, 403, a token refused.
     Denied,
     /// Later.
     Throttled,
@@ -85,11 +92,13 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Unknown { .. } | Self::Malformed { .. } | Self::Partial { .. } => Class::Unknown,
-            Self::Refused { .. } => Class::Refused,
+            Self::Refused { .. } | Self::TooLarge { .. } => Class::Refused,
             Self::NotFound { .. } => Class::NotFound,
             Self::Forbidden { .. } | Self::Unauthorized { .. } | Self::Token { .. } => Class::Denied,
             Self::Throttled { .. } => Class::Throttled,
-            Self::Certificate { .. } | Self::Unreachable { .. } | Self::ForeignHost { .. } => Class::NotSent,
+            Self::Certificate { .. } | Self::Unreachable { .. } | Self::ForeignHost { .. } | Self::NotSent { .. } => {
+                Class::NotSent
+            }
         }
     }
 
@@ -136,21 +145,22 @@ fn wait(retry_after: Option<Duration>) -> String {
 }
 
 fn forbidden(service: Service, action: &str, scope: &str, message: &str) -> String {
-    let remedy: &dyn fmt::Display = match service {
-        Service::Arm if !action.is_empty() => {
+    let remedy = match service {
+        Service::Arm if !action.is_empty() && !scope.is_empty() => {
             return format!(
                 "{action} on {scope}; grant the identity a role with this action there (a change of roles takes up to an hour)"
             );
         }
-        Service::Arm => &"grant the identity a role with this action on the workspace",
-        Service::Flow => &"grant the identity the role AzureML Data Scientist on the workspace",
+        Service::Arm => "grant the identity a role with this action on the workspace",
+        Service::Flow => "grant the identity the role AzureML Data Scientist on the workspace",
         Service::Blob => {
-            &"grant the identity the role Storage Blob Data Contributor on the container, and let the cluster's network \
-              through the storage account's firewall"
+            "grant the identity the role Storage Blob Data Contributor on the container, and let the cluster's network \
+             through the storage account's firewall"
         }
-        Service::Insights => &"grant the identity the role Monitoring Reader on the Application Insights component",
+        Service::Insights => "grant the identity the role Monitoring Reader on the Application Insights component",
         Service::Web => {
-            &"archives outside this cloud are fetched without credentials; use a public or a signed address"
+            "no token is sent to a host outside this cloud, nor with a signed address; use a public address, or one \
+             whose signature is valid"
         }
     };
     format!("{message}; {remedy}")

@@ -4,12 +4,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{
-    Error, Fault, Flows, Result,
-    endpoints::or_default,
-    error::optional,
-    wire::{Outgoing, Reply},
-};
+use super::{Fault, Flows, Result, endpoints::or_default, error::optional, reply::Reply, wire::Outgoing};
 
 /// A run as the history service sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,29 +92,30 @@ impl Flows {
 
     /// All lines of a run, in the order of the data set.
     ///
-    /// The service answers in pages, in no order, and ends with an empty one. `most` bounds them: a run of a data set of
-    /// n rows has at most n lines.
+    /// The service answers in pages, in no order, and ends with an empty one; a page in between may be short. `most`
+    /// bounds them: a run of a data set of n rows has at most n lines.
     ///
     /// # Errors
-    /// [`Error::Malformed`] if there are more than `most`.
+    /// [`super::Error::Malformed`] if there are more than `most`.
     pub async fn child_runs(&self, run_id: &str, most: usize) -> Result<Vec<Line>> {
         let mut lines: Vec<Line> = Vec::new();
-        loop {
-            let (start, what) = (lines.len().div_ceil(PAGE) * PAGE, format!("lines of run {run_id}"));
+        for start in (0..).step_by(PAGE) {
+            let what = format!("lines of run {run_id}");
             let request = self.request(Method::GET, &["flow", "api"], &["BulkRuns", run_id, "childRuns"], what)?;
             let within = self.azure().timeouts().slow;
             let request = page(Outgoing { within, ..request }, start);
             let reply = self.azure().send(request).await?;
             let page: Vec<Line> = reply.seen()?.value;
             if page.is_empty() {
-                lines.sort_by_key(|line| line.index);
-                return Ok(lines);
+                break;
             }
             lines.extend(page);
             if lines.len() > most {
                 return Err(reply.malformed(&format!("the run has more than {most} lines, the rows of its data set")));
             }
         }
+        lines.sort_by_key(|line| line.index);
+        Ok(lines)
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use reqwest::{Method, header::HeaderName};
 use serde::Serialize;
 use serde_json::Value;
+use tokio::time::Instant;
 use url::Url;
 
 use super::{Audience, Azure, Error, Result, Service, arm::join, wire::Outgoing};
@@ -98,12 +99,13 @@ impl Azure {
 impl Flows {
     /// Submits a run. A lost reply ([`Error::may_have_landed`]) is settled by [`Flows::run_state`].
     pub async fn submit(&self, run: &BulkRun) -> Result<Submitted> {
-        let timeouts = self.azure.inner.timeouts;
-        let user = self.azure.inner.tokens.raw(Audience::MachineLearning, timeouts.slow).await?;
+        let (slow, began) = (self.azure.inner.timeouts.slow, Instant::now());
         let what = format!("run {}", run.run_id);
         let request = self.request(Method::POST, &["flow", "api"], &["BulkRuns", "submit"], what)?;
         self.azure.require_own_host(Audience::MachineLearning, &request.url)?;
-        let request = Outgoing { within: timeouts.slow, ..request.json(&run.to_json()).header(USER_TOKEN, user) };
+        let user = self.azure.inner.tokens.raw(Audience::MachineLearning, slow).await?;
+        let within = slow.saturating_sub(began.elapsed());
+        let request = Outgoing { within, ..request.json(&run.to_json()).header(USER_TOKEN, user) };
         match self.azure.send(request).await {
             Ok(_) => Ok(Submitted::Created),
             Err(Error::Refused { status: 409, .. }) => Ok(Submitted::Exists),
@@ -136,7 +138,7 @@ impl Flows {
             &id.workspace,
         ];
         let url = join(self.base.as_str(), service.iter().chain(&workspace).chain(path))
-            .ok_or_else(|| Error::Malformed { call: what.clone(), reason: "its name is no path".into() })?;
+            .ok_or_else(|| Error::NotSent { call: what.clone(), reason: "its name is no path".into() })?;
         Ok(Outgoing::new(Service::Flow, method, url, what, self.azure.inner.timeouts.read))
     }
 }

@@ -4,11 +4,7 @@ use jiff::Timestamp;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{
-    Azure, Error, Fault, Result, Seen, Service, Table,
-    arm::join,
-    wire::{Outgoing, Reply},
-};
+use super::{Azure, Error, Fault, Result, Seen, Service, Table, arm::join, reply::Reply, wire::Outgoing};
 
 impl Azure {
     /// Runs a query over the events between two times.
@@ -27,16 +23,16 @@ impl Azure {
         let what = format!("query of Application Insights {app_id}");
         let host = format!("https://{}", self.inner.cloud.insights_host);
         let url = join(&host, &["v1", "apps", app_id, "query"])
-            .ok_or_else(|| Error::Malformed { call: what.clone(), reason: "its id is no path".into() })?;
+            .ok_or_else(|| Error::NotSent { call: what.clone(), reason: "its id is no path".into() })?;
         let body = json!({"query": kql, "timespan": format!("{from}/{to}")});
         Ok(Outgoing::new(Service::Insights, Method::POST, url, what, self.inner.timeouts.slow).json(&body))
     }
 }
 
 fn table(reply: &Reply) -> Result<Seen<Table>> {
-    // 204: the workspace behind the component has no data at all. 200 without a body is documented as the same.
-    let empty = reply.status == StatusCode::NO_CONTENT || (reply.body.is_empty() && reply.cut.is_none());
-    if empty {
+    // The workspace behind the component has no data at all. (200 without a body is no answer: the service documents it
+    // for a request whose own body was lost.)
+    if reply.status == StatusCode::NO_CONTENT {
         return Ok(Seen { value: Table::default(), date: reply.date() });
     }
     let body: Seen<Value> = reply.seen()?;

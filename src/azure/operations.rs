@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use url::Url;
 
-use super::{Audience, Azure, Fault, Result, Seen, Service, wire::Outgoing, wire::Reply};
+use super::{Audience, Azure, Fault, Result, Seen, Service, reply::Reply, wire::Outgoing};
 
 /// One look at an operation.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +41,7 @@ impl Azure {
 }
 
 /// `Azure-AsyncOperation` answers 200 with `{"status":…,"error":…}` in every state; `Location` answers 202 until it is
-/// done, then 200 with the resource, or 204.
+/// done, then 200 with the resource or nothing, or 204.
 fn status(reply: Reply) -> Result<OperationStatus> {
     match reply.status {
         StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(OperationStatus::Gone),
@@ -50,6 +50,9 @@ fn status(reply: Reply) -> Result<OperationStatus> {
         _ => {}
     }
     let reply = reply.successful()?;
+    if reply.body.is_empty() && reply.cut.is_none() {
+        return Ok(OperationStatus::Succeeded);
+    }
     let body: Value = reply.seen()?.value;
     let state = body.get("status").or_else(|| body.pointer("/properties/provisioningState"));
     let Some(state) = state.and_then(Value::as_str) else { return Ok(OperationStatus::Succeeded) };

@@ -81,7 +81,7 @@ impl Azure {
         Ok(read.map(|resource| Workspace {
             location: resource.location,
             discovery_url,
-            application_insights_id: resource.properties.application_insights,
+            application_insights_id: resource.properties.application_insights.filter(|id| !id.is_empty()),
         }))
     }
 

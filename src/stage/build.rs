@@ -119,9 +119,12 @@ pub async fn act(azure: &Azure, plan: &Plan<'_>, step: &Step, facts: &Facts) -> 
 }
 
 async fn fetch(azure: &Azure, flow: &PromptFlow) -> Result<bytes::Bytes, BuildError> {
-    let url = url::Url::parse(&flow.archive.url).map_err(|e| BuildError::Gone(format!("{}: {e}", flow.archive.url)))?;
+    // Azure's errors name the address without its query, which may hold a signature.
+    let url = url::Url::parse(&flow.archive.url).map_err(|e| BuildError::Gone(format!("`url` is no address, {e}")))?;
     match azure.fetch(&url, archive::MAX_PACKED).await {
-        Err(error) if error.is_not_found() => Err(BuildError::Gone(format!("{url} does not exist"))),
+        Err(error @ (azure::Error::NotFound { .. } | azure::Error::TooLarge { .. } | azure::Error::NotSent { .. })) => {
+            Err(BuildError::Gone(error.to_string()))
+        }
         other => Ok(other?),
     }
 }
@@ -196,9 +199,7 @@ async fn upload(azure: &Azure, spec: &PromptReleaseSpec, checked: &Checked) -> R
 /// # Errors
 /// Azure's; more than `limit` bytes.
 pub async fn read_blob(azure: &Azure, store: &Datastore, path: &str, limit: usize) -> azure::Result<bytes::Bytes> {
-    let text = format!("https://{}.blob.{}/{}/{path}", store.account, store.endpoint_suffix, store.container);
-    let malformed = |e: url::ParseError| azure::Error::Malformed { call: text.clone(), reason: e.to_string() };
-    azure.fetch(&url::Url::parse(&text).map_err(malformed)?, limit).await
+    azure.get_blob(store, path, limit).await
 }
 
 /// The datastore's path in the spelling that assets and runs use.

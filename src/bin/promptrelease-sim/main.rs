@@ -1,5 +1,8 @@
 //! The Azure simulator as a process of its own. It prints one line of JSON on standard output when it answers.
 
+mod demo;
+mod narrate;
+
 use std::{fs, io::Write, net::SocketAddr, path::PathBuf};
 
 use anyhow::Context;
@@ -27,6 +30,8 @@ struct Cli {
 enum Verb {
     /// Serve until SIGTERM or SIGINT, or until the process that started it has gone. This is the default.
     Serve(Serve),
+    /// A bad prompt is released, fails its canary and is rolled back, on a real API server.
+    Demo(demo::Demo),
 }
 
 #[derive(Args)]
@@ -94,6 +99,7 @@ async fn main() -> anyhow::Result<()> {
         .init();
     match cli.verb.unwrap_or(Verb::Serve(cli.serve)) {
         Verb::Serve(serve) => serve_until_told(serve.options()?).await,
+        Verb::Demo(demo) => demo.run().await,
     }
 }
 
