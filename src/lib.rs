@@ -10,8 +10,11 @@ pub mod policy;
 pub mod telemetry;
 pub mod view;
 
+pub mod endpoint;
 pub mod notify;
+pub mod stage;
 
+pub mod controller;
 pub mod leader;
 pub mod serve;
 

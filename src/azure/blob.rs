@@ -137,3 +137,147 @@ fn next_hop(reply: &Reply, from: &Url) -> Result<Option<Url>> {
 fn shown(url: &Url) -> String {
     format!("{}{}", url.host_str().unwrap_or_default(), url.path())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::azure::{
+        Class,
+        loopback::{Answer, Loopback, bearer, raw, reply},
+    };
+
+    fn store() -> Datastore {
+        Datastore {
+            name: "workspaceblobstore".into(),
+            account: "acct".into(),
+            container: "azureml-blobstore-1b".into(),
+            endpoint_suffix: "core.windows.net".into(),
+        }
+    }
+
+    fn refused(status: u16, code: &str) -> Answer {
+        reply(
+            status,
+            &[("x-ms-error-code", code)],
+            format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code></Error>"),
+        )
+    }
+
+    async fn fetch(answers: impl IntoIterator<Item = Answer>, limit: usize) -> Result<Bytes> {
+        let server = Loopback::answering(answers).await;
+        let url = Url::parse("https://archives.example.com/releases/a.tar.gz?sig=secret").expect("an address");
+        server.azure().fetch(&url, limit).await
+    }
+
+    #[tokio::test]
+    async fn a_blob_is_put_once_and_never_over_another() {
+        let server = Loopback::answering([reply(201, &[], ""), refused(409, "BlobAlreadyExists")]).await;
+        let (azure, store) = (server.azure(), store());
+        let put = || azure.put_if_absent(&store, "LocalUpload/ab/a b#1?.txt", Bytes::from_static(b"text"));
+        assert_eq!(put().await, Ok(Put::Created));
+        assert_eq!(put().await, Ok(Put::Exists));
+        let got = &server.seen()[0];
+        assert_eq!(
+            got.line(),
+            "PUT https://acct.blob.core.windows.net/azureml-blobstore-1b/LocalUpload/ab/a%20b%231%3F.txt"
+        );
+        assert_eq!(got.header("if-none-match"), Some("*"));
+        assert_eq!(got.header("x-ms-blob-type"), Some("BlockBlob"));
+        assert_eq!(got.header("x-ms-version"), Some("2023-11-03"));
+        assert_eq!(got.header("authorization"), Some(&*bearer("https://storage.azure.com/.default")));
+        assert_eq!(got.body, b"text");
+    }
+
+    #[tokio::test]
+    async fn an_empty_file_has_a_length_too() {
+        let server = Loopback::answering([reply(201, &[], "")]).await;
+        assert_eq!(server.azure().put_if_absent(&store(), "__init__.py", Bytes::new()).await, Ok(Put::Created));
+        assert_eq!(server.only().header("content-length"), Some("0"));
+    }
+
+    #[tokio::test]
+    async fn another_conflict_is_a_refusal() {
+        let server = Loopback::answering([refused(409, "BlobImmutableDueToPolicy")]).await;
+        let error = server.azure().put_if_absent(&store(), "b", Bytes::new()).await.expect_err("refused");
+        assert_eq!(error.to_string(), "PUT workspaceblobstore/b: refused with 409, BlobImmutableDueToPolicy");
+    }
+
+    #[tokio::test]
+    async fn a_blob_is_read_under_the_name_that_it_was_put_under() {
+        let server =
+            Loopback::answering([reply(200, &[], "text"), refused(404, "BlobNotFound"), reply(200, &[], "text")]).await;
+        let azure = server.azure();
+        assert_eq!(azure.get_blob(&store(), "a b#1?.txt", 4).await, Ok(Bytes::from_static(b"text")));
+        assert_eq!(server.only().path(), "/azureml-blobstore-1b/a%20b%231%3F.txt");
+        assert!(azure.get_blob(&store(), "b", 4).await.is_err_and(|error| error.is_not_found()));
+        let error = azure.get_blob(&store(), "b", 3).await.expect_err("too large");
+        assert_eq!(error.to_string(), "GET workspaceblobstore/b: larger than the 3 bytes that are taken");
+    }
+
+    #[tokio::test]
+    async fn a_blobs_length_is_that_of_its_head() {
+        let answers = [raw(200, &[("content-length", "17")], ""), refused(404, "BlobNotFound"), raw(200, &[], "")];
+        let server = Loopback::answering(answers).await;
+        let azure = server.azure();
+        assert_eq!(azure.head_blob(&store(), "b").await, Ok(Some(17)));
+        assert_eq!(azure.head_blob(&store(), "b").await, Ok(None));
+        assert!(azure.head_blob(&store(), "b").await.is_err(), "no length");
+        assert_eq!(server.seen()[0].method, "HEAD");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_no_path_is_not_sent() {
+        let server = Loopback::answering([]).await;
+        for path in ["", "a//b", "../b", "a/./b"] {
+            let error = server.azure().put_if_absent(&store(), path, Bytes::new()).await.expect_err("no path");
+            assert_eq!(error.class(), Class::NotSent, "{path}: {error}");
+        }
+    }
+
+    /// Its digest is that of the stored bytes, so they must not be unzipped on the way.
+    #[tokio::test]
+    async fn an_archive_arrives_as_it_is_stored() {
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gz.write_all(b"a tar").expect("gzip");
+        let packed = gz.finish().expect("gzip");
+        for encoding in ["gzip", "x-gzip", "deflate"] {
+            let answer = reply(200, &[("content-encoding", encoding)], &packed);
+            assert_eq!(fetch([answer], 1000).await.as_deref(), Ok(&packed[..]), "{encoding}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_archive_is_taken_whole_or_not_at_all() {
+        for (answer, class, says) in [
+            (reply(200, &[], "12345"), Class::Refused, "larger than the 4 bytes that are taken"),
+            (raw(200, &[], "12345"), Class::Refused, "larger than the 4 bytes that are taken"),
+            (raw(200, &[("content-length", "4")], "12"), Class::Unknown, "it breaks off"),
+            (reply(206, &[], "1234"), Class::Unknown, "its status is 206, not 200"),
+            (reply(204, &[], ""), Class::Unknown, "its status is 204, not 200"),
+            (reply(404, &[], "<html>"), Class::NotFound, "404 Not Found"),
+            (reply(403, &[], "<html>"), Class::Denied, "one whose signature is valid"),
+            (reply(302, &[], ""), Class::Unknown, "a redirect without a valid Location"),
+        ] {
+            let error = fetch([answer.clone()], 4).await.expect_err("no archive");
+            assert_eq!(error.class(), class, "{answer:?}: {error}");
+            let said = error.to_string();
+            assert!(said.starts_with("GET archives.example.com/releases/a.tar.gz: "), "{said}");
+            assert!(said.contains(says) && !said.contains("secret"), "{said}");
+        }
+        assert_eq!(fetch([reply(200, &[], "1234")], 4).await, Ok(Bytes::from_static(b"1234")));
+    }
+
+    #[tokio::test]
+    async fn redirects_are_followed_so_far() {
+        let hop = || reply(302, &[("location", "/next?sig=secret")], "");
+        let found = [hop(), hop(), hop(), hop(), hop(), reply(200, &[], "1")];
+        assert_eq!(fetch(found, 4).await, Ok(Bytes::from_static(b"1")));
+        let error = fetch((0..9).map(|_| hop()), 4).await.expect_err("a circle");
+        assert_eq!(
+            error.to_string(),
+            "GET archives.example.com/next: the reply is not understood, more than 5 redirects"
+        );
+    }
+}

@@ -165,3 +165,63 @@ fn forbidden(service: Service, action: &str, scope: &str, message: &str) -> Stri
     };
     format!("{message}; {remedy}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused() -> Error {
+        Error::Refused { call: "PUT x".into(), status: 409, fault: Fault::new("Conflict", "busy") }
+    }
+
+    #[test]
+    fn only_what_is_unknown_may_have_landed() {
+        let call = || "PUT x".to_owned();
+        let text = String::new;
+        let all = [
+            (Error::Unknown { call: call(), status: None, reason: text(), retry_after: None }, Class::Unknown),
+            (Error::Malformed { call: call(), reason: text() }, Class::Unknown),
+            (Error::Partial { call: call(), message: text() }, Class::Unknown),
+            (refused(), Class::Refused),
+            (Error::TooLarge { call: call(), limit: 1 }, Class::Refused),
+            (Error::NotFound { call: call(), fault: Fault::default() }, Class::NotFound),
+            (
+                Error::Forbidden {
+                    call: call(),
+                    service: Service::Arm,
+                    action: text(),
+                    scope: text(),
+                    message: text(),
+                },
+                Class::Denied,
+            ),
+            (Error::Unauthorized { call: call(), message: text() }, Class::Denied),
+            (Error::Token { scope: text(), message: text() }, Class::Denied),
+            (Error::Throttled { call: call(), retry_after: None }, Class::Throttled),
+            (Error::Certificate { host: text(), reason: text() }, Class::NotSent),
+            (Error::Unreachable { host: text(), reason: text() }, Class::NotSent),
+            (Error::ForeignHost { host: text(), cloud: crate::azure::CloudName::AzurePublic }, Class::NotSent),
+            (Error::NotSent { call: call(), reason: text() }, Class::NotSent),
+        ];
+        for (error, class) in all {
+            assert_eq!(error.class(), class, "{error:?}");
+            assert_eq!(error.may_have_landed(), class == Class::Unknown, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn absence_is_a_value_and_no_other_error_is() {
+        let absent = Error::NotFound { call: "GET x".into(), fault: Fault::new("NotFound", "no") };
+        assert_eq!(optional(Ok(1)), Ok(Some(1)));
+        assert_eq!(optional::<u8>(Err(absent)), Ok(None));
+        assert_eq!(optional::<u8>(Err(refused())), Err(refused()));
+    }
+
+    #[test]
+    fn a_wait_is_told_in_whole_seconds() {
+        let throttled = |retry_after| Error::Throttled { call: "GET x".into(), retry_after }.to_string();
+        let wait = Duration::from_millis(1_500);
+        assert_eq!(throttled(Some(wait)), "GET x: throttled, the service asks to wait 2 s");
+        assert_eq!(throttled(None), "GET x: throttled, the service does not say for how long");
+    }
+}

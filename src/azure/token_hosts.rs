@@ -142,13 +142,15 @@ async fn a_datastore_elsewhere_gets_no_token() {
     assert_eq!(server.seen().len(), 0);
 }
 
-/// `(where it is, what answers, hosts that were asked with a token, hosts that were asked without)`
+/// Where the archive is, what answers, which hosts are asked with a token, and which without.
+type Fetched<'a> = (&'a str, Vec<Answer>, &'a [&'a str], &'a [&'a str]);
+
 #[tokio::test]
 async fn an_archive_is_fetched_with_a_token_only_from_a_blob_of_the_cloud_that_is_asked_first() {
     let elsewhere = "https://archives.example.com/a.tar.gz";
     let signed = format!("{BLOB}?sv=2023-11-03&SIG=abc");
     let found = || reply(200, &[], "archive");
-    let cases: [(&str, Vec<Answer>, &[&str], &[&str]); 6] = [
+    let cases: [Fetched<'_>; 6] = [
         (BLOB, vec![found()], &["acct.blob.core.windows.net"], &[]),
         (&signed, vec![found()], &[], &["acct.blob.core.windows.net"]),
         (elsewhere, vec![found()], &[], &["archives.example.com"]),

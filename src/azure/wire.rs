@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use reqwest::{
     Method,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue},
 };
 use serde_json::Value;
 use tokio::time::Instant;
@@ -77,8 +77,13 @@ impl Outgoing {
         headers.extend(id.ok().map(|id| (CLIENT_REQUEST_ID, id)));
         headers.extend(bearer.map(|bearer| (AUTHORIZATION, bearer)));
         headers.extend(self.headers);
-        if let Some(body) = self.body {
-            *request.body_mut() = Some(body.into());
+        match self.body.filter(|body| !body.is_empty()) {
+            Some(body) => *request.body_mut() = Some(body.into()),
+            // hyper says nothing of an empty body, and Azure answers 411 to a write without a length.
+            None if matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) => {
+                request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            }
+            None => {}
         }
         request
     }

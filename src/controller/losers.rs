@@ -11,7 +11,7 @@ use crate::{
     api::{At, log::Log},
     policy::opens::Opens,
     view::{
-        claims,
+        claims::{self, Answer},
         release::{self as wording, ReleaseView, Standing},
     },
 };
@@ -24,8 +24,10 @@ pub async fn tell(context: &Context, key: Key<'_>, all: &Claims) -> Result<(), E
     let Some(holder) = &all.held else { return Ok(()) };
     let lost = |claimant: &&Claimant| claimant.uid != holder.uid;
     for loser in all.all.iter().filter(lost) {
-        let answer = Opens::ClaimedByOther { endpoint: key.name.to_owned(), holder: holder.name.clone() };
-        answered(context, key.namespace, &loser.name, &answer).await?;
+        let held = Opens::ClaimedByOther { endpoint: key.name.to_owned(), release: holder.name.clone() };
+        if let Some(answer) = claims::answer(&held, &loser.name) {
+            answered(context, key.namespace, &loser.name, answer).await?;
+        }
     }
     Ok(())
 }
@@ -34,7 +36,7 @@ pub async fn tell(context: &Context, key: Key<'_>, all: &Claims) -> Result<(), E
 ///
 /// # Errors
 /// The API server's.
-pub async fn answered(context: &Context, namespace: &str, name: &str, answer: &Opens) -> Result<(), Error> {
+pub async fn answered(context: &Context, namespace: &str, name: &str, answer: Answer) -> Result<(), Error> {
     let api = objects::releases(&context.client, namespace);
     let Some(release) = api.get_opt(name).await?.map(Release::read) else { return Ok(()) };
     let now = At::from(context.clock());
@@ -44,7 +46,7 @@ pub async fn answered(context: &Context, namespace: &str, name: &str, answer: &O
         generation: release.generation(),
         spec: release.spec.as_ref().ok(),
         log: &log,
-        standing: Standing::Answered(claims::answer(answer)),
+        standing: Standing::Answered(answer),
         build: None,
         evaluation: None,
         canary: None,

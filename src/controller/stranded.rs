@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     api::{FORGET, PromptRelease},
-    policy::opens::Opens,
+    view::claims,
 };
 
 /// An endpoint that is made later is seen by the other controller; one that goes is seen after this time.
@@ -61,8 +61,12 @@ async fn reconcile(release: Arc<DynamicObject>, parts: Arc<Parts>) -> Result<Act
         return Ok(Action::await_change());
     }
     let deleting = release.is_being_deleted() && release.has_finalizer();
-    let answer = Opens::NoEndpoint { endpoint: endpoint.to_owned(), deleting };
-    losers::answered(context, &namespace, &release.name(), &answer).await?;
+    let answer = if deleting {
+        claims::stranded_deletion(endpoint, &release.name())
+    } else {
+        claims::no_endpoint(endpoint, &namespace)
+    };
+    losers::answered(context, &namespace, &release.name(), answer).await?;
     again
 }
 

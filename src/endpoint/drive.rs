@@ -174,7 +174,7 @@ async fn act<P: Ports>(
 /// Increases need the endpoint exactly as the look showed it; what reduces exposure only needs it at rest and not
 /// another's.
 fn still_allowed(request: &Request<'_>, intent: &Intent<String>, observed: &Observed, now: &OnlineEndpoint) -> bool {
-    let owner = tags::read(&now.tags, request.owner).owner;
+    let owner = tags::read(&now.tags).owner;
     let before = observed.endpoint.as_ref();
     let unchanged = before.is_some_and(|b| b.traffic == now.traffic && b.tags == now.tags && b.body == now.body);
     match intent.why {

@@ -2,7 +2,8 @@
 //!
 //! A criterion's streak is of failed windows; a pass breaks it. A window without enough scores, or that could not be
 //! measured, says nothing: it neither adds to a streak nor breaks it, or a thin night would hide a failure between two
-//! others. Streaks are a criterion's own: failures of different criteria never add up.
+//! others. Streaks are a criterion's own: failures of different criteria never add up. A run of windows that could not be
+//! measured ends with the first that was, even if it was quiet: the way from the answers to us is open.
 
 mod close;
 #[cfg(test)]

@@ -11,5 +11,6 @@ pub mod naming;
 pub mod opens;
 pub mod plan;
 pub mod rule;
+pub mod split;
 pub mod telemetry;
 pub mod windows;

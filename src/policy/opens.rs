@@ -1,51 +1,16 @@
 //! Whether an attempt may begin, of which kind, or why not.
 
-use std::{fmt, str::FromStr};
+mod abort;
+#[cfg(test)]
+mod tests;
 
-use crate::api::{At, Cause, endpoint::DeploymentSeen, log::Log, status::Rejected};
-
-/// The annotation promptrelease.io/abort: a version, or one attempt of it, gets no traffic.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Abort {
-    version: String,
-    attempt: Option<i64>,
-}
-
-impl Abort {
-    /// Whether it speaks of attempt `n` of this version.
-    pub fn names(&self, version: &str, n: i64) -> bool {
-        self.version == version && self.attempt.is_none_or(|attempt| attempt == n)
-    }
-}
-
-impl FromStr for Abort {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` must be a version, as in 1428, or one attempt of it, as in 1428.7");
-        let (version, attempt) = match text.trim().split_once('.') {
-            None => (text.trim(), None),
-            Some((version, n)) => {
-                let digits = n.bytes().all(|b| b.is_ascii_digit());
-                (version, Some(n.parse().ok().filter(|n| digits && *n > 0).ok_or_else(wrong)?))
-            }
-        };
-        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if version.is_empty() || !version.bytes().all(allowed) {
-            return Err(wrong());
-        }
-        Ok(Self { version: version.to_owned(), attempt })
-    }
-}
-
-impl fmt::Display for Abort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.attempt {
-            None => f.write_str(&self.version),
-            Some(attempt) => write!(f, "{}.{attempt}", self.version),
-        }
-    }
-}
+pub use self::abort::Abort;
+use crate::api::{
+    At, Cause,
+    endpoint::DeploymentSeen,
+    log::{Log, OUTBOX_FULL_FOR_ATTEMPTS},
+    status::Rejected,
+};
 
 /// Kind of an attempt that opens; the log knows two more, which begin with a withdrawal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -133,7 +98,8 @@ pub enum Opens {
         outcome: String,
         at: At,
     },
-    /// The last attempt was of the same content and test, and it ended.
+    /// The last attempt was of the same content and test, and it ended. If as Promoted, another hand has moved the
+    /// traffic since, which is not fought.
     EndedBefore {
         n: i64,
         version: String,
@@ -172,14 +138,137 @@ pub enum Opens {
 }
 
 impl Opens {
-    /// Reason of the condition Ready, where this is an answer and not a short wait.
+    /// Reason of the condition Ready; None where the release only waits its turn.
     pub fn cause(&self) -> Option<Cause> {
-        None
+        match self {
+            Self::AlreadyLive { .. } => Some(Cause::AlreadyLive),
+            Self::Invalid { .. } => Some(Cause::InvalidSpec),
+            Self::Aborted { .. } => Some(Cause::AbortRequested),
+            Self::RejectedBefore { .. } => Some(Cause::RejectedBefore),
+            Self::EndedBefore { reason, .. } => {
+                reason.parse().ok().map(|cause: Cause| if cause.blame().is_none() { Cause::Drift } else { cause })
+            }
+            Self::EvaluationRequired { .. } => Some(Cause::PolicyViolation),
+            Self::NoScores { .. } => Some(Cause::CanaryUnmeasurable),
+            Self::NoStable { .. } => Some(Cause::StableLost),
+            Self::Yes(_)
+            | Self::ClaimedByOther { .. }
+            | Self::Unclaimed
+            | Self::Deleting
+            | Self::Open { .. }
+            | Self::FinalizerMissing
+            | Self::Unsettled { .. }
+            | Self::WriteUnderWay { .. }
+            | Self::OutboxFull { .. } => None,
+        }
     }
 }
 
-/// Whether an attempt opens.
+/// Whether an attempt opens. What a person must change is said before what passes by itself.
 pub fn opens(asks: &Asks<'_>) -> Opens {
-    let _ = asks;
-    Opens::Unclaimed
+    let kind = if is_fast(asks) { Kind::Fast } else { Kind::Canary };
+    turn(asks)
+        .or_else(|| content(asks))
+        .or_else(|| means(asks, kind))
+        .or_else(|| endpoint_is_busy(asks))
+        .unwrap_or(Opens::Yes(kind))
+}
+
+/// Whether it is this release's turn at all.
+fn turn(asks: &Asks<'_>) -> Option<Opens> {
+    if asks.deleting {
+        return Some(Opens::Deleting);
+    }
+    match asks.claimed_by {
+        None => return Some(Opens::Unclaimed),
+        Some((release, uid)) if uid != asks.uid => {
+            return Some(Opens::ClaimedByOther { release: release.into(), endpoint: asks.endpoint.into() });
+        }
+        Some(_) => {}
+    }
+    let open = asks.log.attempt.as_ref().filter(|a| a.ending.is_none());
+    open.map(|a| Opens::Open { n: a.n, version: a.version.clone() })
+}
+
+/// What speaks against this version and content.
+fn content(asks: &Asks<'_>) -> Option<Opens> {
+    let Asks { version, log, .. } = asks;
+    if let Some(why) = asks.invalid {
+        return Some(Opens::Invalid { why: why.into() });
+    }
+    let live = log.stable.as_ref().filter(|s| s.version.as_deref() == Some(version));
+    if let Some(order) = asks.abort.filter(|order| order.names(version, attempt_spoken_of(asks, live.is_some()))) {
+        return Some(Opens::Aborted { order: order.to_string(), live: live.is_some() });
+    }
+    if let Some(stable) = live {
+        return Some(Opens::AlreadyLive { version: (*version).into(), deployment: stable.deployment.clone() });
+    }
+    let same = |v: &str, hash: &str, test: &str| v == *version && hash == asks.hash && test == asks.test_hash;
+    if let Some(before) = asks.rejected.iter().find(|r| same(&r.version, &r.hash, &r.test_hash)) {
+        let (version, outcome) = (before.version.clone(), before.outcome.clone());
+        return Some(Opens::RejectedBefore { version, outcome, at: before.at });
+    }
+    let last = log.attempt.as_ref().filter(|a| same(&a.version, &a.hash, &a.test_hash))?;
+    let ending = last.ending.as_ref().filter(|ending| speaks_of_content(&ending.reason))?;
+    let (outcome, reason) = (ending.outcome.clone(), ending.reason.clone());
+    Some(Opens::EndedBefore { n: last.n, version: last.version.clone(), outcome, reason })
+}
+
+/// A version's next attempt, or, once it is live, the one that made it so where that is still known.
+fn attempt_spoken_of(asks: &Asks<'_>, live: bool) -> i64 {
+    let last = asks.log.attempt.as_ref();
+    match last {
+        Some(last) if live => i64::from(last.version == asks.version) * last.n,
+        _ => last.map_or(0, |last| last.n) + 1,
+    }
+}
+
+/// What ended because its object changed or went away may be tried again when it is back: nothing was found against it.
+fn speaks_of_content(reason: &str) -> bool {
+    ![Cause::Superseded, Cause::Deleted, Cause::Orphan].iter().any(|cause| cause.as_str() == reason)
+}
+
+/// What the release or its endpoint lacks for an attempt of this kind. What goes the fast way passed its gate and its
+/// canary here before: a policy that came later does not block the way back.
+fn means(asks: &Asks<'_>, kind: Kind) -> Option<Opens> {
+    if kind == Kind::Fast {
+        return None;
+    }
+    let endpoint = || asks.endpoint.to_owned();
+    if asks.requires_evaluation && !asks.has_evaluation {
+        return Some(Opens::EvaluationRequired { endpoint: endpoint() });
+    }
+    if asks.log.stable.is_some() {
+        // Availability is read from the same place as the scores: no canary does without it.
+        return (!asks.has_scores).then(|| Opens::NoScores { endpoint: endpoint() });
+    }
+    let other = asks.deployments.iter().find(|d| !d.ours || d.served)?;
+    Some(Opens::NoStable { deployment: other.name.clone() })
+}
+
+/// What passes by itself.
+fn endpoint_is_busy(asks: &Asks<'_>) -> Option<Opens> {
+    let log = asks.log;
+    if !asks.finalizer_stored {
+        return Some(Opens::FinalizerMissing);
+    }
+    if let Some(until) = log.unsettled.iter().map(|u| u.until).max() {
+        return Some(Opens::Unsettled { writes: log.unsettled.len(), until });
+    }
+    if let Some(intent) = &log.intent {
+        return Some(Opens::WriteUnderWay { seq: intent.seq, kind: intent.kind.clone() });
+    }
+    let undelivered = log.outbox.len();
+    (undelivered >= OUTBOX_FULL_FOR_ATTEMPTS)
+        .then_some(Opens::OutboxFull { undelivered, limit: OUTBOX_FULL_FOR_ATTEMPTS })
+}
+
+/// What served before this stable, unchanged, up, and never withdrawn here. No write that is open or of unknown outcome
+/// can name it, since no attempt begins while there is one.
+fn is_fast(asks: &Asks<'_>) -> bool {
+    let Some(previous) = &asks.log.previous else { return false };
+    let same = previous.version.as_deref() == Some(asks.version) && previous.hash.as_deref() == Some(asks.hash);
+    let mut named = asks.deployments.iter().filter(|d| d.name.eq_ignore_ascii_case(&previous.deployment));
+    let up = named.any(|d| d.state.as_deref().is_some_and(|state| state.eq_ignore_ascii_case("Succeeded")));
+    same && up && !asks.log.withdrawn.iter().any(|w| w.hash == asks.hash)
 }

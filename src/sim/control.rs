@@ -28,17 +28,22 @@ const FAULT: &str = r#"a rule or a list: {"name": "x", "match": {"why": "Raise"}
 const ADVANCE: &str = r#"{"advance": "90s"}"#;
 const MISISSUE: &str = r#"{"resource": "https://storage.azure.com", "forged": true}; with the resource only: mend"#;
 const ROLE: &str = r#"what callers may do: {"actions": ["*"], "notActions": ["*/onlineEndpoints/write"]}"#;
+const SECRET: &str =
+    r#"{"place": "pager.example.com/hooks", "secret": "whsec_…"}; without a secret: accept everything"#;
+const INSIGHTS: &str =
+    r#"how queries answer: {"numbersAsText": true, "dynamicAsJson": true, "emptyIsNoContent": true}"#;
 const KNOBS: &str = r#"some of the knobs: {"busyStatus": 400}"#;
 const TIMES: &str = r#"some of {"endpointOperation": "1s", "deploymentOperation": "2s", "ingestionDelay": "120s"}"#;
 const ENDPOINT: &str = r#"somebody writes: {"traffic": {"d-1": 100}, "tags": {}}; what is absent stays"#;
 const DEPLOYMENT: &str = r#"somebody deploys: {} or as in a world file: {"instanceCount": 2}"#;
 
 /// What there is, for people and for the 404.
-const ROUTES: [(&str, &str); 18] = [
+const ROUTES: [(&str, &str); 20] = [
     ("GET /", "this page"),
-    ("GET /state", "endpoints, splits, tags, deployments, operations, counts"),
+    ("GET /state", "endpoints, splits, tags, deployments, operations, traffic, telemetry, counts"),
     ("GET /requests?since=N", "requests to Azure's host names after number N"),
     ("GET /webhook", "what the receiver of pages was sent"),
+    ("POST /webhook/secret", SECRET),
     ("GET /faults", "rules and the requests that they struck"),
     ("POST /faults", FAULT),
     ("POST /faults/{name}/release", "let the requests go that the rule holds"),
@@ -48,6 +53,7 @@ const ROUTES: [(&str, &str); 18] = [
     ("POST /entra/misissue", MISISSUE),
     ("POST /world/role", ROLE),
     ("POST /world/knobs", KNOBS),
+    ("POST /world/insights", INSIGHTS),
     ("POST /world/times", TIMES),
     ("PUT /hand/endpoints/{name}", ENDPOINT),
     ("DELETE /hand/endpoints/{name}", "somebody deletes the endpoint"),
@@ -62,6 +68,7 @@ pub fn router(sim: Arc<Sim>) -> Router {
         .route("/state", get(state))
         .route("/requests", get(requests))
         .route("/webhook", get(webhook))
+        .route("/webhook/secret", post(webhook_secret))
         .route("/faults", get(faults).post(add_faults).delete(clear_faults))
         .route("/faults/{name}/release", post(release))
         .route("/scenario", post(scenario))
@@ -69,6 +76,7 @@ pub fn router(sim: Arc<Sim>) -> Router {
         .route("/entra/misissue", post(misissue))
         .route("/world/role", post(role))
         .route("/world/knobs", post(knobs))
+        .route("/world/insights", post(insights))
         .route("/world/times", post(times))
         .route("/hand/endpoints/{name}", put(write_endpoint).delete(delete_endpoint))
         .route("/hand/endpoints/{name}/deployments/{deployment}", put(write_deployment).delete(delete_deployment))
@@ -134,6 +142,8 @@ fn describe(sim: &Sim) -> Value {
     all["requests"] = json!({"last": requests.last(), "counts": requests.counts(), "refused": requests.refused()});
     let span = |dial: &clock::Dial| SignedDuration::try_from(dial.get()).unwrap_or(SignedDuration::MAX);
     let s = &sim.settings;
+    all["traffic"] = lock(&sim.traffic).describe();
+    all["insights"] = lock(&sim.insights).describe(sim.clock.now());
     all["times"] = json!({"now": sim.clock.now(), "endpointOperation": span(&s.operation_time),
         "deploymentOperation": span(&s.deployment_time), "ingestionDelay": span(&s.ingestion_delay)});
     all
@@ -158,6 +168,24 @@ async fn requests(
 
 async fn webhook(State(sim): State<Arc<Sim>>) -> Json {
     Json(lock(&sim.webhook).describe())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WebhookSecret {
+    /// A host, or a host and the beginning of a path.
+    place: String,
+    secret: Option<String>,
+}
+
+async fn webhook_secret(State(sim): State<Arc<Sim>>, body: Bytes) -> Reply {
+    let WebhookSecret { place, secret } = parsed(&body, SECRET)?;
+    let mut inbox = lock(&sim.webhook);
+    match secret {
+        Some(secret) => inbox.set_secret(&place, &secret).map_err(bad)?,
+        None => inbox.forget_secret(&place),
+    }
+    done()
 }
 
 async fn faults(State(sim): State<Arc<Sim>>) -> Json {
@@ -188,7 +216,7 @@ async fn release(State(sim): State<Arc<Sim>>, Path(name): Path<String>) -> Reply
 
 async fn scenario(State(sim): State<Arc<Sim>>, body: Bytes) -> Reply {
     let text = std::str::from_utf8(&body).map_err(|e| bad(e.to_string()))?;
-    let scenario: Scenario = serde_saphyr::from_str(text).map_err(|e| bad(e.to_string()))?;
+    let scenario = Scenario::parse(text).map_err(|e| bad(e.to_string()))?;
     *lock(&sim.scenario) = scenario;
     done()
 }
@@ -237,6 +265,11 @@ async fn knobs(State(sim): State<Arc<Sim>>, body: Bytes) -> Reply {
     }
     arm.knobs = fitting(all, KNOBS)?;
     Ok(Json(json!(arm.knobs)))
+}
+
+async fn insights(State(sim): State<Arc<Sim>>, body: Bytes) -> Reply {
+    lock(&sim.insights).knobs = parsed(&body, INSIGHTS)?;
+    done()
 }
 
 #[derive(Default, Deserialize)]

@@ -23,19 +23,25 @@ mod answer;
 pub mod arm;
 pub mod clock;
 mod control;
+mod deployed;
 pub mod entra;
 pub mod faults;
 pub mod http;
+pub mod insights;
 mod proxy;
 pub mod requests;
+pub mod scenario;
+pub mod scoring;
 mod services;
 mod start;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+pub mod traffic;
+pub mod webhook;
 pub mod world;
 
-pub use services::{blob, flow, insights, scenario, scoring, traffic, webhook};
+pub use services::{blob, flow};
 pub use start::{Options, Running, start};
 
 /// The whole simulated cloud.
@@ -51,6 +57,8 @@ pub struct Sim {
     pub insights: Mutex<insights::Store>,
     pub webhook: Mutex<webhook::Inbox>,
     pub scenario: Mutex<scenario::Scenario>,
+    /// Users and sampler.
+    pub traffic: Mutex<traffic::State>,
 }
 
 /// The facts of this world, and how slow it is.
@@ -95,6 +103,7 @@ impl Sim {
             insights: Mutex::default(),
             webhook: Mutex::default(),
             scenario: Mutex::default(),
+            traffic: Mutex::new(traffic::State::new(&world.application_insights.instrumentation_key)),
             clock,
         }
     }
@@ -119,17 +128,17 @@ pub enum Service {
 }
 
 impl Service {
-    /// The host names for which there is a service; `*` stands for one or more labels.
-    pub const HOSTS: [&str; 9] = [
-        "login.microsoftonline.com",
-        "management.azure.com",
-        "*.blob.core.windows.net",
-        "*.api.azureml.ms",
-        "api.applicationinsights.io",
-        "*.in.applicationinsights.azure.com",
-        "*.inference.ml.azure.com",
-        "*.example.com",
-        "*.example.net",
+    /// Who answers for which host name; `*` stands for one or more labels.
+    pub const HOSTS: [(&str, Self); 9] = [
+        ("login.microsoftonline.com", Self::Entra),
+        ("management.azure.com", Self::Arm),
+        ("*.blob.core.windows.net", Self::Blob),
+        ("*.api.azureml.ms", Self::Flow),
+        ("api.applicationinsights.io", Self::Insights),
+        ("*.in.applicationinsights.azure.com", Self::Insights),
+        ("*.inference.ml.azure.com", Self::Scoring),
+        ("*.example.com", Self::Webhook),
+        ("*.example.net", Self::Webhook),
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -146,16 +155,10 @@ impl Service {
 
     /// None: no service has that host.
     pub fn of(host: &str) -> Option<Self> {
-        Some(match host {
-            "login.microsoftonline.com" => Self::Entra,
-            "management.azure.com" => Self::Arm,
-            "api.applicationinsights.io" => Self::Insights,
-            _ if host.ends_with(".in.applicationinsights.azure.com") => Self::Insights,
-            _ if host.ends_with(".blob.core.windows.net") => Self::Blob,
-            _ if host.ends_with(".api.azureml.ms") => Self::Flow,
-            _ if host.ends_with(".inference.ml.azure.com") => Self::Scoring,
-            _ if host.ends_with(".example.com") || host.ends_with(".example.net") => Self::Webhook,
-            _ => return None,
-        })
+        let fits = |pattern: &str| match pattern.strip_prefix('*') {
+            Some(end) => host.ends_with(end),
+            None => host == pattern,
+        };
+        Self::HOSTS.iter().find(|(pattern, _)| fits(pattern)).map(|(_, service)| *service)
     }
 }

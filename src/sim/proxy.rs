@@ -90,7 +90,7 @@ impl Proxy {
         let port = req.uri().port_u16();
         let Some(service) = Service::of(&host).filter(|_| port == Some(443)) else {
             lock(&self.sim.requests).refuse(&target);
-            let known = Service::HOSTS.join(", ");
+            let known = Service::HOSTS.map(|(pattern, _)| pattern).join(", ");
             let text = format!("{target} is not simulated. There are, each on port 443: {known}.\n");
             return plain(StatusCode::FORBIDDEN, text);
         };

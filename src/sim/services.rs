@@ -20,28 +20,3 @@ macro_rules! placeholder {
 
 placeholder!(blob, Blobs);
 placeholder!(flow, Flow);
-placeholder!(insights, Store);
-placeholder!(scoring);
-placeholder!(webhook, Inbox);
-
-impl webhook::Inbox {
-    /// What has been received, for the control API.
-    pub fn describe(&self) -> serde_json::Value {
-        serde_json::json!([])
-    }
-}
-
-pub mod scenario {
-    use serde::Deserialize;
-
-    #[derive(Default, Deserialize)]
-    pub struct Scenario {}
-}
-
-pub mod traffic {
-    use std::sync::Arc;
-
-    use crate::sim::Sim;
-
-    pub async fn run(_sim: Arc<Sim>) {}
-}

@@ -14,10 +14,16 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use anyhow::ensure;
 use jiff::SignedDuration;
 use serde::Deserialize;
 
-use super::{Settings, arm::Knobs, clock::Dial, entra::Federated};
+use super::{
+    Settings,
+    arm::{self, Knobs},
+    clock::Dial,
+    entra::Federated,
+};
 
 /// The initial world.
 #[derive(Clone, Debug, Deserialize)]
@@ -186,13 +192,39 @@ impl Default for Times {
     }
 }
 
+impl EndpointFacts {
+    fn check(&self) -> anyhow::Result<()> {
+        let name = &self.name;
+        for name in self.deployments.iter().map(|d| &d.name).chain([name]) {
+            let rule = "3 to 32 letters, digits and hyphens, a letter first, no hyphen last";
+            ensure!(arm::is_name(name), "an endpoint or deployment cannot be named {name:?}: {rule}");
+        }
+        for deployment in self.traffic.keys() {
+            let known = self.deployments.iter().any(|d| d.name == *deployment);
+            ensure!(known, "endpoint {name} gives traffic to {deployment}, which is not among its deployments");
+        }
+        let sum: u32 = self.traffic.values().map(|weight| u32::from(*weight)).sum();
+        ensure!(sum == 0 || sum == 100, "the traffic of endpoint {name} must add up to 0 or 100, not {sum}");
+        let modes = ["Key", "AMLToken", "AADToken"];
+        ensure!(modes.contains(&self.auth_mode.as_str()), "authMode of {name} must be one of {}", modes.join(", "));
+        Ok(())
+    }
+}
+
 impl World {
     /// Reads a world from YAML or JSON.
     ///
     /// # Errors
-    /// The parser's message, which names the field.
+    /// The parser's message, which names the field; or what Azure would not have.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
-        Ok(serde_saphyr::from_str(text)?)
+        let world: Self = serde_saphyr::from_str(text)?;
+        world.endpoints.iter().try_for_each(EndpointFacts::check)?;
+        let Times { endpoint_operation, deployment_operation, ingestion_delay } = world.times;
+        ensure!(
+            ![endpoint_operation, deployment_operation, ingestion_delay].iter().any(SignedDuration::is_negative),
+            "times must not be negative"
+        );
+        Ok(world)
     }
 
     /// The part of the world that does not change.
@@ -229,13 +261,27 @@ mod tests {
         let plain = World::parse("{}").unwrap();
         assert_eq!(plain.endpoints.len(), 1);
         let world = World::parse(
-            "endpoints: [{name: qa, deployments: [{name: d-1}], traffic: {d-1: 100}}]\n\
+            "endpoints: [{name: qa-prod, deployments: [{name: d-1}], traffic: {d-1: 100}}]\n\
              times: {endpointOperation: 250ms}\nknobs: {busyStatus: 400}\n",
         )
         .unwrap();
         assert_eq!(world.settings().operation_time.get(), Duration::from_millis(250));
         assert_eq!(world.endpoints[0].deployments[0].instance_type, "Standard_DS3_v2");
         assert_eq!(world.knobs.busy_status, 400);
+    }
+
+    #[test]
+    fn what_azure_would_not_have_is_refused_in_words() {
+        for (world, hint) in [
+            ("endpoints: [{name: qa}]", "3 to 32 letters"),
+            ("endpoints: [{name: qa-prod, traffic: {d-1: 100}}]", "d-1, which is not among its deployments"),
+            ("endpoints: [{name: qa-prod, deployments: [{name: d-1}], traffic: {d-1: 90}}]", "0 or 100, not 90"),
+            ("endpoints: [{name: qa-prod, authMode: None}]", "Key, AMLToken, AADToken"),
+            ("times: {ingestionDelay: -1s}", "negative"),
+        ] {
+            let error = World::parse(world).unwrap_err().to_string();
+            assert!(error.contains(hint), "{world}: {error}");
+        }
     }
 
     #[test]

@@ -132,8 +132,12 @@ pub fn progress(status: &CanaryStatus, plan: &Plan, now: At) -> String {
     } else {
         passing(status)
     };
+    let uncounted = match status.windows - status.counted {
+        n if n > 0 => format!("; {n} of {} do not count", count(status.windows, "window")),
+        _ => String::new(),
+    };
     let next = next(status, plan, now).map_or_else(String::new, |next| format!("; {next}"));
-    format!("{} % for {} of {of}: {what}{next}", status.weight, time(plan, status.counted))
+    format!("{} % for {} of {of}: {what}{uncounted}{next}", status.weight, time(plan, status.counted))
 }
 
 /// Length of so many windows.
@@ -216,4 +220,224 @@ pub fn window(report: &Report, plan: &Plan) -> Option<Event> {
     let what = sentence::within(&failed.iter().map(told).collect::<Vec<_>>(), 440);
     let rolling_back = failed.iter().any(|c| c.failures_in_a_row >= plan.consecutive_failures);
     Some(Event::WindowFailed { number, what, rolling_back })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(time: &str) -> At {
+        format!("2026-11-20T{time}Z").parse::<jiff::Timestamp>().expect(time).into()
+    }
+
+    fn plan() -> Plan {
+        Plan {
+            weights: vec![10],
+            windows: vec![20],
+            window_ms: 60_000,
+            lateness_ms: 600_000,
+            min_samples: 4,
+            consecutive_failures: 3,
+            consecutive_errors: 5,
+            hold_timeout_ms: 14_400_000,
+            ..Plan::default()
+        }
+    }
+
+    fn seen(class: &str, found: Found, failures_in_a_row: i64) -> CriterionSeen {
+        CriterionSeen {
+            class: class.into(),
+            metric: "groundedness".into(),
+            minimum: "2.850".into(),
+            value: Some("2.714".into()),
+            samples: 7,
+            verdict: found.as_str().into(),
+            failures_in_a_row,
+            total_samples: 40,
+            total_sum_millionths: 40 * 2_900_000,
+            ..CriterionSeen::default()
+        }
+    }
+
+    fn status(criteria: Vec<CriterionSeen>) -> CanaryStatus {
+        CanaryStatus {
+            clock_started_at: Some(at("17:10:52")),
+            closed_through: Some(at("17:13:00")),
+            step: 1,
+            steps: 1,
+            weight: 10,
+            windows: 2,
+            counted: 2,
+            criteria,
+            ..CanaryStatus::default()
+        }
+    }
+
+    fn samples(class: &str, samples: i64) -> Lacking {
+        Lacking::Samples { class: class.into(), metric: "groundedness".into(), samples, needed: 4 }
+    }
+
+    #[test]
+    fn how_far_a_step_is() {
+        let told = |criteria, now: &str| progress(&status(criteria), &plan(), at(now));
+        let pass = || vec![seen("factual", Found::Pass, 0), seen("edge", Found::Pass, 0)];
+        assert_eq!(told(pass(), "17:13:30"), "10 % for 2m of 20m: 2 of 2 live criteria pass; next 17:14:00Z");
+        assert_eq!(
+            told(pass(), "17:14:05"),
+            "10 % for 2m of 20m: 2 of 2 live criteria pass; window 3 waits for its scores until 17:24:00Z"
+        );
+        assert_eq!(told(pass(), "17:14:05"), told(pass(), "17:20:00"), "words do not move with the clock");
+        assert_eq!(
+            told(vec![seen("factual", Found::Pass, 0), seen("edge", Found::NoData, 0)], "17:13:30"),
+            "10 % for 2m of 20m: 1 of 2 live criteria pass, 1 had too few samples; next 17:14:00Z"
+        );
+        assert_eq!(
+            told(vec![seen("multi_hop", Found::Fail, 2), seen("edge", Found::NoData, 1)], "17:13:30"),
+            "10 % for 2m of 20m: multi_hop: groundedness=2.714 below threshold 2.850 (n=7), failed window 2 of 3 in a row; \
+             edge: groundedness failed 1 of 3 windows in a row, nothing to judge since; next 17:14:00Z"
+        );
+        let looked_away = CanaryStatus { windows: 5, ..status(pass()) };
+        assert_eq!(
+            progress(&looked_away, &plan(), at("17:13:30")),
+            "10 % for 2m of 20m: 2 of 2 live criteria pass; 3 of 5 windows do not count; next 17:14:00Z"
+        );
+        let begun = CanaryStatus { windows: 0, counted: 0, closed_through: None, ..status(pass()) };
+        assert_eq!(
+            progress(&begun, &plan(), at("17:10:53")),
+            "10 % for 0s of 20m: no window is closed yet; next 17:12:00Z"
+        );
+    }
+
+    #[test]
+    fn what_one_more_failure_would_do() {
+        let told = |failures| health(&status(vec![seen("multi_hop", Found::Fail, failures)]), &plan()).1;
+        assert_eq!(told(1), "multi_hop: groundedness failed 1 window in a row, 3 roll back");
+        assert_eq!(told(2), "multi_hop: groundedness failed 2 windows in a row, a third rolls back");
+        let blind = CanaryStatus { errors_in_a_row: 2, ..status(Vec::new()) };
+        let wanted = ("WindowsUnmeasured", "2 windows in a row could not be measured, 5 withdraw".to_owned());
+        assert_eq!(health(&blind, &plan()), wanted);
+    }
+
+    #[test]
+    fn each_kind_of_evidence() {
+        let told = |e: Evidence| evidence(&e, &plan());
+        let criterion = |also| Evidence::Criterion {
+            class: "multi_hop".into(),
+            metric: "groundedness".into(),
+            value: "2.636".into(),
+            minimum: "2.850".into(),
+            samples: 11,
+            in_a_row: 3,
+            also,
+        };
+        let failed = "multi_hop: groundedness=2.636 below threshold 2.850 (n=11), third failed window in a row";
+        assert_eq!(told(criterion(0)), failed);
+        assert_eq!(told(criterion(2)), format!("{failed}; 2 more criteria failed as often"));
+        let counts = Availability {
+            canary_errors: 6,
+            canary_requests: 50,
+            stable_errors: 5,
+            stable_requests: 500,
+            ..Availability::default()
+        };
+        assert_eq!(
+            told(Evidence::Availability(counts)),
+            "server errors on 12.0 % (6 of 50 requests), stable has 1.0 % (5 of 500 requests); at most 5 points more are \
+             allowed"
+        );
+        let by = |class: &str| (class.to_owned(), "groundedness".to_owned());
+        assert_eq!(
+            told(Evidence::Errors { in_a_row: 5, criteria: vec![by("factual"), by("edge")] }),
+            "5 windows in a row could not be measured, the last by factual: groundedness and 1 more; neither good nor bad"
+        );
+        assert_eq!(
+            told(Evidence::Inconclusive { counted: 20, lacking: vec![samples("edge", 3)] }),
+            "20 windows counted and not conclusive: edge: groundedness has 3 of 4 samples"
+        );
+        let waited = SignedDuration::from_hours(4);
+        let timeout = |errors_in_a_row, lacking| Evidence::HoldTimeout {
+            waited,
+            counted: 12,
+            planned: 20,
+            errors_in_a_row,
+            lacking,
+        };
+        assert_eq!(
+            told(timeout(0, vec![samples("edge", 3)])),
+            "no verdict after 4h of at most 4h: 12 of 20 windows counted; edge: groundedness has 3 of 4 samples"
+        );
+        assert_eq!(
+            told(timeout(2, Vec::new())),
+            "no verdict after 4h of at most 4h: 12 of 20 windows counted; 2 windows in a row could not be measured"
+        );
+    }
+
+    #[test]
+    fn evidence_fits_the_log_however_much_is_lacking() {
+        let lacking: Vec<Lacking> = (0..64).map(|i| samples(&format!("a_rather_long_class_{i}"), 0)).collect();
+        for e in [
+            Evidence::Inconclusive { counted: 20, lacking: lacking.clone() },
+            Evidence::HoldTimeout {
+                waited: SignedDuration::from_hours(4),
+                counted: 12,
+                planned: 20,
+                errors_in_a_row: 2,
+                lacking,
+            },
+        ] {
+            let told = evidence(&e, &plan());
+            assert!(told.len() <= 512 && told.contains(" more"), "{told}");
+        }
+    }
+
+    #[test]
+    fn held_says_what_is_lacking_and_how_it_ends() {
+        let status = CanaryStatus { windows: 25, ..status(Vec::new()) };
+        assert_eq!(
+            held(&status, &[samples("edge", 3)], &plan()),
+            "held at 10 %: edge: groundedness has 3 of 4 samples, so neither good nor bad; withdrawn as CanaryUnmeasurable \
+             at 21:10:52Z"
+        );
+        assert_eq!(
+            held(&status, &[samples("edge", 0), samples("factual", 0)], &plan()),
+            "held at 10 %: no scores in 25 windows, so neither good nor bad; is the sampler running? withdrawn as \
+             CanaryUnmeasurable at 21:10:52Z"
+        );
+    }
+
+    #[test]
+    fn passed_counts_what_was_met() {
+        let counted = |criteria| CanaryStatus { counted: 20, ..status(criteria) };
+        let all = counted(vec![seen("factual", Found::Pass, 0), seen("edge", Found::Pass, 0)]);
+        assert_eq!(passed(&all, &plan()), "20m passed, 2 of 2 live criteria met");
+        let thin = CriterionSeen { total_samples: 3, ..seen("edge", Found::NoData, 0) };
+        let some = counted(vec![seen("factual", Found::Pass, 0), thin]);
+        assert_eq!(passed(&some, &plan()), "20m passed, 1 of 2 live criteria met, the rest has too few samples");
+    }
+
+    #[test]
+    fn a_window_is_told_if_it_failed_or_could_not_be_measured() {
+        let report = |criteria, error: Option<&str>| Report {
+            number: 3,
+            start: at("17:13:00"),
+            end: at("17:14:00"),
+            criteria,
+            error: error.map(str::to_owned),
+            verified: true,
+            counted: error.is_none(),
+            canary: None,
+            stable: None,
+        };
+        let told = |report: Report| window(&report, &plan());
+        assert_eq!(told(report(vec![seen("edge", Found::Pass, 0), seen("factual", Found::NoData, 2)], None)), None);
+        let why = "no window event came".to_owned();
+        assert_eq!(
+            told(report(vec![seen("edge", Found::Error, 0)], Some(&why))),
+            Some(Event::WindowUnmeasured { number: 3, why })
+        );
+        let failed = |failures| told(report(vec![seen("edge", Found::Fail, failures)], None));
+        let what = "edge: groundedness=2.714 below threshold 2.850 (n=7)".to_owned();
+        assert_eq!(failed(2), Some(Event::WindowFailed { number: 3, what: what.clone(), rolling_back: false }));
+        assert_eq!(failed(3), Some(Event::WindowFailed { number: 3, what, rolling_back: true }));
+    }
 }

@@ -40,32 +40,45 @@ impl Answer {
 
 /// The answer to `release` in words. None: an attempt opens.
 pub fn answer(opens: &Opens, release: &str) -> Option<Answer> {
+    let reason = opens.cause().map_or(PENDING, Cause::as_str);
     Some(match opens {
         Opens::Yes(_) => return None,
         Opens::AlreadyLive { version, .. } => Answer {
             outcome: Some(Outcome::Promoted),
-            reason: Cause::AlreadyLive.as_str(),
+            reason,
             message: format!("{version} serves 100 %; it already did, nothing was changed"),
             next_step: String::new(),
         },
         Opens::ClaimedByOther { release: holder, endpoint } => claimed(holder, endpoint),
         Opens::Invalid { why } => invalid(why),
         Opens::Aborted { order, live } => aborted(order, *live, release),
-        Opens::RejectedBefore { .. } | Opens::EndedBefore { .. } => seen_before(opens),
+        Opens::RejectedBefore { version, outcome, at } => seen_before(
+            reason,
+            outcome,
+            &format!(
+                "the same content ended {outcome} as version {version} at {}, and the test is the same",
+                at.to_seconds()
+            ),
+        ),
+        Opens::EndedBefore { n, version, outcome, reason: why } => seen_before(
+            reason,
+            outcome,
+            &format!("attempt {n} of the same content and test, as version {version}, ended {outcome} ({why})"),
+        ),
         Opens::EvaluationRequired { endpoint } => Answer::fails(
-            Cause::PolicyViolation.as_str(),
+            reason,
             format!("PromptEndpoint {endpoint} requires an evaluation, and `evaluation` is not set"),
             format!(
                 "add `evaluation` and `criteria`, or set `policy.requireEvaluation: false` on PromptEndpoint {endpoint}"
             ),
         ),
         Opens::NoScores { endpoint } => Answer::fails(
-            Cause::InvalidSpec.as_str(),
+            reason,
             format!("PromptEndpoint {endpoint} names no `applicationInsights`, so live answers could not be judged"),
             format!("set `applicationInsights.name` on PromptEndpoint {endpoint}"),
         ),
         Opens::NoStable { deployment } => Answer::fails(
-            Cause::StableLost.as_str(),
+            reason,
             format!(
                 "nothing has all traffic, and {deployment} may have served before: a canary could not be taken back to anything"
             ),
@@ -167,31 +180,94 @@ fn aborted(order: &str, live: bool, release: &str) -> Answer {
 }
 
 /// The same content and the same test: the answer would be the same.
-fn seen_before(opens: &Opens) -> Answer {
-    let (reason, outcome, what) = match opens {
-        Opens::RejectedBefore { version, outcome, at } => (
-            Cause::RejectedBefore.as_str(),
-            outcome,
-            format!(
-                "the same content ended {outcome} as version {version} at {}, and the test is the same",
-                at.to_seconds()
-            ),
-        ),
-        Opens::EndedBefore { n, version, outcome, reason } => (
-            "EndedBefore",
-            outcome,
-            format!("attempt {n} of the same content and test, as version {version}, ended {outcome} ({reason})"),
-        ),
-        _ => return Answer::waits(PENDING, ""),
-    };
+fn seen_before(reason: &'static str, outcome: &str, what: &str) -> Answer {
     let all = [Outcome::Rejected, Outcome::RolledBack, Outcome::Aborted];
-    let outcome = all.into_iter().find(|o| o.as_str() == outcome.as_str()).unwrap_or(Outcome::Failed);
+    let outcome = all.into_iter().find(|o| o.as_str() == outcome).unwrap_or(Outcome::Failed);
     Answer {
         outcome: Some(outcome),
         ..Answer::fails(
             reason,
             what,
-            "ship another content under another version, or change the test (`evaluation`, `metrics`, `criteria`)",
+            "ship other content under another version, or change the test (`evaluation`, `metrics`, `criteria`)",
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{api::At, policy::opens::Kind};
+
+    fn every() -> Vec<Opens> {
+        let (endpoint, version, outcome) = (|| "prod".to_owned(), || "1428".to_owned(), || "RolledBack".to_owned());
+        let until = At::default();
+        vec![
+            Opens::AlreadyLive { version: version(), deployment: "d-1428".into() },
+            Opens::ClaimedByOther { release: "support-assistant".into(), endpoint: endpoint() },
+            Opens::Unclaimed,
+            Opens::Deleting,
+            Opens::Invalid { why: "no runner".into() },
+            Opens::Open { n: 7, version: version() },
+            Opens::Aborted { order: "1428".into(), live: false },
+            Opens::Aborted { order: "1428".into(), live: true },
+            Opens::RejectedBefore { version: version(), outcome: outcome(), at: until },
+            Opens::EndedBefore { n: 7, version: version(), outcome: "Failed".into(), reason: "EvalInfraError".into() },
+            Opens::EvaluationRequired { endpoint: endpoint() },
+            Opens::NoScores { endpoint: endpoint() },
+            Opens::NoStable { deployment: "d-bootstrap".into() },
+            Opens::FinalizerMissing,
+            Opens::Unsettled { writes: 2, until },
+            Opens::WriteUnderWay { seq: 41, kind: "DeleteDeployment".into() },
+            Opens::OutboxFull { undelivered: 9, limit: 8 },
+        ]
+    }
+
+    #[test]
+    fn only_an_opening_needs_no_words() {
+        for kind in [Kind::Canary, Kind::Fast] {
+            assert_eq!(answer(&Opens::Yes(kind), "support-assistant"), None);
+        }
+        for opens in every() {
+            let answer = answer(&opens, "support-assistant").unwrap_or_else(|| panic!("{opens:?}"));
+            assert!(!answer.message.is_empty() && !answer.reason.is_empty(), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_on_by_itself_says_the_next_step_and_its_cause() {
+        for opens in every() {
+            let Some(answer) = answer(&opens, "support-assistant") else { continue };
+            let stuck = answer.outcome.is_some_and(|o| o != Outcome::Promoted);
+            assert_eq!(stuck, !answer.next_step.is_empty(), "{answer:?}");
+            let cause = opens.cause().map(Cause::as_str);
+            assert!(
+                cause.is_none_or(|cause| cause == answer.reason || answer.outcome == Some(Outcome::Promoted)),
+                "{answer:?}"
+            );
+            assert_eq!(answer.outcome.is_some(), cause.is_some() || answer.reason == ENDPOINT_CLAIMED, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_second_release_on_an_endpoint() {
+        let opens =
+            Opens::ClaimedByOther { release: "support-assistant".into(), endpoint: "support-assistant-prod".into() };
+        let answer = answer(&opens, "assistant-hotfix").expect("an answer");
+        assert_eq!((answer.outcome, answer.reason), (Some(Outcome::Failed), "EndpointClaimed"));
+        assert_eq!(
+            answer.message,
+            "PromptRelease support-assistant already releases to support-assistant-prod; an endpoint has one"
+        );
+    }
+
+    #[test]
+    fn an_order_says_how_it_is_lifted() {
+        let answer = answer(&Opens::Aborted { order: "1428.7".into(), live: false }, "support-assistant");
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.message, "promptrelease.io/abort=1428.7 says that it gets no traffic");
+        assert_eq!(
+            answer.next_step,
+            "ship another version, or: kubectl annotate promptrelease support-assistant promptrelease.io/abort-"
+        );
     }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::api::{
     At,
-    endpoint::{ClaimedBy, DeploymentSeen},
+    endpoint::DeploymentSeen,
     log::{Attempt, Log},
 };
 
@@ -34,7 +34,6 @@ pub enum Access<'a> {
 pub struct EndpointView<'a> {
     pub generation: Option<i64>,
     pub log: Option<&'a Log>,
-    pub claimed_by: Option<&'a ClaimedBy>,
     pub deployments: &'a [DeploymentSeen],
     /// Split of the traffic as last verified.
     pub traffic: Option<&'a str>,
@@ -128,4 +127,131 @@ fn last_write(attempt: &Attempt) -> Option<(At, &str)> {
     let raised = attempt.raised.iter().rev().find_map(|r| r.verified_at)?;
     let at = attempt.ending.as_ref().map_or(raised, |ending| ending.at);
     Some((at, &attempt.release.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::log::{Raised, ReleaseRef, Stable},
+        view::{timeline::KubeEvent, trouble},
+    };
+
+    fn at(text: &str) -> At {
+        text.parse::<jiff::Timestamp>().expect(text).into()
+    }
+
+    fn deployment(name: &str, weight: i64) -> DeploymentSeen {
+        DeploymentSeen {
+            name: name.into(),
+            state: Some("Succeeded".into()),
+            weight,
+            instances: Some(2),
+            version: None,
+            hash: None,
+            ours: true,
+            served: true,
+            keep_until: None,
+        }
+    }
+
+    fn log(version: Option<&str>, deployment: &str) -> Log {
+        let version = version.map(str::to_owned);
+        Log { stable: Some(Stable { deployment: deployment.into(), version, ..Stable::default() }), ..Log::default() }
+    }
+
+    fn in_canary() -> Log {
+        let attempt = Attempt {
+            release: ReleaseRef { name: "support-assistant".into(), uid: "6a9d8db9".into() },
+            version: "1428".into(),
+            raised: vec![Raised { step: 1, weight: 10, seq: 41, verified_at: Some(at("2026-11-20T17:10:52Z")) }],
+            ..Attempt::default()
+        };
+        Log { attempt: Some(attempt), ..log(Some("1427"), "d-1427") }
+    }
+
+    fn view<'a>(log: &'a Log, deployments: &'a [DeploymentSeen], traffic: &'a str) -> EndpointView<'a> {
+        EndpointView {
+            generation: Some(2),
+            log: Some(log),
+            deployments,
+            traffic: Some(traffic),
+            access: Access::Verified { wrote: true },
+            trouble: None,
+            stage: None,
+            notified: None,
+        }
+    }
+
+    fn lines(view: &EndpointView<'_>) -> Vec<String> {
+        let all = conditions(view, &[], at("2026-11-20T17:13:30Z"));
+        all.iter().map(|c| format!("{} {} {}: {}", c.type_, c.status, c.reason, c.message)).collect()
+    }
+
+    #[test]
+    fn in_the_middle_of_a_canary() {
+        let (log, deployments) = (in_canary(), [deployment("d-1427", 90), deployment("d-1428", 10)]);
+        let view = EndpointView { stage: Some(Stage::Canary), ..view(&log, &deployments, "d-1427=90 d-1428=10") };
+        assert_eq!(
+            lines(&view),
+            [
+                "Ready True Observed: release 1428 is in its canary; 2 of 20 deployments",
+                "AccessVerified True Verified: endpoint and deployments read, endpoint written",
+                "TrafficUndisturbed True AsWritten: last write 2026-11-20T17:10:52Z by support-assistant",
+            ]
+        );
+    }
+
+    #[test]
+    fn before_the_first_release() {
+        let (log, deployments) = (log(None, "d-bootstrap"), [deployment("d-bootstrap", 100)]);
+        let view =
+            EndpointView { access: Access::Verified { wrote: false }, ..view(&log, &deployments, "d-bootstrap=100") };
+        assert_eq!(
+            lines(&view),
+            [
+                "Ready True Observed: no release yet; adopted d-bootstrap, which serves 100 %; 1 of 20 deployments",
+                "AccessVerified True Verified: endpoint and deployments read; nothing was written yet",
+                "TrafficUndisturbed True AsFound: as it was found",
+            ]
+        );
+    }
+
+    #[test]
+    fn before_the_first_look() {
+        let log = Log::default();
+        let view = EndpointView { log: None, traffic: None, access: Access::Unknown, ..view(&log, &[], "") };
+        assert!(lines(&view).iter().all(|line| line.contains(" Unknown Pending: ")));
+    }
+
+    #[test]
+    fn a_split_that_somebody_else_set() {
+        let log = log(None, "d-1427");
+        let trouble = trouble::traffic_conflict("d-1427=50 d-hotfix=50", "support-assistant-prod");
+        let view = EndpointView { trouble: Some(&trouble), ..view(&log, &[], "d-1427=50 d-hotfix=50") };
+        let message = "somebody else set d-1427=50 d-hotfix=50; nothing is written until one deployment has all traffic, as \
+                       in: az ml online-endpoint update -n support-assistant-prod --traffic d-1427=100";
+        let lines = lines(&view);
+        assert_eq!(lines[0], format!("Ready False TrafficConflict: {message}"));
+        assert_eq!(lines[1], format!("Stalled True TrafficConflict: {message}"));
+        assert_eq!(lines[3], format!("TrafficUndisturbed False TrafficConflict: {message}"));
+        let now = at("2026-11-20T17:13:30Z");
+        let after = conditions(&view, &[], now);
+        let event = KubeEvent::of_stall(&[], &after).expect("an Event");
+        assert_eq!((event.reason.as_str(), event.note.as_str()), ("TrafficConflict", message));
+        assert_eq!(KubeEvent::of_stall(&after, &conditions(&view, &after, now)), None, "told once");
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_not_stalled() {
+        let log = log(Some("1427"), "d-1427");
+        let trouble = trouble::unreadable("GET onlineEndpoints/prod: throttled", at("2026-11-20T17:10:52Z"));
+        let view = EndpointView { trouble: Some(&trouble), ..view(&log, &[], "d-1427=100") };
+        let lines = lines(&view);
+        assert_eq!(
+            lines[0],
+            "Ready False Unreadable: Azure cannot be read since 2026-11-20T17:10:52Z: GET onlineEndpoints/prod: throttled"
+        );
+        assert!(!lines.iter().any(|line| line.starts_with("Stalled")));
+    }
 }

@@ -11,3 +11,7 @@ pub mod release;
 pub mod sentence;
 pub mod timeline;
 pub mod trouble;
+pub mod waiting;
+
+#[cfg(test)]
+mod golden;

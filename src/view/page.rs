@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::sentence::below;
+use super::{release::exposed, sentence::below};
 use crate::api::{
     Cause, Outcome,
     log::{Attempt, Decision, Owed},
@@ -131,7 +131,6 @@ fn summary(owed: &Owed, about: &About<'_>, evidence: &str) -> String {
     };
     let subject = format!("{} {}", attempt.release.name, attempt.version);
     let back = attempt.return_to.as_ref().map_or_else(String::new, |stable| format!(" to {stable}"));
-    let exposed = !attempt.raised.is_empty();
     let what = match (about.what, &attempt.ending, &attempt.decision) {
         (Some(what), ..) => format!("{}: {what}", owed.kind),
         (None, Some(ending), _) if ending.outcome == Outcome::Promoted.as_str() => {
@@ -141,7 +140,7 @@ fn summary(owed: &Owed, about: &About<'_>, evidence: &str) -> String {
             format!("rolled back{back}: {evidence}")
         }
         (None, Some(ending), _) => format!("{} ({}): {evidence}", ending.outcome, ending.reason),
-        (None, None, Some(decision)) if decision.kind == "Withdraw" && exposed => {
+        (None, None, Some(decision)) if decision.kind == "Withdraw" && exposed(attempt) => {
             format!("rolling back{back}: {evidence}")
         }
         (None, None, _) => format!("{}: {evidence}", owed.kind),
@@ -189,4 +188,149 @@ fn of_canary(criteria: &[CriterionSeen]) -> Vec<Criterion> {
         n: c.samples,
     };
     criteria.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::{
+        At,
+        log::{Ending, Raised, ReleaseRef},
+    };
+
+    fn at(time: &str) -> At {
+        format!("2026-11-20T{time}Z").parse::<jiff::Timestamp>().expect(time).into()
+    }
+
+    fn attempt(cause: &str, evidence: &str) -> Attempt {
+        let decision = Decision {
+            kind: "Withdraw".into(),
+            cause: cause.into(),
+            evidence: evidence.into(),
+            at: at("17:14:22"),
+            actor: None,
+        };
+        Attempt {
+            n: 7,
+            kind: "Canary".into(),
+            release: ReleaseRef { name: "support-assistant".into(), uid: "6a9d8db9".into() },
+            version: "1428".into(),
+            hash: "5f3a9c1e".into(),
+            return_to: Some("d-1427".into()),
+            raised: vec![Raised::default()],
+            decision: Some(decision),
+            ..Attempt::default()
+        }
+    }
+
+    fn owed(attempt: &Attempt, kind: &str) -> Owed {
+        let key = key("assistant", attempt, kind);
+        Owed { key, kind: kind.into(), created_at: at("17:14:22"), ..Owed::default() }
+    }
+
+    fn about<'a>(attempt: &'a Attempt, canary: Option<&'a CanaryStatus>) -> About<'a> {
+        About {
+            namespace: "assistant",
+            endpoint: "support-assistant-prod",
+            attempt: Some(attempt),
+            evaluation: None,
+            canary,
+            traffic: Some("d-1427=90 d-1428=10"),
+            timeline: &[],
+            what: None,
+        }
+    }
+
+    const EVIDENCE: &str = "multi_hop: groundedness=2.636 below threshold 2.850 (n=11), third failed window in a row";
+
+    fn canary() -> CanaryStatus {
+        let seen = |class: &str, value: &str, samples| CriterionSeen {
+            class: class.into(),
+            metric: "groundedness".into(),
+            minimum: "2.850".into(),
+            value: Some(value.into()),
+            samples,
+            ..CriterionSeen::default()
+        };
+        let criteria = vec![seen("factual", "2.950", 20), seen("multi_hop", "2.636", 11)];
+        CanaryStatus { criteria, ..CanaryStatus::default() }
+    }
+
+    #[test]
+    fn the_page_of_a_failed_canary() {
+        let (attempt, canary) = (attempt("CanaryFailed", EVIDENCE), canary());
+        let timeline = ["2026-11-20T17:14:22Z  window 3 failed".to_owned()];
+        let about = About { timeline: &timeline, ..about(&attempt, Some(&canary)) };
+        let body: Value = serde_json::from_slice(&body(&page(&owed(&attempt, "CanaryFailed"), &about))).expect("JSON");
+        let wanted = json!({
+            "key": "assistant/support-assistant/5f3a9c1e.7/CanaryFailed",
+            "incident": "assistant/support-assistant/5f3a9c1e.7",
+            "severity": "page",
+            "reason": "CanaryFailed",
+            "summary": format!("support-assistant 1428: rolling back to d-1427: {EVIDENCE}"),
+            "evidence": EVIDENCE,
+            "namespace": "assistant",
+            "release": "support-assistant",
+            "endpoint": "support-assistant-prod",
+            "version": "1428",
+            "attempt": 7,
+            "criterion": {"class": "multi_hop", "metric": "groundedness", "value": "2.636", "threshold": "2.850", "n": 11},
+            "blame": "Release",
+            "traffic": "d-1427=90 d-1428=10",
+            "at": "2026-11-20T17:14:22Z",
+            "timeline": timeline,
+            "command": "kubectl describe promptrelease support-assistant -n assistant",
+        });
+        assert_eq!(body, wanted);
+    }
+
+    #[test]
+    fn what_is_delivered_late_says_what_is_true_by_then() {
+        let mut attempt = attempt("CanaryFailed", EVIDENCE);
+        let owed = owed(&attempt, "CanaryFailed");
+        attempt.ending =
+            Some(Ending { outcome: "RolledBack".into(), reason: "CanaryFailed".into(), ..Ending::default() });
+        let page = page(&owed, &about(&attempt, None));
+        assert_eq!(page.summary, format!("support-assistant 1428: rolled back to d-1427: {EVIDENCE}"));
+        assert_eq!((page.outcome.as_deref(), page.criterion), (Some("RolledBack"), None));
+    }
+
+    #[test]
+    fn an_alarm_says_what_fails() {
+        let attempt = attempt("CanaryFailed", EVIDENCE);
+        let about = About { what: Some("ROLLBACK FAILED 6 times"), ..about(&attempt, None) };
+        let page = page(&owed(&attempt, "RollbackFailed"), &about);
+        assert_eq!(page.summary, "support-assistant 1428: RollbackFailed: ROLLBACK FAILED 6 times");
+        assert_eq!(
+            (page.severity.as_str(), page.incident.as_str()),
+            ("page", "assistant/support-assistant/5f3a9c1e.7")
+        );
+    }
+
+    #[test]
+    fn a_dark_ending_is_a_notice() {
+        let evidence = "multi_hop: groundedness=2.706 below threshold 2.850 (n=17)";
+        let mut attempt = attempt("EvalRegression", evidence);
+        attempt.raised.clear();
+        attempt.ending =
+            Some(Ending { outcome: "Rejected".into(), reason: "EvalRegression".into(), ..Ending::default() });
+        let page = page(&owed(&attempt, "EvalRegression"), &about(&attempt, None));
+        assert_eq!(page.severity, "notice");
+        assert_eq!(page.summary, format!("support-assistant 1428: Rejected (EvalRegression): {evidence}"));
+    }
+
+    #[test]
+    fn every_cause_has_a_severity_and_an_unknown_one_wakes_somebody() {
+        for cause in Cause::ALL {
+            let attempt = attempt(cause.as_str(), "why");
+            assert_eq!(
+                page(&owed(&attempt, cause.as_str()), &about(&attempt, None)).severity,
+                cause.severity().as_str()
+            );
+        }
+        let attempt = attempt("FromTheFuture", "why");
+        assert_eq!(page(&owed(&attempt, "FromTheFuture"), &about(&attempt, None)).severity, "page");
+    }
 }

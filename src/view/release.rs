@@ -3,10 +3,12 @@
 mod events;
 mod facts;
 mod ready;
+#[cfg(test)]
+mod tests;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-pub use events::events;
+pub use events::tell;
 pub use facts::gate_found;
 
 use super::{
@@ -131,9 +133,9 @@ impl ReleaseView<'_> {
     }
 }
 
-/// Whether it was ever given traffic.
+/// Whether it was ever given traffic. An Undo and an Orphan begin with traffic that no step of theirs gave.
 pub(super) fn exposed(attempt: &Attempt) -> bool {
-    !attempt.raised.is_empty()
+    !attempt.raised.is_empty() || matches!(attempt.kind.as_str(), "Undo" | "Orphan")
 }
 
 /// `status.stage`, for people.

@@ -6,8 +6,8 @@ use crate::api::{log, status::CriterionResult};
 
 /// Bytes of a condition's message and of an Event's note, which the API server limits to 1 KiB.
 pub const MAX_MESSAGE: usize = 1024;
-/// Bytes of one line of a timeline, its time included.
-pub const MAX_LINE: usize = 512;
+/// Bytes of one line of a timeline, its time included: evidence of 512 bytes and the words around it.
+pub const MAX_LINE: usize = 640;
 
 /// On one line, cut to `max` bytes at the border of a character; a cut is shown.
 pub fn clamp(text: &str, max: usize) -> String {
@@ -131,6 +131,11 @@ impl Serving {
 /// Assets are referred to as `azureml:<name>:<version>`; people need no prefix.
 pub fn bare(asset: &str) -> &str {
     asset.strip_prefix("azureml:").unwrap_or(asset)
+}
+
+/// A split as it is spelled, or that there is none.
+pub fn shown(split: &str) -> &str {
+    if matches!(split, "" | "{}") { "no deployment has traffic" } else { split }
 }
 
 /// Every criterion that was not met, in the order given, as long as they fit into evidence; the rest is counted.

@@ -1,7 +1,4 @@
-//! What stands in an endpoint's way, and what a wait of the traffic's protocol is called: a sentence each, with the next
-//! step where it is a person's.
-
-use jiff::SignedDuration;
+//! What stands in an endpoint's way: what is wrong, what is allowed, the next step.
 
 use super::sentence;
 use crate::api::{At, TAKE_OVER, endpoint::AzureEndpoint};
@@ -11,7 +8,7 @@ use crate::api::{At, TAKE_OVER, endpoint::AzureEndpoint};
 pub struct Trouble {
     /// One word in CamelCase.
     pub reason: &'static str,
-    /// What is wrong, what is allowed, the next step.
+    /// One sentence, with the next step.
     pub message: String,
     /// Trying again does not help by itself.
     pub needs_person: bool,
@@ -99,6 +96,17 @@ pub fn stable_lost(deployment: &str, endpoint: &str) -> Trouble {
     )
 }
 
+/// Nothing has traffic, nothing is known to have served, and there is a deployment that is not ours.
+pub fn no_stable(deployment: &str, endpoint: &str) -> Trouble {
+    Trouble::of_traffic(
+        "TrafficConflict",
+        format!(
+            "no deployment has traffic, and {deployment} is not ours; nothing is written until one has all traffic, as in: \
+             az ml online-endpoint update -n {endpoint} --traffic {deployment}=100"
+        ),
+    )
+}
+
 /// The API server dropped fields of the status.
 pub fn crd_outdated() -> Trouble {
     Trouble::of_person(
@@ -124,33 +132,4 @@ pub fn rollback_failed(tries: i64, why: &str, endpoint: &str, back_to: Option<&s
         format!(". By hand: az ml online-endpoint update -n {endpoint} --traffic {deployment}=100")
     });
     format!("ROLLBACK FAILED {times}: {why}{by_hand}")
-}
-
-/// `traffic is back on d-1427; watching 4m more for a lost write`
-pub fn settling(back_on: Option<&str>, until: At, now: At) -> String {
-    let back = back_on.map_or_else(|| "the traffic is taken away".to_owned(), |d| format!("traffic is back on {d}"));
-    format!("{back}; watching {} more for a lost write", left(until, now))
-}
-
-/// Before more traffic is given: a write of ours may still land.
-pub fn unsettled(writes: usize, until: At, now: At) -> String {
-    let writes = sentence::count(i64::try_from(writes).unwrap_or(i64::MAX), "write");
-    format!("waits {} for {writes} without a reply before it gets more traffic", left(until, now))
-}
-
-/// Azure works on the endpoint.
-pub fn busy(state: &str) -> String {
-    format!("endpoint is {state}, tried again when it rests")
-}
-
-/// A write was accepted, and its split is not live yet.
-pub fn reading_back(split: &str) -> String {
-    format!("waits until {split} is read back")
-}
-
-/// Rounded up, so that it changes with the minutes and, at the end, with tens of seconds, not with every pass.
-fn left(until: At, now: At) -> String {
-    let seconds = until.since(now).as_secs().max(1);
-    let step = if seconds > 60 { 60 } else { 10 };
-    sentence::span(SignedDuration::from_secs((seconds + step - 1) / step * step))
 }

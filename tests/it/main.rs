@@ -5,3 +5,4 @@ mod crd;
 mod ground;
 mod lease;
 mod rbac;
+mod simulator;

@@ -80,7 +80,7 @@ impl Serve {
             (Some(url), Some(pem)) => Some(Issuer::new(url, &pem)?),
             _ => None,
         };
-        let scenario = read(self.scenario.as_ref(), |text| Ok(serde_saphyr::from_str::<Scenario>(text)?))?;
+        let scenario = read(self.scenario.as_ref(), Scenario::parse)?;
         Ok(Options { listen: self.listen, ca_out: self.ca_out, world, scenario: scenario.unwrap_or_default(), issuer })
     }
 }

@@ -22,8 +22,12 @@ struct Told {
     b: usize,
     /// A score that cannot be.
     odd: Option<f64>,
-    /// Rows that never come.
+    /// Its row for the first answer never comes.
     lost: bool,
+    /// Seconds from the window's end to a row that the window event does not speak of, and to a second opinion on the
+    /// first answer.
+    stray: Option<i64>,
+    again: Option<i64>,
     silent: bool,
     server_errors: i64,
     /// Seconds from the window's end to the ingestion of samples, event, and stable's event.
@@ -41,24 +45,12 @@ fn told() -> impl Strategy<Value = Told> {
         0_usize..8,
         prop::option::weighted(0.05, odd),
     );
-    let faults = (
-        often(5),
-        often(5),
-        prop_oneof![8 => Just(0_i64), 1 => 0_i64..3],
-        [delay(), delay(), delay()],
-        often(90),
-        often(90),
-    );
-    (scores, faults).prop_map(|((a, b, odd), (lost, silent, server_errors, delays, stable, verified))| Told {
-        a,
-        b,
-        odd,
-        lost,
-        silent,
-        server_errors,
-        delays,
-        stable,
-        verified,
+    let late = || prop::option::weighted(0.1, delay());
+    let faults = (often(5), often(5), prop_oneof![8 => Just(0_i64), 1 => 0_i64..3], often(90), often(90));
+    let times = ([delay(), delay(), delay()], late(), late());
+    (scores, faults, times).prop_map(|((a, b, odd), faults, (delays, stray, again))| {
+        let (lost, silent, server_errors, stable, verified) = faults;
+        Told { a, b, odd, lost, silent, server_errors, stable, verified, delays, stray, again }
     })
 }
 
@@ -75,9 +67,15 @@ fn world(planned: i64, windows: &[Told], on_inconclusive: &str, hold_minutes: i6
     world.plan.on_inconclusive = on_inconclusive.into();
     world.plan.hold_timeout_ms = hold_minutes * 60_000;
     for (k, told) in windows.iter().enumerate() {
-        let (k, answers, [samples, event, stable]) = (k as i64, told.answers(), told.delays);
-        let judged = answers.len() as i64;
-        world.judged(k, &answers[usize::from(told.lost && judged > 0)..], samples);
+        let (k, all, [samples, event, stable]) = (k as i64, told.answers(), told.delays);
+        let judged = all.len() as i64;
+        world.judged(k, &all[usize::from(told.lost && judged > 0)..], samples);
+        for (delay, request) in [(told.stray, format!("stray-{k}")), (told.again, format!("r{k}-0"))] {
+            let Some(delay) = delay else { continue };
+            world.judged(k, &answers("a", "groundedness", &[0]), delay);
+            let last = world.telemetry.samples.last_mut().expect("one was pushed");
+            (last.request_id, last.item_id) = (request, format!("z{k}"));
+        }
         let requests = judged + told.server_errors;
         if !told.silent {
             let counts = world.manifest("d-1428", k, event);

@@ -7,12 +7,13 @@ use crate::{
     api::{
         At, Cause,
         log::Plan,
+        release::OnInconclusive,
         status::{Availability, CanaryStatus, CriterionSeen},
     },
     policy::{
         availability,
         decimal::{Decimal, Mean},
-        plan::planned,
+        plan::{on_inconclusive, planned},
     },
 };
 
@@ -105,8 +106,8 @@ pub(super) fn so_far(status: &CanaryStatus, plan: &Plan) -> Verdict {
     }
     let over = status.counted >= planned(plan, status.step);
     let lacking = lacking(status, plan);
-    let on_inconclusive = plan.on_inconclusive.as_str();
-    if over && (lacking.is_empty() || on_inconclusive == "Promote") {
+    let on_inconclusive = on_inconclusive(plan);
+    if over && (lacking.is_empty() || on_inconclusive == OnInconclusive::Promote) {
         return Verdict::Promote { lacking };
     }
     let unmeasurable = |evidence| Verdict::Withdraw { cause: Cause::CanaryUnmeasurable, evidence };
@@ -117,7 +118,7 @@ pub(super) fn so_far(status: &CanaryStatus, plan: &Plan) -> Verdict {
     }
     match (over, on_inconclusive) {
         (false, _) => Verdict::Continue,
-        (true, "RollBack") => unmeasurable(Evidence::Inconclusive { counted: status.counted, lacking }),
+        (true, OnInconclusive::RollBack) => unmeasurable(Evidence::Inconclusive { counted: status.counted, lacking }),
         (true, _) => Verdict::Hold { lacking },
     }
 }

@@ -91,6 +91,10 @@ impl Endpoint {
         }
     }
 
+    pub fn auth_mode(&self) -> Option<&str> {
+        self.properties.get("authMode")?.as_str()
+    }
+
     /// Whether `deployment` has, or is about to get, live or mirrored traffic.
     pub fn gives_traffic_to(&self, deployment: &str) -> bool {
         let next = self.next.iter().map(|n| &n.accepted);

@@ -33,6 +33,11 @@ use route::Route;
 
 const AUDIENCE: &str = "https://management.azure.com";
 
+/// Primary and secondary key of every endpoint.
+pub const ENDPOINT_KEYS: [&str; 2] = ["simulated-primary-key", "simulated-secondary-key"];
+/// The workspace's token for every endpoint.
+pub const ENDPOINT_TOKEN: &str = "simulated-token";
+
 /// All resources, and the operations on them.
 pub struct Arm {
     pub knobs: Knobs,
@@ -172,6 +177,12 @@ impl Arm {
         self.serving(endpoint)?.tags.get(name).cloned()
     }
 
+    /// How callers of the endpoint show who they are: `Key`, `AMLToken` or `AADToken`. None: it does not exist, or its
+    /// first operation has not ended.
+    pub fn auth_mode(&self, endpoint: &str) -> Option<&str> {
+        self.endpoints.get(&endpoint.to_ascii_lowercase()).filter(|e| e.born)?.auth_mode()
+    }
+
     /// A deployment that exists, ready or not.
     pub fn deployment(&self, endpoint: &str, name: &str) -> Option<&DeploymentDoc> {
         let endpoint = self.endpoints.get(&endpoint.to_ascii_lowercase())?;
@@ -288,13 +299,13 @@ impl Arm {
             return Err(errors::not_found(call));
         }
         if matches!(route, Route::EndpointKeys(_)) {
-            let keys = json!({"primaryKey": "simulated-primary-key", "secondaryKey": "simulated-secondary-key"});
+            let keys = json!({"primaryKey": ENDPOINT_KEYS[0], "secondaryKey": ENDPOINT_KEYS[1]});
             return Ok(Response::json(200, &keys));
         }
         let (now, hour) = (call.now.as_second(), 3600);
         Ok(Response::json(
             200,
-            &json!({"accessToken": "simulated-token", "tokenType": "Bearer",
+            &json!({"accessToken": ENDPOINT_TOKEN, "tokenType": "Bearer",
             "expiryTimeUtc": now + hour, "refreshAfterTimeUtc": now + hour / 2}),
         ))
     }
@@ -355,12 +366,15 @@ fn endpoint_id(settings: &Settings, name: &str) -> String {
 }
 
 /// Names of endpoints and deployments: 3 to 32 letters, digits and hyphens; a letter first, no hyphen last.
-fn check_name(call: &Call<'_>, what: &str, name: &str) -> Result<(), Response> {
-    let fits = (3..=32).contains(&name.len())
+pub fn is_name(name: &str) -> bool {
+    (3..=32).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.ends_with(|c: char| c.is_ascii_alphanumeric())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    if fits {
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
+
+fn check_name(call: &Call<'_>, what: &str, name: &str) -> Result<(), Response> {
+    if is_name(name) {
         return Ok(());
     }
     let text = format!(

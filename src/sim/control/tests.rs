@@ -4,7 +4,7 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 use crate::sim::{
-    Options, Running, Sim, start,
+    Options, Running, Sim, lock, start,
     testing::{QA, arm},
     world::World,
 };
@@ -149,6 +149,25 @@ async fn roles_knobs_times_and_tokens_can_be_spoilt_and_mended() {
     assert!(desk.sim().settings.ingestion_delay.get().is_zero());
     desk.done(Method::POST, "/world/times", json!({"ingestionDelay": "2m"})).await;
     assert_eq!(desk.sim().settings.ingestion_delay.get().as_secs(), 120);
+}
+
+#[tokio::test]
+async fn scenarios_secrets_and_encodings_are_changed_while_it_runs() {
+    let desk = Desk::open().await;
+    let users = json!([{"endpoint": "qa-prod", "requestsPerSecond": 20, "classes": {"factual": 1}}]);
+    desk.done(Method::POST, "/scenario", json!({"traffic": users})).await;
+    assert_eq!(lock(&desk.sim().scenario).traffic.len(), 1);
+    let error = desk.refused(Method::POST, "/scenario", json!({"sampler": {"oneIn": 0}})).await;
+    assert!(error.contains("oneIn is 0"), "{error}");
+    let place = "pager.example.com/hooks";
+    desk.done(Method::POST, "/webhook/secret", json!({"place": place, "secret": "whsec_aGk="})).await;
+    assert_eq!(desk.get("/webhook").await["secrets"], json!([place]));
+    let error = desk.refused(Method::POST, "/webhook/secret", json!({"place": place, "secret": "whsec_*"})).await;
+    assert!(error.contains("not base64"), "{error}");
+    desk.done(Method::POST, "/webhook/secret", json!({"place": place})).await;
+    assert_eq!(desk.get("/webhook").await["secrets"], json!([]));
+    desk.done(Method::POST, "/world/insights", json!({"numbersAsText": true})).await;
+    assert_eq!(desk.get("/state").await["insights"]["knobs"]["numbersAsText"], true);
 }
 
 #[tokio::test]

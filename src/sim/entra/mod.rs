@@ -210,3 +210,6 @@ fn decode<T: serde::de::DeserializeOwned>(
         _ => Undecodable::Malformed,
     })
 }
+
+#[cfg(test)]
+mod tests;

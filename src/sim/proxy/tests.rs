@@ -138,6 +138,15 @@ async fn a_canned_answer_stands_in_for_the_service() {
 }
 
 #[tokio::test]
+async fn the_reply_to_a_head_request_keeps_the_length_of_what_it_is_about() {
+    let sim = running().await;
+    let answer = json!({"status": 200, "headers": {"Content-Length": "1234"}});
+    fault(&sim, json!({"match": {"service": "blob", "method": "HEAD"}, "do": {"answer": answer}}));
+    let reply = client(&sim).head("https://st.blob.core.windows.net/c/b").send().await.unwrap();
+    assert_eq!(reply.headers()["content-length"], "1234");
+}
+
+#[tokio::test]
 async fn escapes_in_paths_and_queries_are_undone() {
     let sim = running().await;
     let url = format!("{ARM}{}?api%2Dversion=2024-10-01", in_workspace(&sim.sim, "/models/a%20b"));

@@ -4,37 +4,59 @@ use super::{ReleaseView, exposed, facts};
 use crate::{
     api::{
         At, Outcome,
-        log::{Attempt, Raised},
+        log::{Attempt, Decision, Raised},
     },
-    view::{sentence, timeline::Event},
+    policy::split::Split,
+    view::{
+        sentence::{shown, span},
+        timeline::{self, Event},
+    },
 };
 
-/// Every event of the view's attempt that its records show, with its moment, in order. Windows and `Deployed` are told
-/// by the stages that see them.
-pub fn events(view: &ReleaseView<'_>, now: At) -> Vec<(At, Event)> {
-    let Some(attempt) = view.attempt() else { return Vec::new() };
-    let mut events = vec![(attempt.started_at, opened(view, attempt))];
-    events.extend(before_traffic(view, now));
-    events.extend(attempt.raised.iter().filter(|r| r.weight < 100).map(|r| raised(attempt, r, now)));
-    if let Some(decision) = &attempt.decision {
-        let evidence = decision.evidence.clone();
-        events.push((
-            decision.at,
-            match decision.kind.as_str() {
-                "Promote" => Event::Promoting { evidence },
-                _ => Event::Withdrawing {
-                    cause: decision.cause.clone(),
-                    evidence,
-                    actor: decision.actor.clone(),
-                    exposed: exposed(attempt),
-                },
-            },
-        ));
+/// Brings a timeline up to date and returns what was new in it: the Kubernetes Events to publish. `told` is what this
+/// pass saw happen: windows, deployments, deliveries. A pass may be repeated.
+pub fn tell(timeline: &mut Vec<String>, view: &ReleaseView<'_>, told: &[Event], now: At) -> Vec<Event> {
+    let known = known(view, now);
+    let (deployed, seen): (Vec<&Event>, Vec<&Event>) =
+        told.iter().partition(|event| matches!(event, Event::Deployed { .. }));
+    let at_now = |event: &Event| (now, event.clone());
+    let all = known
+        .before_traffic
+        .into_iter()
+        .chain(deployed.into_iter().map(at_now))
+        .chain(known.raised)
+        .chain(seen.into_iter().map(at_now))
+        .chain(known.after);
+    all.filter(|(at, event)| timeline::append(timeline, *at, event)).map(|(_, event)| event).collect()
+}
+
+/// What the records show of the view's attempt, with the moment of each, in order.
+#[derive(Default)]
+struct Known {
+    before_traffic: Vec<(At, Event)>,
+    raised: Vec<(At, Event)>,
+    after: Vec<(At, Event)>,
+}
+
+fn known(view: &ReleaseView<'_>, now: At) -> Known {
+    let Some(attempt) = view.attempt() else { return Known::default() };
+    let mut before = vec![(attempt.started_at, opened(view, attempt))];
+    before.extend(before_traffic(view, now));
+    let raised = attempt.raised.iter().filter_map(|r| verified(attempt, r)).collect();
+    let mut after: Vec<(At, Event)> = attempt.decision.iter().map(|d| (d.at, decided(attempt, d))).collect();
+    after.extend(view.alarm.map(|alarm| (now, Event::Alarm { cause: alarm.cause, what: alarm.what.to_owned() })));
+    after.extend(returned(view, attempt, now));
+    after.extend(ended(view, attempt));
+    Known { before_traffic: before, raised, after }
+}
+
+fn decided(attempt: &Attempt, decision: &Decision) -> Event {
+    let evidence = decision.evidence.clone();
+    if decision.kind == "Promote" {
+        return Event::Promoting { evidence };
     }
-    events.extend(view.alarm.map(|alarm| (now, Event::Alarm { cause: alarm.cause, what: alarm.what.to_owned() })));
-    events.extend(returned(view, attempt, now));
-    events.extend(ended(view, attempt));
-    events
+    let (cause, actor) = (decision.cause.clone(), decision.actor.clone());
+    Event::Withdrawing { cause, evidence, actor, exposed: exposed(attempt) }
 }
 
 fn opened(view: &ReleaseView<'_>, attempt: &Attempt) -> Event {
@@ -70,37 +92,30 @@ fn before_traffic(view: &ReleaseView<'_>, now: At) -> Vec<(At, Event)> {
     events
 }
 
-fn raised(attempt: &Attempt, raised: &Raised, now: At) -> (At, Event) {
-    let split = split(attempt, raised.weight);
+/// A canary's split that was read back. What has all traffic is told by the ending.
+fn verified(attempt: &Attempt, raised: &Raised) -> Option<(At, Event)> {
     let steps = i64::try_from(attempt.plan.weights.len()).unwrap_or(i64::MAX);
-    match raised.verified_at {
-        Some(at) => (at, Event::Verified { split, step: raised.step, steps }),
-        None => (now, Event::Raised { split, seq: raised.seq }),
-    }
-}
-
-/// In the one spelling of a split: by name.
-fn split(attempt: &Attempt, weight: i64) -> String {
-    let canary = attempt.deployment.as_deref().unwrap_or_default();
-    let mut shares = vec![(canary, weight)];
-    shares.extend(attempt.return_to.as_deref().map(|stable| (stable, 100 - weight)));
-    shares.sort_unstable();
-    shares.iter().map(|(name, share)| format!("{name}={share}")).collect::<Vec<_>>().join(" ")
+    let (stable, canary) = (attempt.return_to.clone()?, attempt.deployment.clone()?);
+    let split = Split::canary(stable, canary, u8::try_from(raised.weight).ok()?)?.to_string();
+    Some((raised.verified_at?, Event::Verified { split, step: raised.step, steps }))
 }
 
 /// The traffic is where the decision wants it: told when it is seen, which may be well before the ending.
 fn returned(view: &ReleaseView<'_>, attempt: &Attempt, now: At) -> Option<(At, Event)> {
-    let outcome = facts::outcome_ahead(attempt).filter(|_| exposed(attempt))?;
-    let back = attempt.return_to.as_ref().map_or_else(String::new, |stable| format!("{stable}=100"));
-    let live = view.traffic.unwrap_or_default();
-    if attempt.ending.is_none() && live != back {
+    let ahead = facts::outcome_ahead(attempt).filter(|_| exposed(attempt))?;
+    let back = attempt.return_to.clone().map_or_else(Split::none, Split::all).to_string();
+    let live = shown(view.traffic?);
+    let is_back = live == shown(&back);
+    let first_user = attempt.raised.iter().find_map(|r| r.verified_at);
+    let writing = view.log.intent.as_ref().is_some_and(|i| i.why.is_some());
+    // Before a first split is read back, what was verified last is older than the raise that may still land.
+    if attempt.ending.is_none() && (!is_back || writing || first_user.is_none()) {
         return None;
     }
     let at = attempt.ending.as_ref().map_or(now, |ending| ending.at);
-    let first_user = attempt.raised.iter().find_map(|r| r.verified_at);
-    let exposed_for = first_user.map(|first| sentence::span(at.since(first)));
-    let split = if live.is_empty() { "no deployment has traffic".to_owned() } else { live.to_owned() };
-    Some((at, Event::Returned { split, outcome, exposed_for }))
+    let exposed_for = first_user.map(|first| span(at.since(first)));
+    let ended = attempt.ending.as_ref().and_then(|ending| outcome(&ending.outcome));
+    Some((at, Event::Returned { split: live.to_owned(), outcome: ended.unwrap_or(ahead), exposed_for }))
 }
 
 fn ended(view: &ReleaseView<'_>, attempt: &Attempt) -> Option<(At, Event)> {
@@ -113,11 +128,15 @@ fn ended(view: &ReleaseView<'_>, attempt: &Attempt) -> Option<(At, Event)> {
         }
         // Told by the line that says when the traffic was back.
         "RolledBack" => return None,
-        outcome => {
-            let all = [Outcome::Rejected, Outcome::Failed, Outcome::Aborted];
-            let outcome = all.into_iter().find(|o| o.as_str() == outcome)?;
+        other => {
+            let outcome = outcome(other)?;
             Event::Ended { outcome, reason: ending.reason.clone(), exposed: exposed(attempt) }
         }
     };
     Some((ending.at, event))
+}
+
+fn outcome(word: &str) -> Option<Outcome> {
+    let all = [Outcome::Promoted, Outcome::Rejected, Outcome::RolledBack, Outcome::Failed, Outcome::Aborted];
+    all.into_iter().find(|outcome| outcome.as_str() == word)
 }

@@ -13,7 +13,7 @@ use crate::{
     view::{
         canary,
         conditions::{Row, Status},
-        sentence::{self, bare},
+        sentence::{self, bare, shown},
     },
 };
 
@@ -49,7 +49,7 @@ pub(super) fn evaluation_passed(view: &ReleaseView<'_>) -> Row {
     let row = |status, reason: &str, message: &str| Row::new("EvaluationPassed", status, reason, message);
     match (verdict(view), fault(view, &[Cause::EvalInfraError])) {
         (_, Some(decision)) => row(Status::Unknown, &decision.cause, "nothing was judged"),
-        (Some((e, "Pass")), _) => row(Status::True, "AllCriteriaMet", &met(e, metrics(view))),
+        (Some((e, "Pass")), _) => row(Status::True, "AllCriteriaMet", &criteria(e, metrics(view), "criteria met")),
         (Some((e, "Fail")), _) => {
             let failed: Vec<CriterionResult> = e.results.iter().filter(|r| r.verdict == "Fail").cloned().collect();
             row(Status::False, Cause::EvalRegression.as_str(), &sentence::criteria_failed(&failed))
@@ -100,7 +100,13 @@ fn runs(view: &ReleaseView<'_>, seen: &DeploymentSeen, ended: bool) -> String {
 
 pub(super) fn traffic_verified(view: &ReleaseView<'_>) -> Row {
     let row = |status, reason: &str, message: &str| Row::new("TrafficVerified", status, reason, message);
-    let Some(attempt) = view.attempt() else { return undecided(view, "TrafficVerified", Stage::Canary) };
+    let Some(attempt) = view.attempt() else {
+        let live = matches!(&view.standing, Standing::Answered(a) if a.outcome == Some(Outcome::Promoted));
+        return match view.traffic.filter(|_| live) {
+            Some(traffic) => row(Status::True, "ReadBack", shown(traffic)),
+            None => undecided(view, "TrafficVerified", Stage::Canary),
+        };
+    };
     let open = attempt.ending.is_none();
     let writing = view.log.intent.as_ref().filter(|i| open && i.why.as_deref().is_some_and(|why| why != "Claim"));
     if let Some(intent) = writing {
@@ -123,11 +129,6 @@ pub(super) fn traffic_verified(view: &ReleaseView<'_>) -> Row {
     }
 }
 
-/// A split, or that there is none.
-fn shown(split: &str) -> &str {
-    if split.is_empty() { "no deployment has traffic" } else { split }
-}
-
 pub(super) fn canary_healthy(view: &ReleaseView<'_>) -> Row {
     let row = |status, reason: &str, message: &str| Row::new("CanaryHealthy", status, reason, message);
     let Some(attempt) = view.attempt() else { return undecided(view, "CanaryHealthy", Stage::Canary) };
@@ -138,7 +139,7 @@ pub(super) fn canary_healthy(view: &ReleaseView<'_>) -> Row {
         (Some(d), _) => {
             let failed = matches!(d.cause.parse(), Ok(Cause::CanaryFailed | Cause::AvailabilityFailed));
             let unmeasurable = d.cause.parse() == Ok(Cause::CanaryUnmeasurable);
-            match (failed, unmeasurable, judged) {
+            match (failed, unmeasurable, exposed(attempt)) {
                 (true, ..) => row(Status::False, &d.cause, &d.evidence),
                 (_, true, _) => row(Status::Unknown, &d.cause, &d.evidence),
                 (.., true) => row(Status::Unknown, &d.cause, "withdrawn before live answers decided anything"),
@@ -163,16 +164,16 @@ fn skipped(attempt: &Attempt) -> String {
 
 /// `95 of 95 rows, 9 of 9 criteria; tightest multi_hop: groundedness=2.882, threshold 2.850 (n=17)`
 pub fn gate_found(evaluation: &EvaluationStatus, metrics: &[Metric]) -> String {
-    let e = evaluation;
-    let met = e.results.iter().filter(|r| r.verdict == "Pass").count();
-    let tightest = tightest(&e.results, metrics).map_or_else(String::new, |t| format!("; {t}"));
-    format!("{} of {} rows, {met} of {} criteria{tightest}", e.judged, e.rows, e.results.len())
+    let EvaluationStatus { judged, rows, .. } = evaluation;
+    format!("{judged} of {rows} rows, {}", criteria(evaluation, metrics, "criteria"))
 }
 
-fn met(e: &EvaluationStatus, metrics: &[Metric]) -> String {
-    let met = e.results.iter().filter(|r| r.verdict == "Pass").count();
-    let tightest = tightest(&e.results, metrics).map_or_else(String::new, |t| format!("; {t}"));
-    format!("{met} of {} criteria met{tightest}", e.results.len())
+/// `9 of 9 criteria met; tightest …`
+fn criteria(evaluation: &EvaluationStatus, metrics: &[Metric], words: &str) -> String {
+    let results = &evaluation.results;
+    let met = results.iter().filter(|r| r.verdict == "Pass").count();
+    let tightest = tightest(results, metrics).map_or_else(String::new, |tightest| format!("; {tightest}"));
+    format!("{met} of {} {words}{tightest}", results.len())
 }
 
 /// The criterion that was met with the least to spare, as a share of its metric's scale.

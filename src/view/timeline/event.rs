@@ -37,11 +37,6 @@ pub enum Event {
         deployment: String,
         instances: i64,
     },
-    /// Azure was asked for a split.
-    Raised {
-        split: String,
-        seq: i64,
-    },
     /// A canary's split was read back.
     Verified {
         split: String,
@@ -129,7 +124,6 @@ impl Event {
             Self::EvaluationPassed { found } => format!("evaluation passed: {found}"),
             Self::EvaluationWaived => format!("evaluation waived: {}", self.note()),
             Self::Deployed { .. } => format!("deployed {}", self.note()),
-            Self::Raised { split, .. } => format!("asked Azure for {split}"),
             Self::Verified { .. } | Self::Returned { .. } | Self::Promoted { .. } => {
                 format!("traffic verified: {}", self.detail())
             }
@@ -162,7 +156,6 @@ impl Event {
             Self::Deployed { deployment, instances } => {
                 format!("{deployment}: {}, no traffic", sentence::count(*instances, "instance"))
             }
-            Self::Raised { split, seq } => format!("asked Azure for {split} (write {seq})"),
             Self::Verified { .. } | Self::Promoted { .. } => self.detail(),
             Self::Returned { split, .. } => format!("traffic verified: {split}"),
             Self::WindowFailed { number, what, rolling_back } => {
@@ -216,14 +209,12 @@ impl Event {
                 lines.any(|line| window(line).is_some_and(|told| told >= *number))
             }
             Self::Withdrawing { cause, exposed: true, .. } if *cause == Cause::CanaryFailed.as_str() => {
-                let own = self.text();
-                lines.any(|line| line == own || (window(line).is_some() && line.ends_with("; rolling back")))
+                let own = self.stem();
+                lines.any(|line| line.starts_with(&own) || (window(line).is_some() && line.ends_with("; rolling back")))
             }
             // Once an attempt, whatever the traffic became since.
-            Self::Returned { .. } => lines.any(|line| line.contains("; rolled back ") || line.contains("; withdrawn ")),
-            Self::Promoted { .. } => {
-                lines.any(|line| line.contains(" serves everybody") || line.contains(" serves again,"))
-            }
+            Self::Returned { .. } => traffic(&mut lines, &["; rolled back", "; withdrawn"]),
+            Self::Promoted { .. } => traffic(&mut lines, &[" serves everybody", " serves again,"]),
             _ => {
                 let stem = self.stem();
                 lines.any(|line| line.starts_with(&stem))
@@ -295,4 +286,9 @@ fn delivered(by: &[String], reason: &str, page: bool) -> String {
 /// The number in `window 3 failed: …`.
 fn window(text: &str) -> Option<i64> {
     text.strip_prefix("window ")?.split(' ').next()?.parse().ok()
+}
+
+/// Whether one of these was told of a split that was read back.
+fn traffic<'a>(lines: &mut impl Iterator<Item = &'a str>, words: &[&str]) -> bool {
+    lines.any(|line| line.starts_with("traffic verified: ") && words.iter().any(|word| line.contains(word)))
 }

@@ -1,9 +1,11 @@
 //! The Kubernetes Event of what happened.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 use super::Event;
 use crate::{
     api::{Cause, Outcome},
-    view::sentence,
+    view::{conditions::find, sentence},
 };
 
 /// An Event as the API takes it. Recorders merge Events of equal type, reason and action and keep the first note, so the
@@ -18,6 +20,23 @@ pub struct KubeEvent {
     pub action: String,
     /// At most 1 KiB.
     pub note: String,
+}
+
+impl KubeEvent {
+    /// For what has no timeline, an endpoint or a release without an attempt: it began to need a person, or does for
+    /// another reason than before.
+    pub fn of_stall(before: &[Condition], after: &[Condition]) -> Option<Self> {
+        let stalled = find(after, "Stalled")?;
+        let known = find(before, "Stalled").is_some_and(|known| known.reason == stalled.reason);
+        // Ready says what is wrong, Stalled of a release only what to do about it.
+        let ready = find(after, "Ready").unwrap_or(stalled);
+        (!known).then(|| Self {
+            warning: true,
+            reason: stalled.reason.clone(),
+            action: "Stall".into(),
+            note: ready.message.clone(),
+        })
+    }
 }
 
 impl Event {
@@ -44,7 +63,6 @@ impl Event {
             Self::EvaluationPassed { .. } => (false, "EvaluationPassed"),
             Self::EvaluationWaived => (false, "EvaluationWaived"),
             Self::Deployed { .. } => (false, "Deployed"),
-            Self::Raised { .. } => (false, "TrafficRaised"),
             Self::Verified { .. } => (false, "TrafficVerified"),
             Self::WindowFailed { rolling_back: false, .. } => (true, "WindowFailed"),
             Self::WindowFailed { .. } => (true, Cause::CanaryFailed.as_str()),
@@ -70,7 +88,6 @@ impl Event {
             Self::Built { .. } => "Build",
             Self::EvaluationStarted { .. } | Self::EvaluationPassed { .. } | Self::EvaluationWaived => "Evaluate",
             Self::Deployed { .. } => "Deploy",
-            Self::Raised { .. } => "SetTraffic",
             Self::Verified { .. } => "ReadBack",
             Self::WindowFailed { .. } | Self::WindowUnmeasured { .. } => "Judge",
             Self::Promoting { .. } | Self::Promoted { .. } => "Promote",
