@@ -13,7 +13,7 @@ use crate::{
     view::{
         page::{self, About},
         release::{self as wording, ReleaseView},
-        timeline::{self, Event},
+        timeline::Event,
     },
 };
 
@@ -124,13 +124,7 @@ pub fn release(report: &Report<'_>) -> (PromptReleaseStatus, Vec<Event>) {
         status.stage_started_at = Some(*now);
     }
     status.stage = Some(stage);
-    let mut new = Vec::new();
-    let all = timeline::known(view, *now).into_iter().chain(told.iter().map(|event| (*now, event.clone())));
-    for (at, event) in all {
-        if timeline::append(&mut status.timeline, at, &event) {
-            new.push(event);
-        }
-    }
+    let new = wording::tell(&mut status.timeline, view, told, *now);
     status.conditions = wording::conditions(view, &before.conditions, *now);
     (status, new)
 }

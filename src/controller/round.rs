@@ -132,7 +132,6 @@ impl Round<'_> {
         }
         observed
     }
-}
 
     /// At most one write to Azure; beside it, at most one entry of the outbox is delivered.
     async fn act(
