@@ -75,7 +75,10 @@ impl Demo {
             stage.kubectl(&say, &["apply", "-f", &manifest.display().to_string()]).await?;
             let ended = follow(&stage.plane.client().await?, NAMESPACE, RELEASE, version, LIMIT, &say).await?;
             if ended != outcome {
-                bail!("{version} ended as {ended}, not {outcome}; the operator's log:\n{}", stage.operator.log_tail(40));
+                bail!(
+                    "{version} ended as {ended}, not {outcome}; the operator's log:\n{}",
+                    stage.operator.log_tail(40)
+                );
             }
             if outcome == "RolledBack" {
                 stage.show_page(&say)?;
@@ -120,7 +123,7 @@ impl Demo {
         let manifest: serde_json::Value = serde_saphyr::from_str(&fs::read_to_string(manifest)?)?;
         let url = manifest.pointer("/spec/artifact/promptFlow/archive/url").and_then(serde_json::Value::as_str);
         let url = url.context("the manifest names no archive")?;
-        stage.azure.host_file(url, archive)
+        stage.azure.host_file(url, archive).await
     }
 
     async fn look_around(&self, stage: &Stage, say: &Narrator) -> anyhow::Result<()> {
