@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 mod answer;
 pub mod arm;
+pub mod blob;
 pub mod clock;
 mod control;
 mod deployed;
@@ -41,7 +42,7 @@ pub mod traffic;
 pub mod webhook;
 pub mod world;
 
-pub use services::{blob, flow};
+pub use services::flow;
 pub use start::{Options, Running, start};
 
 /// The whole simulated cloud.

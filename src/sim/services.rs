@@ -18,5 +18,4 @@ macro_rules! placeholder {
     };
 }
 
-placeholder!(blob, Blobs);
 placeholder!(flow, Flow);
