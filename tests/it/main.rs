@@ -6,3 +6,4 @@ mod ground;
 mod lease;
 mod rbac;
 mod simulator;
+mod stories;

@@ -77,6 +77,16 @@ impl Simulator {
         writes.filter_map(|entry| Some((entry.why.unwrap_or_default(), entry.traffic?))).collect()
     }
 
+    /// Puts a file where everybody can fetch it, as CI uploads an archive.
+    pub async fn host_file(&self, url: &str, bytes: Vec<u8>) {
+        self.running.host_file(url, bytes).await.unwrap_or_else(|problem| panic!("{problem:#}"));
+    }
+
+    /// Body of the last page or notice that any receiver got.
+    pub fn last_page(&self) -> Option<Value> {
+        self.running.last_page()
+    }
+
     /// Endpoints and deployments as the management API would show them, and what is under way.
     pub fn arm(&self) -> Value {
         sim::lock(&self.sim().arm).describe()
