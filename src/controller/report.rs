@@ -7,28 +7,28 @@ use crate::{
         log::{self, Attempt, Log, Owed},
         status::{Ended, MAX_HISTORY, MAX_REJECTED, Rejected, Revision, StableSeen},
     },
-    controller::objects::{Release, Stored as _},
+    controller::objects::{Endpoint, Release, Stored as _},
     endpoint::{Observed, Sight, State},
     stage::{Facts, Stage, clean},
     view::{
         page::{self, About},
         release::{self as wording, ReleaseView},
-        timeline::{self, Event},
+        timeline::Event,
     },
 };
 
 /// The endpoint's status after a look, its log and its conditions as they were.
 pub fn seen(
-    before: &PromptEndpointStatus,
+    endpoint: &Endpoint,
     log: &Log,
     observed: &Observed,
     held: Option<&ClaimedBy>,
     owner: &str,
-    generation: Option<i64>,
 ) -> PromptEndpointStatus {
+    let before = &endpoint.status;
     let mut status = PromptEndpointStatus {
         format: before.format.max(Some(log::FORMAT)),
-        observed_generation: generation,
+        observed_generation: endpoint.generation(),
         claimed_by: held.cloned(),
         ..before.clone()
     };
@@ -124,13 +124,7 @@ pub fn release(report: &Report<'_>) -> (PromptReleaseStatus, Vec<Event>) {
         status.stage_started_at = Some(*now);
     }
     status.stage = Some(stage);
-    let mut new = Vec::new();
-    let all = timeline::known(view, *now).into_iter().chain(told.iter().map(|event| (*now, event.clone())));
-    for (at, event) in all {
-        if timeline::append(&mut status.timeline, at, &event) {
-            new.push(event);
-        }
-    }
+    let new = wording::tell(&mut status.timeline, view, told, *now);
     status.conditions = wording::conditions(view, &before.conditions, *now);
     (status, new)
 }

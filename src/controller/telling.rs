@@ -29,7 +29,7 @@ use super::{
 use crate::{
     api::{
         At, Cause, PromptEndpointStatus,
-        log::{self, Attempt, Log, Owed},
+        log::{self, Attempt, Log, Owed, ReleaseRef},
     },
     azure::Class,
     endpoint::{
@@ -37,12 +37,12 @@ use crate::{
         drive::{Progress, Stored},
     },
     notify,
-    stage::{self, Stage},
+    stage,
     view::{
         claims,
         endpoint::{self as endpoint_wording, Access, EndpointView},
         notified::{Delivery, Notified},
-        release::{Alarm, ReleaseView, Standing, Waiting},
+        release::{Alarm, ReleaseView, Standing, Waiting, standing},
         timeline::Event,
         trouble::{self, Trouble},
     },
@@ -70,7 +70,7 @@ impl Telling<'_> {
     /// # Errors
     /// The API server's.
     pub async fn tell(self, ports: ClusterPorts<'_>) -> Result<Action, Error> {
-        let now = At::from(self.round.context.clock());
+        let now = self.remembered.azure_time(self.round.context.clock()).into();
         let problem = self.observed.problem.as_ref().map(ToString::to_string);
         let said = self.said(problem.as_deref());
         let (log, given_up) = self.marked(&ports.log, now);
@@ -104,7 +104,7 @@ impl Telling<'_> {
             live: self.observed.endpoint.as_ref(),
             remembered: self.remembered,
             problem,
-            now: At::from(jiff::Timestamp::from(self.observed.now)),
+            now: self.observed.now.into(),
         };
         match &self.progress {
             Progress::Wait(_, waiting) => waits::say(waiting, &around),
@@ -157,7 +157,6 @@ impl Telling<'_> {
         EndpointView {
             generation: self.round.endpoint.generation(),
             log: status.log.as_ref(),
-            claimed_by: status.claimed_by.as_ref(),
             deployments: &status.deployments,
             traffic: status.traffic.as_deref(),
             access,
@@ -213,23 +212,19 @@ impl Telling<'_> {
     }
 
     fn standing(&self, release: &Release, attempt: Option<&Attempt>, log: &Log) -> Standing {
-        if let Some(attempt) = attempt {
-            let stage = report::stage(stage::stage_of(log, &self.turn.facts));
-            if let (None, Some(stage)) = (&attempt.ending, stage) {
-                return Standing::UnderWay(stage);
-            }
-            let same = release.spec.as_ref().is_ok_and(|spec| spec.version == attempt.version);
-            let again = self.turn.answer.as_ref().is_none_or(|answer| answer.speaks_of(attempt));
-            if same && again {
-                return Standing::Ended;
-            }
+        if let Some(stage) = attempt.and_then(|_| report::stage(stage::stage_of(log, &self.turn.facts))) {
+            return Standing::UnderWay(stage);
         }
-        let answer = match (&self.round.holder, &self.turn.answer) {
-            (Holder::Invalid(_, _, why), _) => Some(claims::invalid(why)),
-            (_, Some(opens)) => claims::answer(opens, &release.name()),
-            _ => None,
-        };
-        Standing::Answered(answer.unwrap_or_else(|| claims::Answer::waits("Pending", "")))
+        if let Holder::Invalid(_, _, why) = self.round.holder {
+            return Standing::Answered(claims::invalid(why));
+        }
+        let (own, spec) = (ReleaseRef { name: release.name(), uid: release.uid() }, release.spec.as_ref().ok());
+        let version = spec.map_or("", |spec| &spec.version);
+        let answered = self.turn.answer.as_ref().and_then(|opens| standing(opens, log, &own, version));
+        let pending = || Standing::Answered(claims::Answer::waits("Pending", ""));
+        // In the pass that ends it no question was asked yet.
+        let ended = || attempt.filter(|a| a.ending.is_some() && a.version == version).map(|_| Standing::Ended);
+        answered.or_else(ended).unwrap_or_else(pending)
     }
 
     /// The protocol's own waiting comes first: it stands between a stage and what it wants.
@@ -356,7 +351,6 @@ async fn only_conditions(
     let view = EndpointView {
         generation: endpoint.generation(),
         log: before.log.as_ref(),
-        claimed_by: before.claimed_by.as_ref(),
         deployments: &before.deployments,
         traffic: before.traffic.as_deref(),
         access,

@@ -4,7 +4,10 @@ use crate::{
     api::{At, Cause, endpoint::AzureEndpoint},
     azure::OnlineEndpoint,
     endpoint::{Ms, Remembered, Reply, Waiting, Why, tags},
-    view::trouble::{self, Trouble},
+    view::{
+        trouble::{self, Trouble},
+        waiting,
+    },
 };
 
 /// A wait in words.
@@ -44,80 +47,72 @@ pub struct Around<'a> {
     pub now: At,
 }
 
-fn at(ms: Ms) -> At {
-    jiff::Timestamp::from_millisecond(ms.0).unwrap_or(jiff::Timestamp::MAX).into()
-}
-
 /// The wait in words.
-pub fn say(waiting: &Waiting<String>, around: &Around<'_>) -> Said {
+pub fn say(waits: &Waiting<String>, around: &Around<'_>) -> Said {
     let Around { azure, name, live, now, .. } = around;
-    let state = live.map_or("Updating", |live| live.provisioning_state.as_str());
-    match waiting {
-        Waiting::Nothing | Waiting::NotListed | Waiting::Claimed { .. } | Waiting::Lagging { .. } => Said::default(),
+    let now = *now;
+    match waits {
+        Waiting::Nothing | Waiting::NotListed => Said::default(),
+        Waiting::Lagging { .. } | Waiting::SecondLook { .. } => Said::waits(waiting::looking_again()),
+        Waiting::Claimed { until } => Said::waits(waiting::claimed((*until).into(), now)),
         Waiting::EndpointGone { .. } => Said::needs(trouble::not_found(azure)),
         Waiting::Unreadable { since, denied } => unreadable(around, *since, *denied),
         Waiting::OtherOwner => {
             let theirs = live.and_then(|live| tags::read(&live.tags).owner).unwrap_or("another PromptEndpoint");
             Said::needs(trouble::other_owner(theirs, name))
         }
-        Waiting::Updating { .. } => Said::waits(trouble::busy(state)),
-        Waiting::ReadBack { target, .. } | Waiting::Unanswered { target, .. } => {
-            Said::waits(trouble::reading_back(&target.to_string()))
+        Waiting::Updating { why } => Said::waits(waiting::updating(why.map(Why::as_str))),
+        Waiting::ReadBack { seq, target, .. } => Said::waits(waiting::read_back(*seq, &target.to_string())),
+        Waiting::Unanswered { seq, target, until, .. } => {
+            Said::waits(waiting::unanswered(*seq, &target.to_string(), (*until).into()))
         }
-        Waiting::Retry { why, reply, tries, .. } => retry(around, *why, *reply, *tries, state),
+        Waiting::Retry { why, reply, tries, .. } => retry(around, *why, *reply, *tries),
         Waiting::LostWrite { split, until } => {
-            Said::waits(trouble::settling(split.sole().map(String::as_str), at(*until), *now))
+            Said::waits(waiting::lost_write(split.sole().map(String::as_str), (*until).into(), now))
         }
-        Waiting::Unsettled { until } => Said::waits(trouble::unsettled(1, at(*until), *now)),
-        Waiting::SecondLook { split } => Said::waits(format!("{split} was seen once, and is looked at again")),
+        Waiting::Unsettled { until } => Said::waits(waiting::unsettled((*until).into(), now)),
         Waiting::Conflict { split } => Said::needs(trouble::traffic_conflict(&split.to_string(), &azure.endpoint)),
-        Waiting::NoStable { deployment } => {
-            Said::needs(trouble::traffic_conflict(&format!("{deployment}=0"), &azure.endpoint))
-        }
+        Waiting::NoStable { deployment } => Said::needs(trouble::no_stable(deployment, &azure.endpoint)),
         Waiting::StableLost { deployment } => Said::needs(trouble::stable_lost(deployment, &azure.endpoint)),
-        Waiting::NoDeployment => Said::waits("its deployment is not there yet"),
-        Waiting::NotReady { deployment } => Said::waits(format!("{deployment} is not ready for traffic yet")),
-        Waiting::NameTaken { deployment } => {
-            Said::waits(format!("a deployment {deployment} exists that is not this release's"))
-        }
-        Waiting::NameHeld { deployment, until } => {
-            let until = at(*until).clock();
-            Said::waits(format!("a write to {deployment} without a reply may still land until {until}"))
-        }
+        Waiting::FirstPromotion => Said::waits(waiting::first_promotion()),
         Waiting::RetryDeployment { deployment, reply, tries, .. } => {
-            let why = refusal(around, *reply, state);
-            Said::retries(Cause::DeploymentFailed, format!("{deployment} could not be written, try {tries}: {why}"))
+            let why = waiting::retry_deployment(deployment, *tries, refusal(around, *reply).as_deref());
+            Said::retries(Cause::DeploymentFailed, why)
         }
-        Waiting::Quiet { .. } | Waiting::InUse { .. } => Said::default(),
-        Waiting::FirstPromotion => {
-            Said::waits("a first release has nothing to return to: it is ended once it has all traffic")
-        }
+        other => Said { why: about_deployment(other, now), ..Said::default() },
     }
+}
+
+/// What stands between a deployment and its write.
+fn about_deployment(waits: &Waiting<String>, now: At) -> Option<String> {
+    Some(match waits {
+        Waiting::NoDeployment => waiting::no_deployment(),
+        Waiting::NotReady { deployment } => waiting::not_ready(deployment),
+        Waiting::NameTaken { deployment } => waiting::name_taken(deployment),
+        Waiting::NameHeld { deployment, until } => waiting::name_held(deployment, (*until).into(), now),
+        // Tidying up is nothing that a release waits for.
+        _ => return None,
+    })
 }
 
 fn unreadable(around: &Around<'_>, since: Ms, denied: bool) -> Said {
     let why = around.problem.unwrap_or("no answer");
-    let trouble = if denied { trouble::forbidden(why) } else { trouble::unreadable(why, at(since)) };
+    let trouble = if denied { trouble::forbidden(why) } else { trouble::unreadable(why, since.into()) };
     Said { retry: Some(Cause::Unreadable), ..Said::needs(trouble) }
 }
 
-fn retry(around: &Around<'_>, why: Why, reply: Reply, tries: i64, state: &str) -> Said {
-    let said = refusal(around, reply, state);
-    let cause = match why {
-        Why::Withdraw => Cause::RollbackFailed,
-        _ => Cause::EndpointFailed,
-    };
-    Said::retries(cause, format!("{said}; try {tries}"))
+fn retry(around: &Around<'_>, why: Why, reply: Reply, tries: i64) -> Said {
+    let cause = if why == Why::Withdraw { Cause::RollbackFailed } else { Cause::EndpointFailed };
+    Said::retries(cause, waiting::retry(why.as_str(), tries, refusal(around, reply).as_deref()))
 }
 
 /// What Azure said to the last write.
-fn refusal(around: &Around<'_>, reply: Reply, state: &str) -> String {
+fn refusal(around: &Around<'_>, reply: Reply) -> Option<String> {
     match (reply, &around.remembered.refusal) {
-        (Reply::Busy, _) => trouble::busy(state),
-        (Reply::Refused, Some((_, error))) => error.to_string(),
-        (Reply::Refused, None) => "Azure refused the write".to_owned(),
-        (Reply::NotSent, _) => "nothing was sent, since the lease was about to run out or the endpoint had changed".into(),
-        (Reply::Failed, _) => "Azure accepted the write, and it came to nothing".to_owned(),
-        (Reply::Accepted, _) => "Azure works on it".to_owned(),
+        (Reply::Busy, _) => Some("the endpoint is Updating".to_owned()),
+        (Reply::Refused, Some((_, error))) => Some(error.to_string()),
+        (Reply::Failed, _) => Some("it was accepted and came to nothing".to_owned()),
+        (Reply::NotSent, _) => Some("nothing was sent: the endpoint had changed, or the lease ran short".to_owned()),
+        (Reply::Refused, None) | (Reply::Accepted, _) => None,
     }
 }

@@ -4,4 +4,5 @@ mod architecture;
 mod crd;
 mod ground;
 mod lease;
+mod rbac;
 mod simulator;
