@@ -30,7 +30,7 @@ use crate::{
     endpoint::{
         Ms, Observed, Sight, State, Timing, Wish,
         convert::{self, Remarks},
-        drive::{self, Progress, Request, Stored},
+        drive::{self, Request, Stored},
         observe::{Question, observe},
     },
     notify,
