@@ -235,10 +235,8 @@ fn check(flow: &Flow, folder: &Folder) -> Result<(), FlowError> {
 
 fn check_source(node: &Running<'_>, folder: &Folder) -> Result<(), FlowError> {
     let Some(source) = node.source else { return Err(FlowError::NoSource(node.name.to_owned())) };
-    if let Some(path) = &source.path {
-        if folder.get(path).is_none() {
-            return Err(FlowError::NoFile { node: node.name.to_owned(), path: path.clone() });
-        }
+    if let Some(path) = source.path.as_ref().filter(|path| folder.get(path).is_none()) {
+        return Err(FlowError::NoFile { node: node.name.to_owned(), path: path.clone() });
     }
     if node.type_ == Some("llm") && node.connection.is_none_or(str::is_empty) {
         return Err(FlowError::NoConnection(node.name.to_owned()));

@@ -42,7 +42,8 @@ mod tests {
     fn a_large_graph_costs_little() {
         let names: Vec<String> = (0..20_000).map(|n| format!("{n:05}")).collect();
         let waits = |n: usize| names.get(n + 1).map(String::as_str).into_iter().collect();
-        let chain: BTreeMap<&str, BTreeSet<&str>> = names.iter().enumerate().map(|(n, name)| (name.as_str(), waits(n))).collect();
+        let chain: BTreeMap<&str, BTreeSet<&str>> =
+            names.iter().enumerate().map(|(n, name)| (name.as_str(), waits(n))).collect();
         assert_eq!(circle(&chain), None);
     }
 
