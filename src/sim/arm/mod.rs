@@ -194,6 +194,11 @@ impl Arm {
         self.assets.model_uri(model_arm_id)
     }
 
+    /// Names of the workspace's connections.
+    pub fn connections(&self) -> BTreeSet<String> {
+        self.connections.iter().map(|connection| connection.name.clone()).collect()
+    }
+
     pub fn endpoints(&self) -> Vec<String> {
         self.endpoints.values().map(|e| e.name.clone()).collect()
     }
