@@ -268,9 +268,12 @@ pub struct Availability {
 pub struct CriterionSeen {
     /// Class of the criterion; * is every answer.
     pub class: String,
-    /// Failed windows in a row up to the last one.
+    /// Failed windows in a row up to the last one; windows that say nothing are passed over.
     #[serde(default)]
     pub failures_in_a_row: i64,
+    /// Windows that had enough scores to be judged: it passed or failed.
+    #[serde(default)]
+    pub judged: i64,
     /// Metric of the criterion.
     pub metric: String,
     /// Lowest mean that passes, as a decimal.

@@ -27,9 +27,14 @@ mod flows;
 pub mod http;
 mod insights;
 mod iso8601;
+#[cfg(test)]
+mod loopback;
 mod operations;
+mod reply;
 mod same;
 mod table;
+#[cfg(test)]
+mod token_hosts;
 mod tokens;
 mod wire;
 mod workspace;

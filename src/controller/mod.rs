@@ -3,16 +3,20 @@
 
 mod claim;
 mod context;
+mod deletion;
 mod deliver;
+mod losers;
 mod objects;
 mod pages;
 mod pass;
 mod ports;
-mod record;
 mod report;
+mod round;
 mod story;
 mod stranded;
+mod telling;
 mod tenant;
+mod waits;
 
 use std::{sync::Arc, time::Duration};
 
@@ -72,8 +76,8 @@ pub async fn run<E>(
         .reflect(endpoint_writer)
         .applied_objects()
         .predicate_filter(wanted, PredicateConfig::default());
-    let synced = (store.clone(), endpoint_store.clone(), health.clone());
-    let endpoints = Controller::for_stream(endpoints, endpoint_store)
+    let synced = (store, endpoint_store.clone(), health.clone());
+    let endpoints = Controller::for_stream(endpoints, endpoint_store.clone())
         .with_config(Config::default().concurrency(CONCURRENCY))
         .watches_stream_with(
             changed,
@@ -95,7 +99,7 @@ pub async fn run<E>(
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        ((), ()) = async { futures::join!(endpoints, stranded::run(client, context, stop)) } => {}
+        ((), ()) = async { futures::join!(endpoints, stranded::run(client, context, endpoint_store, stop)) } => {}
         () = ready => {}
     }
     health.controller_ended();
@@ -124,7 +128,8 @@ impl Error {
 async fn reconcile(endpoint: Arc<EndpointMeta>, context: Arc<Context>) -> Result<Action, Error> {
     let began = std::time::Instant::now();
     let namespace = endpoint.namespace().unwrap_or_default();
-    let result = pass::reconcile(&context, &namespace, &endpoint.name_any()).await;
+    let key = pass::Key { namespace: &namespace, name: &endpoint.name_any() };
+    let result = pass::reconcile(&context, key).await;
     context.metrics.reconciled(began.elapsed());
     result
 }

@@ -204,7 +204,8 @@ impl Counted<'_> {
         match &gate.verdict {
             Verdict::Pass => Decision::new(facts, Then::Go),
             Verdict::Regression(failed) => {
-                Decision::withdraw(facts, Cause::EvalRegression, sentence::criteria_failed(failed))
+                let failed: Vec<_> = failed.iter().map(gate::Measured::result).collect();
+                Decision::withdraw(facts, Cause::EvalRegression, sentence::criteria_failed(&failed))
             }
             Verdict::Error(errors) => {
                 let first = errors.first().map_or_else(String::new, ToString::to_string);
