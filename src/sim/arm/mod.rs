@@ -3,7 +3,10 @@
 //! Shapes and rules are those of the 2024-10-01 REST specification of Microsoft.MachineLearningServices and of replies
 //! that users of the service reported. What neither settles is a field of [`Knobs`].
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
