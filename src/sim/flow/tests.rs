@@ -203,7 +203,7 @@ async fn a_run_is_polled_through_its_states_and_has_a_line_a_row() {
     assert!(first["output"]["citations"].is_array());
 
     let metrics = service.call("POST metric/v2.0/…/runs/b/lastvalues", json!({})).await.body;
-    assert_eq!(metrics["value"][0]["data"], json!({"__pf__.lines.completed": 95}));
+    assert_eq!(metrics["value"][0]["value"][0]["data"], json!({"__pf__.lines.completed": 95}));
     let log = service.call("GET flow/api/…/BulkRuns/b/logContent", Value::Null).await.body;
     assert!(log.as_str().unwrap().contains("Line 94: Finished"));
     assert_eq!(service.call("GET flow/api/…/BulkRuns/b", Value::Null).await.body["flowRunId"], "b");
@@ -269,7 +269,7 @@ async fn the_same_upload_gives_the_same_result() {
 async fn one_byte_of_the_set_changes_the_result_of_its_row_and_of_no_other() {
     let before = Service::with_sample("1427", SPREAD).evaluate().await;
     let mut other_means = 0;
-    for row in 0..95 {
+    for row in (0..95).step_by(8) {
         let service = Service::with_sample("1427", SPREAD);
         service.edit(DATA, |data| {
             let edit = |(n, line): (usize, &str)| {
@@ -287,10 +287,7 @@ async fn one_byte_of_the_set_changes_the_result_of_its_row_and_of_no_other() {
         let differs = |metric| before.mean(&class, metric) != after.mean(&class, metric);
         other_means += usize::from(differs("groundedness") || differs("citation_correctness"));
     }
-    assert!(
-        other_means > 80,
-        "of 95 changes {other_means} change a mean; 19 in 20 are expected where scores are drawn"
-    );
+    assert!(other_means >= 10, "{other_means} of 12 changes change a mean; 19 in 20 are expected where scores are drawn");
 }
 
 #[tokio::test]
