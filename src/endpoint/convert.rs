@@ -182,11 +182,10 @@ fn raised(raised: &Raised) -> stored::Raised {
 fn decision(decided: Decided, remarks: &Remarks<'_>) -> stored::Decision {
     let staged = remarks.cause == Some(decided.cause);
     let evidence = if staged { remarks.evidence.to_owned() } else { found(decided.cause, remarks) };
-    let end = evidence.floor_char_boundary(MAX_EVIDENCE);
     stored::Decision {
         kind: course(decided.course).to_owned(),
         cause: decided.cause.to_string(),
-        evidence: evidence[..end].to_owned(),
+        evidence: sentence::clamp(&evidence, MAX_EVIDENCE),
         at: decided.at.into(),
         actor: remarks.actor.filter(|_| staged).map(str::to_owned),
     }
