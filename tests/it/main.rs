@@ -3,6 +3,7 @@
 mod architecture;
 mod crd;
 mod ground;
+mod identity;
 mod lease;
 mod rbac;
 mod simulator;

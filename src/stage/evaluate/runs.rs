@@ -35,7 +35,8 @@ struct Uploaded {
 }
 
 async fn uploaded(azure: &Azure, spec: &PromptReleaseSpec, build: &Build) -> azure::Result<Uploaded> {
-    let missing = |what: &str| azure::Error::Malformed { call: "submit".into(), reason: format!("{what} is not known") };
+    let missing =
+        |what: &str| azure::Error::Malformed { call: "submit".into(), reason: format!("{what} is not known") };
     let store = azure.default_datastore().await?.value;
     let folder = build.folder.clone().ok_or_else(|| missing("the uploaded folder"))?;
     let dataset_path = build.dataset.clone().ok_or_else(|| missing("the uploaded data set"))?;
