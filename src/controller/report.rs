@@ -7,7 +7,7 @@ use crate::{
         log::{self, Attempt, Log, Owed},
         status::{Ended, MAX_HISTORY, MAX_REJECTED, Rejected, Revision, StableSeen},
     },
-    controller::objects::{Release, Stored as _},
+    controller::objects::{Endpoint, Release, Stored as _},
     endpoint::{Observed, Sight, State},
     stage::{Facts, Stage, clean},
     view::{
@@ -19,16 +19,16 @@ use crate::{
 
 /// The endpoint's status after a look, its log and its conditions as they were.
 pub fn seen(
-    before: &PromptEndpointStatus,
+    endpoint: &Endpoint,
     log: &Log,
     observed: &Observed,
     held: Option<&ClaimedBy>,
     owner: &str,
-    generation: Option<i64>,
 ) -> PromptEndpointStatus {
+    let before = &endpoint.status;
     let mut status = PromptEndpointStatus {
         format: before.format.max(Some(log::FORMAT)),
-        observed_generation: generation,
+        observed_generation: endpoint.generation(),
         claimed_by: held.cloned(),
         ..before.clone()
     };

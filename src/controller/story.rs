@@ -66,6 +66,8 @@ pub struct Scene<'a> {
     pub inventory: &'a [DeploymentSeen],
     /// The split is read back as the open attempt's, by number.
     pub verified: bool,
+    /// When the look at Azure began.
+    pub looked: At,
     pub now: At,
 }
 
@@ -202,7 +204,8 @@ pub fn interrupt(scene: &Scene<'_>, attempt: &Attempt) -> Option<(Cause, String)
 fn between(scene: &Scene<'_>) -> Turn {
     let mut turn = Turn::of(scene.facts.clone());
     let mut instances = None;
-    if let Holder::Present(release, spec) = scene.holder {
+    // Nothing begins before what is live was seen and is on record.
+    if let (Holder::Present(release, spec), Some(_)) = (scene.holder, &scene.log.verified) {
         instances = spec.instance_count;
         let abort = release.annotation(ABORT).and_then(|value| value.parse::<Abort>().ok());
         let hash = digest::revision_hash(&spec.artifact, spec.deployment.as_ref());
@@ -360,11 +363,10 @@ async fn watch(scene: &Scene<'_>, spec: &PromptReleaseSpec, attempt: &Attempt) -
     let look = match &source {
         Ok(source) => {
             let source = source.as_ref().map(|s| s as &dyn canary::scores::ScoreSource);
-            canary::look(source, endpoint, attempt, scene.facts, scene.now, scene.waits.poll).await
+            canary::look(source, endpoint, attempt, scene.facts, scene.looked, scene.verified, scene.waits.poll).await
         }
-        Err(error) => canary::Look::failed(error.to_string(), scene.now, scene.waits.poll),
+        Err(error) => canary::Look::failed(error.to_string(), scene.looked, scene.verified, scene.waits.poll),
     };
-    let look = canary::Look { verified: scene.verified, ..look };
     canary::next(spec, attempt, scene.facts, &look)
         .unwrap_or_else(|error| Decision::withdraw(scene.facts.clone(), Cause::InvalidSpec, error.to_string()))
 }

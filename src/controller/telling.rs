@@ -37,7 +37,7 @@ use crate::{
         drive::{Progress, Stored},
     },
     notify,
-    stage::{self, Stage},
+    stage,
     view::{
         claims,
         endpoint::{self as endpoint_wording, Access, EndpointView},
@@ -70,7 +70,7 @@ impl Telling<'_> {
     /// # Errors
     /// The API server's.
     pub async fn tell(self, ports: ClusterPorts<'_>) -> Result<Action, Error> {
-        let now = At::from(self.round.context.clock());
+        let now = self.remembered.azure_time(self.round.context.clock()).into();
         let problem = self.observed.problem.as_ref().map(ToString::to_string);
         let said = self.said(problem.as_deref());
         let (log, given_up) = self.marked(&ports.log, now);
@@ -104,7 +104,7 @@ impl Telling<'_> {
             live: self.observed.endpoint.as_ref(),
             remembered: self.remembered,
             problem,
-            now: At::from(jiff::Timestamp::from(self.observed.now)),
+            now: self.observed.now.into(),
         };
         match &self.progress {
             Progress::Wait(_, waiting) => waits::say(waiting, &around),
@@ -157,7 +157,6 @@ impl Telling<'_> {
         EndpointView {
             generation: self.round.endpoint.generation(),
             log: status.log.as_ref(),
-            claimed_by: status.claimed_by.as_ref(),
             deployments: &status.deployments,
             traffic: status.traffic.as_deref(),
             access,
@@ -352,7 +351,6 @@ async fn only_conditions(
     let view = EndpointView {
         generation: endpoint.generation(),
         log: before.log.as_ref(),
-        claimed_by: before.claimed_by.as_ref(),
         deployments: &before.deployments,
         traffic: before.traffic.as_deref(),
         access,

@@ -59,6 +59,11 @@ impl Tenant {
         self.location.get_or_try_init(ask).await.map(String::as_str)
     }
 
+    /// The same, if it was asked already.
+    pub fn known_location(&self) -> Option<&str> {
+        self.location.get().map(String::as_str)
+    }
+
     /// Where scores come from, asked once.
     ///
     /// # Errors

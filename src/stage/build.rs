@@ -137,7 +137,7 @@ pub fn check(packed: &[u8], spec: &PromptReleaseSpec, flow: &PromptFlow) -> Resu
     let folder = archive::unpack(packed, &flow.archive.digest)?;
     let main = flow::read(&folder, flow.path.as_deref().unwrap_or_default())?;
     let Some(evaluation) = &spec.evaluation else { return Ok(Checked { folder, rows: Vec::new(), content: None }) };
-    let path = evaluation.dataset.path.trim_start_matches("./").to_owned();
+    let path = archive::normal(&evaluation.dataset.path);
     let bytes = folder.get(&path).cloned().ok_or_else(|| BuildError::NoDataset(path.clone()))?;
     let wrong = |error| BuildError::Dataset { path: path.clone(), error };
     let dataset = Dataset::parse(&bytes).map_err(wrong)?;
@@ -183,7 +183,7 @@ async fn upload(azure: &Azure, spec: &PromptReleaseSpec, checked: &Checked) -> R
     for (path, content) in checked.folder.files() {
         azure.put_if_absent(&store, &format!("{root}/{path}"), content.clone()).await?;
     }
-    let dataset = spec.evaluation.as_ref().map(|e| format!("{root}/{}", e.dataset.path.trim_start_matches("./")));
+    let dataset = spec.evaluation.as_ref().map(|e| format!("{root}/{}", archive::normal(&e.dataset.path)));
     Ok(status::Build {
         bytes: i64::try_from(checked.folder.bytes()).unwrap_or(i64::MAX),
         dataset,
@@ -218,9 +218,9 @@ async fn register_model(
 ) -> Result<String, BuildError> {
     let store = azure.default_datastore().await?.value;
     let folder = build.folder.clone().unwrap_or_default();
-    let path = match flow.path.as_deref().map(|p| p.trim_matches('/')) {
-        None | Some("" | ".") => folder,
-        Some(path) => format!("{folder}/{path}"),
+    let path = match archive::normal(flow.path.as_deref().unwrap_or_default()) {
+        root if root.is_empty() => folder,
+        path => format!("{folder}/{path}"),
     };
     let (name, version) = (naming::model(plan.release), naming::model_version(&plan.spec.version, plan.hash));
     let body = ModelBody {

@@ -27,18 +27,18 @@ use crate::{
 pub struct Look {
     /// None: no window could close, so nothing was asked.
     scores: Option<Result<Seen<Telemetry>, String>>,
-    /// Azure's time, of the last answer.
-    pub now: At,
-    /// The split is read back in this pass as this attempt's, by number.
-    pub verified: bool,
+    /// When the endpoint was looked at, by Azure's clock: a window that ended later is not over.
+    now: At,
+    /// The split was read back then as this attempt's, by number.
+    verified: bool,
     /// Between two looks while a window is due and incomplete.
-    pub poll: jiff::SignedDuration,
+    poll: jiff::SignedDuration,
 }
 
 impl Look {
     /// The source itself could not be had.
-    pub fn failed(why: String, now: At, poll: jiff::SignedDuration) -> Self {
-        Self { scores: Some(Err(why)), now, verified: false, poll }
+    pub fn failed(why: String, now: At, verified: bool, poll: jiff::SignedDuration) -> Self {
+        Self { scores: Some(Err(why)), now, verified, poll }
     }
 }
 
@@ -49,9 +49,10 @@ pub async fn look(
     attempt: &Attempt,
     facts: &Facts,
     now: At,
+    verified: bool,
     poll: jiff::SignedDuration,
 ) -> Look {
-    let idle = Look { scores: None, now, verified: false, poll };
+    let idle = Look { scores: None, now, verified, poll };
     let Some(status) = &facts.canary else { return idle };
     let Some(started) = status.clock_started_at else { return idle };
     let window = Grid::new(started, attempt.plan.window_ms).next(status.closed_through);
@@ -63,11 +64,7 @@ pub async fn look(
         return Look { scores, ..idle };
     };
     match source.since(endpoint, window.start.get()).await {
-        Ok(seen) => {
-            // A window is over when the source's clock says so.
-            let now = seen.date.map_or(now, |date| now.max(At::from(date)));
-            Look { scores: Some(Ok(seen)), now, ..idle }
-        }
+        Ok(seen) => Look { scores: Some(Ok(seen)), ..idle },
         Err(error) => Look { scores: Some(Err(error.to_string())), ..idle },
     }
 }

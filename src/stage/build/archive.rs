@@ -9,10 +9,11 @@ use std::{
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-/// Bytes of the archive as fetched.
-pub const MAX_PACKED: usize = 64 << 20;
+/// Bytes of the archive as fetched. With [`MAX_UNPACKED`] it is what one build holds in memory, so that it must stay well
+/// below the operator's limit.
+pub const MAX_PACKED: usize = 32 << 20;
 /// Bytes of all files together.
-pub const MAX_UNPACKED: u64 = 256 << 20;
+pub const MAX_UNPACKED: u64 = 64 << 20;
 /// Files in one archive.
 pub const MAX_FILES: usize = 5_000;
 
@@ -63,12 +64,18 @@ pub fn unpack(packed: &[u8], wanted: &str) -> Result<Folder, ArchiveError> {
     for entry in tar.entries().map_err(broken)? {
         let entry = entry.map_err(broken)?;
         let path = inside(&entry.path().map_err(broken)?)?;
+        if path.is_empty() || entry.path_bytes().ends_with(b"/") {
+            // The archive's own folder; or a folder as the oldest tars write it, which have no type for it.
+            continue;
+        }
         match entry.header().entry_type() {
             tar::EntryType::Regular | tar::EntryType::Continuous => {}
             tar::EntryType::Directory | tar::EntryType::XGlobalHeader => continue,
             other => return Err(ArchiveError::NotAFile { path, kind: kind(other) }),
         }
-        let mut content = Vec::new();
+        // Room for what the header promises, no more than is allowed: a growing buffer would take up to twice the file.
+        let room = entry.size().min(MAX_UNPACKED - total + 1);
+        let mut content = Vec::with_capacity(usize::try_from(room).unwrap_or_default());
         entry.take(MAX_UNPACKED - total + 1).read_to_end(&mut content).map_err(broken)?;
         total += content.len() as u64;
         if total > MAX_UNPACKED {
@@ -121,14 +128,21 @@ fn inside(path: &Path) -> Result<String, ArchiveError> {
     Ok(parts.join("/"))
 }
 
+/// A path as people write it (`./flows/qa/`) in the spelling of an archive (`flows/qa`; `""` for its root). Anything that
+/// leads upward stays as it is and is found nowhere.
+pub fn normal(path: &str) -> String {
+    path.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/")
+}
+
 impl Folder {
     #[cfg(test)]
     pub fn of<const N: usize>(files: [(&str, &str); N]) -> Self {
         Self { files: files.map(|(path, text)| (path.to_owned(), Bytes::from(text.to_owned()))).into() }
     }
 
+    /// The file of this path, as people write it.
     pub fn get(&self, path: &str) -> Option<&Bytes> {
-        self.files.get(path)
+        self.files.get(&normal(path))
     }
 
     pub fn files(&self) -> impl Iterator<Item = (&str, &Bytes)> {
@@ -150,8 +164,8 @@ impl Folder {
 
     /// The part below `path` (`""`: all of it), with paths relative to it.
     pub fn below(&self, path: &str) -> Self {
-        let prefix = match path.trim_matches('/') {
-            "" | "." => String::new(),
+        let prefix = match normal(path) {
+            root if root.is_empty() => root,
             path => format!("{path}/"),
         };
         let inside =

@@ -5,10 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::archive::Folder;
+use super::archive::{self, Folder};
 
 /// Name of the file that makes a folder a flow.
 pub const FILE: &str = "flow.dag.yaml";
+/// Bytes of that file; a graph is text written by people.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// The flow's file for the flow's folder, as people write it: `flows/qa/flow.dag.yaml`.
+pub fn file(path: &str) -> String {
+    match archive::normal(path) {
+        root if root.is_empty() => FILE.to_owned(),
+        path => format!("{path}/{FILE}"),
+    }
+}
 
 /// A DAG flow. Unknown keys are Prompt flow's business and stay in the file.
 #[derive(Clone, Debug, Deserialize)]
@@ -133,12 +143,12 @@ pub enum FlowError {
 /// # Errors
 /// The first thing that is wrong, by the name of its node.
 pub fn read(folder: &Folder, path: &str) -> Result<Flow, FlowError> {
-    let file = match path.trim_matches('/') {
-        "" | "." => FILE.to_owned(),
-        path => format!("{path}/{FILE}"),
-    };
+    let file = file(path);
     let bytes = folder.get(&file).ok_or_else(|| FlowError::Missing(file.clone()))?;
     let unreadable = |error: String| FlowError::Unreadable { path: file.clone(), error };
+    if bytes.len() > MAX_BYTES {
+        return Err(unreadable(format!("it is larger than {} KiB", MAX_BYTES >> 10)));
+    }
     let text = std::str::from_utf8(bytes).map_err(|e| unreadable(e.to_string()))?;
     let flow: Flow = serde_saphyr::from_str(text).map_err(|e| unreadable(first_line(&e.to_string())))?;
     check(&flow, &folder.below(path))?;
@@ -218,7 +228,7 @@ fn check(flow: &Flow, folder: &Folder) -> Result<(), FlowError> {
 fn check_source(node: &Running<'_>, folder: &Folder) -> Result<(), FlowError> {
     let Some(source) = node.source else { return Err(FlowError::NoSource(node.name.to_owned())) };
     if let Some(path) = &source.path {
-        if folder.get(path.trim_start_matches("./")).is_none() {
+        if folder.get(path).is_none() {
             return Err(FlowError::NoFile { node: node.name.to_owned(), path: path.clone() });
         }
     }
@@ -282,24 +292,32 @@ fn references(value: &Value) -> Vec<Reference> {
 
 /// The nodes of a circle in order, `a -> b -> a`.
 fn circle(waits_for: &BTreeMap<&str, BTreeSet<&str>>) -> Option<String> {
-    let mut open: BTreeMap<&str, BTreeSet<&str>> = waits_for.clone();
+    let mut open: BTreeMap<&str, usize> = waits_for.iter().map(|(name, on)| (*name, on.len())).collect();
+    let mut awaited_by: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, on) in waits_for {
+        on.iter().for_each(|on| awaited_by.entry(on).or_default().push(name));
+    }
     // Take away what waits for nothing until nothing of that kind is left: the rest is in, or behind, a circle.
-    while let Some(free) = open.iter().find(|(_, on)| on.is_empty()).map(|(name, _)| *name) {
-        open.remove(free);
-        open.values_mut().for_each(|on| {
-            on.remove(free);
-        });
+    let mut free: Vec<&str> = open.iter().filter(|(_, on)| **on == 0).map(|(name, _)| *name).collect();
+    while let Some(name) = free.pop() {
+        open.remove(name);
+        for waiting in awaited_by.get(name).into_iter().flatten() {
+            let on = open.get_mut(waiting)?;
+            *on -= 1;
+            if *on == 0 {
+                free.push(waiting);
+            }
+        }
     }
     let mut at = *open.keys().next()?;
-    let mut path = vec![at];
-    loop {
-        at = open.get(at)?.iter().next().copied()?;
-        if let Some(from) = path.iter().position(|seen| *seen == at) {
-            path.push(at);
-            return Some(path[from..].join(" -> "));
-        }
+    let (mut path, mut seen) = (Vec::new(), BTreeSet::new());
+    while seen.insert(at) {
         path.push(at);
+        at = waits_for.get(at)?.iter().find(|on| open.contains_key(*on)).copied()?;
     }
+    let begins = path.iter().position(|name| *name == at)?;
+    path.push(at);
+    Some(path[begins..].join(" -> "))
 }
 
 #[cfg(test)]
