@@ -5,5 +5,6 @@ mod crd;
 mod ground;
 mod identity;
 mod lease;
+mod process;
 mod rbac;
 mod simulator;

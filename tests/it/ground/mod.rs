@@ -107,6 +107,12 @@ impl Ground {
         plane::client(&kubeconfig).await.expect("a client")
     }
 
+    /// A kubeconfig with a new token of the operator's ServiceAccount.
+    pub async fn operators_kubeconfig(&self) -> PathBuf {
+        let account = self.plane.service_account_kubeconfig(OPERATOR_NAMESPACE, OPERATOR).await;
+        account.expect("a token of the operator's ServiceAccount")
+    }
+
     /// A new namespace, named after `what`.
     pub async fn namespace(&self, what: &str) -> String {
         let name = format!("{what}-{}", NAMESPACES.fetch_add(1, Ordering::Relaxed));
