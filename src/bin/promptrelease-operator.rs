@@ -176,7 +176,9 @@ async fn operate(args: Args) -> Result<()> {
     timing.check().map_err(anyhow::Error::msg).context("these times do not fit together")?;
     lease_timing.check().context("the times of the lease are unsafe")?;
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-    let config = Config::infer().await.context("no way to an API server: set KUBECONFIG or run in a cluster")?;
+    let mut config = Config::infer().await.context("no way to an API server: set KUBECONFIG or run in a cluster")?;
+    // HTTPS_PROXY is the way to Azure. kube takes it for the API server too and does not look at NO_PROXY.
+    config.proxy_url = None;
     let lease_client = leader::client(config.clone(), &lease_timing)?;
     let client = client(config)?;
     let cluster = cluster(&client).await?;
