@@ -76,6 +76,23 @@ async fn a_leader_that_is_cut_off_from_the_api_server_ends_before_its_lease() {
     again.leads().await;
 }
 
+/// A role that somebody took away must not keep the pod, and the lease with it, until the kubelet kills it.
+#[tokio::test]
+async fn a_leader_that_may_list_nothing_is_not_ready_and_still_stops_when_asked() {
+    let story = Story::begin("no-role", sample_world(&json!({}))).await;
+    story.ground().kubectl(&["delete", "clusterrolebinding", OPERATOR], "").await;
+    let mut operator = story.operator("one", Setup::default()).await;
+    let what = "it leads without having listed anything";
+    wait_for(what, async || match operator.page("/readyz").await? {
+        (StatusCode::SERVICE_UNAVAILABLE, text) if text.starts_with("leading, but") => Ok(()),
+        (status, text) => Err(format!("{status}: {text}")),
+    })
+    .await;
+    assert_eq!(operator.page("/livez").await.expect("it answers").0, StatusCode::OK, "a restart would not help");
+    assert_eq!(operator.terminate().await, 0, "{}", operator.log());
+    assert_eq!(holder(&story).await, None);
+}
+
 #[tokio::test]
 async fn times_that_do_not_fit_together_are_refused_in_words() {
     let story = Story::begin("times", sample_world(&json!({}))).await;
