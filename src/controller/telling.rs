@@ -296,7 +296,7 @@ fn alarm(attempt: Option<&Attempt>, said: &Said) -> Option<(Cause, String)> {
 /// An Event is a courtesy: the timeline has it all, so one that is refused is only logged.
 async fn publish(context: &Context, release: &Release, attempt: Option<&Attempt>, event: &Event) {
     let (version, n) = attempt.map_or(("", 0), |attempt| (attempt.version.as_str(), attempt.n));
-    let told = event.kube(version, n);
+    let told = event.announce(version, n);
     let event = KubeEvent {
         type_: if told.warning { EventType::Warning } else { EventType::Normal },
         reason: told.reason,

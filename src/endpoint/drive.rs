@@ -206,7 +206,7 @@ async fn send(
 ) -> azure::Result<Accepted> {
     let Request { azure, endpoint: name, .. } = request;
     let body = body(request, log, intent, endpoint);
-    let body = body.as_ref().ok_or_else(|| azure::Error::Malformed {
+    let body = body.as_ref().ok_or_else(|| azure::Error::NotSent {
         call: format!("PUT {name}"),
         reason: "what is to be written was not read".to_owned(),
     });

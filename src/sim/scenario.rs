@@ -363,16 +363,14 @@ impl Chosen<'_> {
     pub fn class(&self, name: &str) -> Behaviour {
         let every = self.classes.get(EVERY_CLASS).cloned().unwrap_or_default();
         let Some(own) = self.classes.get(name) else { return every };
-        let over = |base: BTreeMap<String, Scores>, own: &BTreeMap<String, Scores>| {
-            let mut all = base;
-            all.extend(own.clone());
-            all
+        let over = |mut base: BTreeMap<String, Scores>, own: &BTreeMap<String, Scores>| {
+            base.extend(own.clone());
+            base
         };
-        // What a class says for both phases outweighs what `*` says for one of them.
-        let beneath = |phase: BTreeMap<String, Scores>| over(over(phase, &own.scores), &BTreeMap::new());
         Behaviour {
-            offline: over(beneath(every.offline), &own.offline),
-            live: over(beneath(every.live), &own.live),
+            // What a class says of both phases outweighs what `*` says of one of them.
+            offline: over(over(every.offline, &own.scores), &own.offline),
+            live: over(over(every.live, &own.scores), &own.live),
             scores: over(every.scores, &own.scores),
             server_errors: own.server_errors.or(every.server_errors),
             judge_errors: own.judge_errors.or(every.judge_errors),

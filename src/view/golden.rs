@@ -111,7 +111,7 @@ impl Story {
         self.status.stage = Some(release::stage(&view));
         let new = release::tell(&mut self.status.timeline, &view, told, now);
         self.events.extend(new.iter().map(|event| {
-            let event = event.kube("1428", 1);
+            let event = event.announce("1428", 1);
             let kind = if event.warning { "Warning" } else { "Normal" };
             format!("{kind} {} {}", event.reason, event.note)
         }));

@@ -1,7 +1,7 @@
 //! From a ServiceAccount of the cluster to a resource of Azure, without a secret anywhere: the token of the real API
 //! server, the operator's own code, the simulated Entra ID and management API. The sample's manifests say who is who.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use k8s_openapi::api::{
@@ -9,7 +9,12 @@ use k8s_openapi::api::{
     core::v1::ServiceAccount,
 };
 use kube::{Api, Client, api::PostParams};
-use promptrelease::azure::{self, Azure, BoxError, Class, CloudName, Timeouts, WorkspaceId};
+use promptrelease::{
+    azure::{self, Azure, BoxError, Class, CloudName, Timeouts, WorkspaceId},
+    samples,
+    sim::Service,
+};
+use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -68,19 +73,19 @@ async fn the_teams_account_reads_its_endpoint_and_its_archive() {
 
     let seen = azure.get_endpoint(ENDPOINT).await.expect("the endpoint");
     assert!(seen.date.is_some());
-    assert_eq!(simulator.endpoint(ENDPOINT).await["serving"], json!({}));
 
-    simulator.upload("1428").await;
     let release = objects(&format!("{MANIFESTS}/release-1428.yaml")).remove(0);
     let archive = &release["spec"]["artifact"]["promptFlow"]["archive"];
+    let packed = samples::archive(Path::new(&file(SAMPLE)), "1428").expect("the sample packs");
+    simulator.host_file(archive["url"].as_str().expect("a URL"), packed).await;
     let url = archive["url"].as_str().and_then(|url| url.parse().ok()).expect("a URL");
     let bytes = azure.fetch(&url, 1 << 20).await.expect("the archive");
     let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(archive["digest"], format!("sha256:{digest}"), "the manifest names the packed sample");
 
-    let services: Vec<Value> = simulator.requests(0).await.into_iter().map(|mut r| r["service"].take()).collect();
-    assert_eq!(services.iter().filter(|service| *service == "arm").count(), 1, "{services:?}");
-    assert!(services[0] == "entra", "{services:?}");
+    let services: Vec<Service> = simulator.requests(0).iter().map(|request| request.service).collect();
+    assert_eq!(services.first(), Some(&Service::Entra), "{services:?}");
+    assert_eq!(services.iter().filter(|service| **service == Service::Arm).count(), 1, "{services:?}");
 }
 
 #[tokio::test]
@@ -100,12 +105,13 @@ async fn a_lost_answer_is_unknown_and_healed_it_is_read() {
     let simulator = Simulator::start(ground.plane(), sample_world(&json!({}))).await;
     let azure = azure_as(&simulator, ground.client_of(OPERATOR_NAMESPACE, OPERATOR).await, ACCOUNT);
     let rule = json!({"name": "lost", "match": {"service": "arm"}, "times": 0, "do": {"lose": "reply"}});
-    let rule = simulator.fault(&rule).await;
+    let rule = simulator.fault(rule);
     let lost = azure.get_endpoint(ENDPOINT).await.expect_err("the answer is lost");
     assert_eq!(lost.class(), Class::Unknown, "{lost}");
-    simulator.strikes(&rule, 1).await;
-    simulator.heal().await;
-    simulator.by_hand(ENDPOINT, &json!({"tags": {"team": "assistant"}})).await;
-    azure.get_endpoint(ENDPOINT).await.expect("healed");
-    assert_eq!(simulator.endpoint(ENDPOINT).await["tags"]["team"], "assistant");
+    simulator.strikes(&rule).await;
+    simulator.heal();
+    let path = format!("/hand/endpoints/{ENDPOINT}");
+    simulator.control(Method::PUT, &path, &json!({"tags": {"team": "assistant"}})).await;
+    let seen = azure.get_endpoint(ENDPOINT).await.expect("healed").value;
+    assert_eq!(seen.tags().get("team").map(String::as_str), Some("assistant"));
 }

@@ -8,3 +8,4 @@ mod lease;
 mod process;
 mod rbac;
 mod simulator;
+mod stories;

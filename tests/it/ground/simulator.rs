@@ -1,30 +1,28 @@
-//! The simulated Azure of a story, spoken to through its control API, as people do it with curl.
+//! The simulated Azure of a story.
 
-use std::{ffi::OsString, fs, path::Path, time::Duration};
+use std::{ffi::OsString, fs};
 
 use promptrelease::{
     plane::{self, ControlPlane},
-    samples,
-    sim::{self, Options, Running, Sim, entra::Issuer, world::World},
+    sim::{self, Options, Running, entra, faults, requests, world::World},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{MANIFESTS, SAMPLE, TEAM, file, objects, wait_for};
+use super::{MANIFESTS, TEAM, objects, wait_for};
 
 /// The simulator, which runs in the test's own process.
 pub struct Simulator {
     running: Running,
-    control: reqwest::Client,
 }
 
 impl Simulator {
     /// Starts one that trusts the ServiceAccount tokens of `plane`.
     pub async fn start(plane: &ControlPlane, world: World) -> Self {
         let key = fs::read(plane.token_key()).expect("the control plane's key");
-        let issuer = Some(Issuer::new(plane::ISSUER, &key).expect("an RSA key"));
+        let issuer = Some(entra::Issuer::new(plane::ISSUER, &key).expect("an RSA key"));
         let running = sim::start(Options { world, issuer, ..Options::default() }).await.expect("the simulator starts");
-        Self { running, control: reqwest::Client::builder().no_proxy().build().expect("a client") }
+        Self { running }
     }
 
     /// `HTTPS_PROXY` and what belongs to it, for a child that shall take the simulator for Azure.
@@ -39,112 +37,79 @@ impl Simulator {
         reqwest::Client::builder().proxy(proxy).tls_certs_only([ca]).build().expect("a client")
     }
 
-    /// Its insides, for what must not wait.
-    pub fn sim(&self) -> &Sim {
-        &self.running.sim
-    }
-
-    /// One request to the control API; panics with its words if it refuses.
+    /// One request to its control API, as a person makes it with curl; panics with its words if it refuses. For what has
+    /// no method here: other hands (`PUT /hand/endpoints/…`), knobs, times, the clock, a new scenario.
     pub async fn control(&self, method: Method, path: &str, body: &Value) -> Value {
         let url = format!("{}{path}", self.running.proxy_url);
-        let request = self.control.request(method, &url);
-        let request = if body.is_null() { request } else { request.body(body.to_string()) };
-        let reply = request.send().await.unwrap_or_else(|problem| panic!("{url}: {problem}"));
-        let status = reply.status();
-        let text = reply.text().await.unwrap_or_else(|problem| panic!("{url}: {problem}"));
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let reply = client.request(method, &url).body(body.to_string()).send().await;
+        let reply = reply.unwrap_or_else(|problem| panic!("{url}: {problem}"));
+        let (status, text) = (reply.status(), reply.text().await.unwrap_or_default());
         assert!(status.is_success(), "{url}: {status}: {text}");
         serde_json::from_str(&text).unwrap_or_else(|problem| panic!("{url}: {problem}: {text}"))
     }
 
-    async fn read(&self, path: &str) -> Value {
-        self.control(Method::GET, path, &Value::Null).await
+    /// All of its state, for what has no method here.
+    pub fn sim(&self) -> &sim::Sim {
+        &self.running.sim
     }
 
-    async fn tell(&self, path: &str, body: &Value) {
-        self.control(Method::POST, path, body).await;
+    /// Adds a fault rule (JSON as its control API takes it) and returns its name.
+    pub fn fault(&self, rule: Value) -> String {
+        let rule: faults::Rule = serde_json::from_value(rule).expect("a rule");
+        sim::lock(&self.sim().faults).add(rule).unwrap_or_else(|problem| panic!("{problem}"))
     }
 
-    /// Endpoints with their splits, tags and deployments; operations, users, telemetry, counts.
-    pub async fn state(&self) -> Value {
-        self.read("/state").await
+    /// Lets go what the rule holds.
+    pub fn release(&self, rule: &str) {
+        assert!(sim::lock(&self.sim().faults).release(rule), "no rule {rule:?}");
     }
 
-    /// The endpoint as Azure has it: `serving`, `tags`, `deployments`.
-    pub async fn endpoint(&self, name: &str) -> Value {
-        let mut state = self.state().await;
-        let endpoints = state["endpoints"].as_array_mut().expect("a list");
-        let found = endpoints.iter_mut().find(|endpoint| endpoint["name"] == name);
-        found.unwrap_or_else(|| panic!("Azure has no endpoint {name}")).take()
+    /// Removes all rules.
+    pub fn heal(&self) {
+        sim::lock(&self.sim().faults).clear();
     }
 
-    /// Adds a fault rule and returns its name.
-    pub async fn fault(&self, rule: &Value) -> String {
-        let reply = self.control(Method::POST, "/faults", rule).await;
-        reply["names"][0].as_str().expect("a name").to_owned()
+    /// How often the rule struck.
+    pub fn struck(&self, rule: &str) -> usize {
+        sim::lock(&self.sim().faults).hits().iter().filter(|hit| hit.rule == rule).count()
     }
 
-    /// Lets the requests go that the rule holds.
-    pub async fn release(&self, rule: &str) {
-        self.tell(&format!("/faults/{rule}/release"), &Value::Null).await;
+    /// Returns when the rule has struck.
+    pub async fn strikes(&self, rule: &str) {
+        let seen = async || if self.struck(rule) > 0 { Ok(()) } else { Err("not yet".to_owned()) };
+        wait_for(&format!("the fault {rule:?} strikes"), seen).await;
     }
 
-    /// Forgets all rules.
-    pub async fn heal(&self) {
-        self.control(Method::DELETE, "/faults", &Value::Null).await;
+    /// Every request after number `since` (0: all), oldest first.
+    pub fn requests(&self, since: u64) -> Vec<requests::Entry> {
+        sim::lock(&self.sim().requests).since(since).cloned().collect()
     }
 
-    /// Returns when the rule has struck `times`.
-    pub async fn strikes(&self, rule: &str, times: usize) {
-        wait_for(&format!("fault {rule:?} strikes {times} times"), async || {
-            let faults = self.read("/faults").await;
-            let hits = faults["hits"].as_array().expect("a list");
-            let struck = hits.iter().filter(|hit| hit["rule"] == rule).count();
-            if struck >= times { Ok(()) } else { Err(format!("{struck} times")) }
-        })
-        .await;
+    /// Number of the newest request.
+    pub fn last_request(&self) -> u64 {
+        sim::lock(&self.sim().requests).last()
     }
 
-    /// Requests to Azure's host names after number `since` (0: all), oldest first.
-    pub async fn requests(&self, since: u64) -> Vec<Value> {
-        let mut reply = self.read(&format!("/requests?since={since}")).await;
-        serde_json::from_value(reply["requests"].take()).expect("a list")
+    /// Writes of traffic, oldest first: `why` and the split that was asked for.
+    pub fn traffic_writes(&self) -> Vec<(String, Value)> {
+        let writes = self.requests(0).into_iter();
+        writes.filter_map(|entry| Some((entry.why.unwrap_or_default(), entry.traffic?))).collect()
     }
 
-    /// Writes of traffic, oldest first: why, and the split that was asked for.
-    pub async fn traffic_writes(&self) -> Vec<(String, Value)> {
-        let writes = self.requests(0).await.into_iter().filter(|request| request["traffic"].is_object());
-        let why = |request: &Value| request["why"].as_str().unwrap_or_default().to_owned();
-        writes.map(|mut request| (why(&request), request["traffic"].take())).collect()
+    /// Puts a file where everybody can fetch it, as CI uploads an archive.
+    pub async fn host_file(&self, url: &str, bytes: Vec<u8>) {
+        self.running.host_file(url, bytes).await.unwrap_or_else(|problem| panic!("{problem:#}"));
     }
 
-    /// Bodies of what the receiver of pages accepted, oldest first.
-    pub async fn pages(&self) -> Vec<Value> {
-        let mut inbox = self.read("/webhook").await;
-        let deliveries = inbox["deliveries"].as_array_mut().expect("a list").iter_mut();
-        deliveries.filter(|delivery| delivery["status"] == 204).map(|delivery| delivery["body"].take()).collect()
+    /// Body of the last page or notice that any receiver got.
+    pub fn last_page(&self) -> Option<Value> {
+        self.running.last_page()
     }
 
-    /// What flows answer and users do from now on.
-    pub async fn scenario(&self, scenario: &Value) {
-        self.tell("/scenario", scenario).await;
-    }
-
-    /// Moves Azure's clock forward.
-    pub async fn advance(&self, by: Duration) {
-        self.tell("/clock", &json!({"advance": format!("{}ms", by.as_millis())})).await;
-    }
-
-    /// Somebody else writes the endpoint: `{"traffic": {…}, "tags": {…}}`; what is absent stays.
-    pub async fn by_hand(&self, endpoint: &str, write: &Value) {
-        self.control(Method::PUT, &format!("/hand/endpoints/{endpoint}"), write).await;
-    }
-
-    /// Puts the sample's archive of `version` where its manifest says it is, as CI does.
-    pub async fn upload(&self, version: &str) {
-        let manifest = objects(&format!("{MANIFESTS}/release-{version}.yaml")).remove(0);
-        let url = manifest["spec"]["artifact"]["promptFlow"]["archive"]["url"].as_str().expect("a URL");
-        let archive = samples::archive(Path::new(&file(SAMPLE)), version).expect("an archive");
-        self.running.host_file(url, archive).await.expect("uploaded");
+    /// Endpoints and deployments as the management API would show them, and what is under way.
+    pub fn arm(&self) -> Value {
+        sim::lock(&self.sim().arm).describe()
     }
 }
 
@@ -168,9 +133,9 @@ pub fn sample_world(more: &Value) -> World {
         "connections": connections.map(|name| json!({"name": name})),
         "times": {"endpointOperation": "300ms", "deploymentOperation": "500ms"},
     });
-    let (Some(facts), Some(more)) = (world.as_object_mut(), more.as_object()) else {
-        panic!("a world is an object, not {more}");
+    let (Some(world_fields), Some(more)) = (world.as_object_mut(), more.as_object()) else {
+        panic!("a world is an object");
     };
-    facts.extend(more.clone());
-    World::parse(&world.to_string()).unwrap_or_else(|problem| panic!("{problem}"))
+    world_fields.extend(more.clone());
+    World::parse(&world.to_string()).expect("a world")
 }
