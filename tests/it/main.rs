@@ -3,7 +3,9 @@
 mod architecture;
 mod crd;
 mod ground;
+mod identity;
 mod lease;
+mod process;
 mod rbac;
 mod simulator;
 mod stories;

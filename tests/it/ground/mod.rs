@@ -40,8 +40,11 @@ pub const OPERATOR_NAMESPACE: &str = "promptrelease-system";
 pub const OPERATOR: &str = "promptrelease-operator";
 /// Namespace of the sample's team.
 pub const TEAM: &str = "assistant";
-/// The sample's manifests.
+/// The sample, and its manifests.
+pub const SAMPLE: &str = "deploy/samples/support-assistant";
 pub const MANIFESTS: &str = "deploy/samples/support-assistant/manifests";
+/// The Azure endpoint that its manifests name.
+pub const ENDPOINT: &str = "support-assistant-prod";
 
 /// Far above what anything needs on two busy cores. A test that waits so long has failed.
 pub const LONG: Duration = Duration::from_secs(60);
@@ -102,6 +105,12 @@ impl Ground {
     pub async fn client_of(&self, namespace: &str, account: &str) -> Client {
         let kubeconfig = self.plane.service_account_kubeconfig(namespace, account).await.expect("a token");
         plane::client(&kubeconfig).await.expect("a client")
+    }
+
+    /// A kubeconfig with a new token of the operator's ServiceAccount.
+    pub async fn operators_kubeconfig(&self) -> PathBuf {
+        let account = self.plane.service_account_kubeconfig(OPERATOR_NAMESPACE, OPERATOR).await;
+        account.expect("a token of the operator's ServiceAccount")
     }
 
     /// A new namespace, named after `what`.

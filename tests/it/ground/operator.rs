@@ -77,8 +77,7 @@ pub struct Operator {
 impl Operator {
     /// Starts one called `pod` and returns at once; see [`Operator::leads`].
     pub async fn start(ground: &Ground, pod: &str, setup: &Setup) -> Self {
-        let account = ground.plane().service_account_kubeconfig(OPERATOR_NAMESPACE, OPERATOR).await;
-        let kubeconfig = account.expect("a token of the operator's ServiceAccount");
+        let kubeconfig = ground.operators_kubeconfig().await;
         let given = [
             ("KUBECONFIG", kubeconfig.as_os_str()),
             ("POD_NAME", OsStr::new(pod)),
