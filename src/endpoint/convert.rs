@@ -15,6 +15,7 @@ use crate::{
         log::{self as stored, MAX_EVIDENCE, MAX_WITHDRAWN, ReleaseRef},
     },
     policy::naming,
+    view::sentence,
 };
 
 pub use read::{content, read};
