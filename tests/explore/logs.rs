@@ -14,10 +14,8 @@ use promptrelease::{
 
 /// The present, in every log and look.
 pub const NOW: Ms = Ms(1_000);
-/// Further back nothing is told apart: every span in [`TIMING`] that decides anything is shorter.
-pub const OLDEST: i64 = 6;
-/// Pauses have reached their longest long before, and repairs have a count of their own.
-const TRIES: i64 = 3;
+/// Longer ago than any span of [`TIMING`] that decides anything.
+pub const LONG_AGO: Ms = Ms(NOW.0 - 10);
 
 pub const STABLE: u8 = 0;
 pub const CANARY: u8 = 1;
@@ -125,7 +123,7 @@ impl Logs {
         let (all, ids, aged, passes) = (Vec::new(), HashMap::new(), HashMap::new(), HashMap::new());
         let mut logs = Self { all, ids, aged, passes, rules };
         let mut log = story.log();
-        shift(&mut log, OLDEST);
+        shift(&mut log, NOW - LONG_AGO);
         logs.id(log);
         logs
     }
@@ -151,7 +149,7 @@ impl Logs {
             return *aged;
         }
         let mut log = self.get(id).clone();
-        shift(&mut log, 1);
+        shift(&mut log, Ms(1));
         let aged = self.id(log);
         self.aged.insert(id, aged);
         aged
@@ -173,29 +171,29 @@ pub fn for_each_number<N: Name>(log: &mut Log<N>, mut each: impl FnMut(&mut i64)
     log.attempt.iter_mut().flat_map(|attempt| &mut attempt.raised).for_each(|raised| each(&mut raised.seq));
 }
 
-fn for_each_time(log: &mut Log<u8>, mut each: impl FnMut(&mut Ms)) {
-    log.claimed.iter_mut().for_each(&mut each);
-    log.verified.iter_mut().for_each(|verified| each(&mut verified.at));
-    log.intent.iter_mut().for_each(|intent| each(&mut intent.deadline));
-    log.unsettled.iter_mut().for_each(|entry| each(&mut entry.until));
+/// Every time that decides anything, with the longest span for which it does.
+fn for_each_time(log: &mut Log<u8>, mut each: impl FnMut(&mut Ms, Ms)) {
+    let Timing { settle, lag, two_looks, .. } = TIMING;
+    log.claimed.iter_mut().for_each(|claimed| each(claimed, settle));
+    log.verified.iter_mut().for_each(|verified| each(&mut verified.at, lag.max(two_looks)));
+    log.intent.iter_mut().for_each(|intent| each(&mut intent.deadline, settle + lag + two_looks));
+    log.unsettled.iter_mut().for_each(|entry| each(&mut entry.until, lag + two_looks));
 }
 
-fn shift(log: &mut Log<u8>, ticks: i64) {
-    for_each_time(log, |time| time.0 -= ticks);
+fn shift(log: &mut Log<u8>, span: Ms) {
+    for_each_time(log, |time, _| *time = *time - span);
 }
 
 /// What the protocol cannot see, or does not look at, is made equal.
 fn normalise(log: &mut Log<u8>) {
-    for_each_time(log, |time| time.0 = time.0.max(NOW.0 - OLDEST));
+    for_each_time(log, |time, span| *time = (*time).max(NOW - span));
     log.previous = None;
     log.unsettled.sort_by_key(|entry| (entry.seq, entry.until));
     log.outbox.iter_mut().for_each(|owed| owed.created_at = NOW);
+    // Without pauses a write that came to nothing is as good as none.
+    log.intent.take_if(|intent| !intent.is_open());
     if let Some(intent) = log.intent.as_mut() {
-        intent.before = None;
-        intent.tries = intent.tries.min(TRIES);
-        if !intent.is_open() {
-            intent.deadline = NOW;
-        }
+        (intent.before, intent.tries) = (None, 1);
     }
     if let Some(attempt) = log.attempt.as_mut() {
         attempt.raised.iter_mut().filter_map(|raised| raised.verified_at.as_mut()).for_each(|at| *at = NOW);

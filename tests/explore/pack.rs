@@ -169,20 +169,13 @@ fn put_process(bits: &mut Bits, process: &Process) {
             bits.put(writes.into(), 1);
             bits.put(pages.into(), 3);
         }
-        Phase::Noted { write, left, late, alone } => {
+        Phase::Sending { write, alone } => {
             bits.put(2, 3);
-            put_write(bits, write);
-            bits.put(left.into(), 2);
-            bits.put(late.into(), 1);
-            bits.put(alone.into(), 1);
-        }
-        Phase::Sent { write, alone } => {
-            bits.put(3, 3);
             put_write(bits, write);
             bits.put(alone.into(), 1);
         }
         Phase::Replied { reply } => {
-            bits.put(4, 3);
+            bits.put(3, 3);
             bits.put(index(&REPLIES, &reply), 3);
         }
     }
@@ -198,8 +191,7 @@ fn take_process(bits: &mut Bits) -> Process {
     let phase = match bits.take(3) {
         0 => Phase::Idle,
         1 => Phase::Storing { log: log_id(bits), writes: bits.flag(), pages: bits.small(3) },
-        2 => Phase::Noted { write: take_write(bits), left: bits.small(2), late: bits.flag(), alone: bits.flag() },
-        3 => Phase::Sent { write: take_write(bits), alone: bits.flag() },
+        2 => Phase::Sending { write: take_write(bits), alone: bits.flag() },
         _ => Phase::Replied { reply: REPLIES[usize::from(bits.small(3))] },
     };
     let led = bits.small(3);

@@ -38,12 +38,9 @@ impl fmt::Display for Property {
     }
 }
 
-/// A write of ours is under way, is being applied, or can still be sent.
+/// A write of ours can still be sent, is under way, or is being applied.
 fn in_the_air(world: &World) -> bool {
-    let sendable = |phase: &Phase| matches!(phase, Phase::Noted { late: false, .. } | Phase::Sent { .. });
-    world.azure.operation.is_some()
-        || world.net.iter().any(Option::is_some)
-        || world.processes.iter().any(|process| sendable(&process.phase))
+    world.azure.operation.is_some() || world.net.iter().any(Option::is_some)
 }
 
 /// Nothing happens any more unless something goes wrong: no process has anything to do, not even later.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use promptrelease::endpoint::{Decision, Reply, Wish, Why, next};
+use promptrelease::endpoint::{Decision, Ms, Reply, Wish, Why, next};
 use promptrelease::{api::Cause, endpoint::Log};
 
 use crate::{
@@ -19,8 +19,6 @@ use crate::{
 pub enum Step {
     Looks { process: u8, view: View, pass: Pass },
     Stores { process: u8, log: LogId },
-    Sends { process: u8, write: Write },
-    TooLate { process: u8 },
     GivesUp { process: u8 },
     StoresReply { process: u8, reply: Reply },
     Forgets { process: u8 },
@@ -79,25 +77,15 @@ impl<'a> Steps<'a> {
             Phase::Idle if world.leader == process => self.passes(world, process),
             Phase::Idle => {}
             Phase::Storing { log, writes, pages } => self.store(world, process, log, writes, pages),
-            Phase::Noted { write, late, alone, .. } => {
-                let mut after = *world;
-                if late {
-                    after.processes[i].phase = answered(Reply::NotSent, alone);
-                    self.push(Step::TooLate { process }, after);
-                } else if let Some(free) = after.net.iter_mut().find(|flight| flight.is_none()) {
-                    *free = Some(Flight { write, left: ticks(TIMING.settle) });
-                    after.processes[i].phase = Phase::Sent { write, alone };
-                    self.push(Step::Sends { process, write }, after);
-                } else {
-                    self.cut += 1;
-                }
+            Phase::Sending { write, .. } => {
                 if world.leader != process {
                     let mut after = *world;
+                    after.net.iter_mut().for_each(|flight| {
+                        flight.take_if(|flight| flight.write == write);
+                    });
                     after.processes[i].phase = Phase::Idle;
                     self.push(Step::Forgets { process }, after);
                 }
-            }
-            Phase::Sent { .. } => {
                 if let Some(budget) = world.budget.spend(Fault::TimeOut) {
                     let mut after = World { budget, ..*world };
                     after.processes[i].phase = Phase::Idle;
@@ -195,12 +183,20 @@ impl<'a> Steps<'a> {
         if self.logs.get(log).outbox.is_empty() {
             me.pages |= pages;
         }
-        me.phase = write.map_or(Phase::Idle, |(write, left)| Phase::Noted {
-            write,
-            left: u8::try_from(left.0.max(0)).expect("a few ticks"),
-            late: left.0 < 0,
-            alone: true,
-        });
+        me.phase = Phase::Idle;
+        match (write, after.net.iter_mut().find(|flight| flight.is_none())) {
+            (None, _) => {}
+            (Some((_, left)), _) if left < Ms::ZERO => me.phase = Phase::Replied { reply: Reply::NotSent },
+            // It can be sent until its deadline, and lands in time after that.
+            (Some((write, left)), Some(free)) => {
+                *free = Some(Flight { write, left: ticks(left + TIMING.settle) });
+                me.phase = Phase::Sending { write, alone: true };
+            }
+            (Some(_), None) => {
+                self.cut += 1;
+                return;
+            }
+        }
         self.push(Step::Stores { process, log }, after);
     }
 
@@ -209,7 +205,7 @@ impl<'a> Steps<'a> {
             let write = flight.write;
             let mut landed = *world;
             landed.net[k] = None;
-            let waiting = (0..2).find(|i| matches!(world.processes[*i].phase, Phase::Sent { write: w, .. } if w == write));
+            let waiting = (0..2).find(|i| matches!(world.processes[*i].phase, Phase::Sending { write: w, .. } if w == write));
             if world.azure.operation.is_none() {
                 let mut after = landed;
                 begin(&mut after, write);
@@ -301,13 +297,8 @@ impl<'a> Steps<'a> {
         after.log = self.logs.aged(after.log);
         for process in &mut after.processes {
             process.led = (process.led + 1).min(LED_LONG);
-            match &mut process.phase {
-                Phase::Storing { log, .. } => *log = self.logs.aged(*log),
-                Phase::Noted { left, late, .. } => {
-                    *late |= *left == 0;
-                    *left = left.saturating_sub(1);
-                }
-                _ => {}
+            if let Phase::Storing { log, .. } = &mut process.phase {
+                *log = self.logs.aged(*log);
             }
         }
         let two_looks = ticks(TIMING.two_looks);
@@ -358,7 +349,7 @@ impl<'a> Steps<'a> {
             used |= process.operation.map_or(0, |(seq, _)| 1 << seq);
             used |= match process.phase {
                 Phase::Storing { log, .. } => self.logs.numbers(log),
-                Phase::Noted { write, .. } | Phase::Sent { write, .. } => 1 << write.seq,
+                Phase::Sending { write, .. } => 1 << write.seq,
                 Phase::Idle | Phase::Replied { .. } => 0,
             };
         }
@@ -380,7 +371,7 @@ impl<'a> Steps<'a> {
             process.operation = process.operation.map(|(seq, fate)| (new(seq), fate));
             match &mut process.phase {
                 Phase::Storing { log, .. } => *log = self.logs.renumbered(*log, wide),
-                Phase::Noted { write, .. } | Phase::Sent { write, .. } => write.seq = new(write.seq),
+                Phase::Sending { write, .. } => write.seq = new(write.seq),
                 Phase::Idle | Phase::Replied { .. } => {}
             }
         }
@@ -442,7 +433,7 @@ fn written(world: &mut World, process: u8, log: LogId) {
     let other = &mut world.processes[usize::from(1 - process)];
     match &mut other.phase {
         Phase::Storing { .. } | Phase::Replied { .. } => other.phase = Phase::Idle,
-        Phase::Noted { alone, .. } | Phase::Sent { alone, .. } => *alone = false,
+        Phase::Sending { alone, .. } => *alone = false,
         Phase::Idle => {}
     }
 }
@@ -452,7 +443,7 @@ fn answered(reply: Reply, alone: bool) -> Phase {
 }
 
 fn answer(process: &mut Process, reply: Reply) {
-    if let Phase::Sent { alone, .. } = process.phase {
+    if let Phase::Sending { alone, .. } = process.phase {
         process.phase = answered(reply, alone);
     }
 }
@@ -501,12 +492,10 @@ impl fmt::Display for Step {
                 let act = if pass.writes { "a write" } else { "a record" };
                 write!(f, "{} looks: {view}; decides on {act}", name(process))
             }
-            Self::Stores { process, .. } => write!(f, "{} stores its log", name(process)),
-            Self::Sends { process, write } => write!(f, "{} sends {write}", name(process)),
-            Self::TooLate { process } => write!(f, "{} is too late to send", name(process)),
+            Self::Stores { process, .. } => write!(f, "{} stores its log, and sends what it notes", name(process)),
             Self::GivesUp { process } => write!(f, "{} gives up waiting; the write is still under way", name(process)),
             Self::StoresReply { process, reply } => write!(f, "{} stores the reply {reply:?}", name(process)),
-            Self::Forgets { process } => write!(f, "{} sees that it does not lead", name(process)),
+            Self::Forgets { process } => write!(f, "{} does not lead any more, so it sends nothing", name(process)),
             Self::Delivers { process } => write!(f, "{} delivers a page", name(process)),
             Self::Crashes { process } => write!(f, "{} crashes", name(process)),
             Self::TakesOver { process } => write!(f, "{} takes over", name(process)),

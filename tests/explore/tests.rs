@@ -19,7 +19,7 @@ fn each_pair_of_faults() {
                 rules: Rules::ALL,
                 faults: &faults,
                 properties: &Property::ALL,
-                most: 3_000_000,
+                most: 6_000_000,
             };
             let began = std::time::Instant::now();
             let report = explore(&question);

@@ -83,11 +83,9 @@ pub enum Phase {
     Idle,
     /// It has decided, and its log is on the way to the API server.
     Storing { log: LogId, writes: bool, pages: u8 },
-    /// Its log is stored; the write is about to be sent. `left`: ticks in which it may be. `alone`: nobody wrote the log
-    /// since, so that the outcome can be stored.
-    Noted { write: Write, left: u8, late: bool, alone: bool },
-    /// It waits for Azure's reply.
-    Sent { write: Write, alone: bool },
+    /// Its log is stored. It sends the write, or has sent it, and waits for Azure's reply: a write that is about to be
+    /// sent is one that the network holds back. `alone`: nobody wrote the log since, so that the outcome can be stored.
+    Sending { write: Write, alone: bool },
     /// It has the reply, which is on the way to the log.
     Replied { reply: Reply },
 }
