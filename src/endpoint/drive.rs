@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Decision, Log, Look, Ms, Observed, Owed, Remembered, Reply, Rules, Target, Timing, Waiting, Why, Wish, log::Intent,
-    next, tags,
+    Decision, Log, Ms, Observed, Owed, Remembered, Reply, Rules, Target, Timing, Waiting, Why, Wish, log::Intent, next,
+    tags,
 };
 use crate::{
     azure::{self, Accepted, Azure, Class, OnlineEndpoint},
@@ -253,9 +253,4 @@ async fn classify(request: &Request<'_>, error: &azure::Error) -> Option<Reply> 
             Some(if busy { Reply::Busy } else { Reply::Refused })
         }
     }
-}
-
-/// What a look says about deployments that a stage did not list.
-pub fn names<N: Clone>(look: &Look<N>) -> Vec<N> {
-    look.deployments.iter().map(|(name, _)| name.clone()).collect()
 }

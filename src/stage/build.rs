@@ -61,13 +61,6 @@ pub enum BuildError {
     Azure(azure::Error),
 }
 
-impl BuildError {
-    /// Whether trying again can help.
-    pub fn is_final(&self) -> bool {
-        !matches!(self, Self::Azure(_))
-    }
-}
-
 impl From<azure::Error> for BuildError {
     fn from(error: azure::Error) -> Self {
         Self::Azure(error)
@@ -96,7 +89,7 @@ pub fn next(facts: &Facts) -> Decision<Step> {
 /// Does one step and says what is known after it.
 ///
 /// # Errors
-/// [`BuildError::is_final`] tells the release's faults from Azure's.
+/// All but [`BuildError::Azure`] are the release's faults.
 pub async fn act(azure: &Azure, plan: &Plan<'_>, step: &Step, facts: &Facts) -> Result<Facts, BuildError> {
     let Some(flow) = &plan.spec.artifact.prompt_flow else {
         return Err(BuildError::Gone("`artifact.promptFlow` is not set".into()));

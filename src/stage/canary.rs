@@ -119,14 +119,19 @@ fn close(known: &CanaryStatus, attempt: &Attempt, rules: &[Rule<'_>], look: &Loo
         // Until `lateness` a failed query is asked again; then its windows close as errors, for this reason.
         Some(Err(why)) => (&nothing, Some(why)),
     };
-    let verified = |_: &windows::Window| look.verified;
+    // One a look: after an outage of ours, one query that fails must not be five errors in a row.
+    let now = match why {
+        Some(_) => look.now.min(first_deadline(known, &attempt.plan, look.now)),
+        None => look.now,
+    };
+    let verified = |window: &windows::Window| look.verified && window.end <= look.now;
     let facts = canary::Facts {
         plan: &attempt.plan,
         rules,
         telemetry,
         canary: attempt.deployment.as_deref().unwrap_or_default(),
         stable: attempt.return_to.as_deref(),
-        now: look.now,
+        now,
         verified: &verified,
     };
     let (status, reports) = canary::advance(known, &facts);
@@ -137,6 +142,12 @@ fn close(known: &CanaryStatus, attempt: &Attempt, rules: &[Rule<'_>], look: &Loo
         wording::window(&report, &attempt.plan)
     });
     (status.clone(), told.collect())
+}
+
+/// When the next window closes at the latest.
+fn first_deadline(status: &CanaryStatus, plan: &Plan, now: At) -> At {
+    let grid = Grid::new(status.clock_started_at.unwrap_or(now), plan.window_ms);
+    grid.next(status.closed_through).end.plus(jiff::SignedDuration::from_millis(plan.lateness_ms))
 }
 
 fn wait(plan: &Plan, status: &CanaryStatus, look: &Look, why: String) -> Wait {
