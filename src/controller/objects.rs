@@ -11,8 +11,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::api::{
-    At, Duration, PromptEndpoint, PromptEndpointSpec, PromptEndpointStatus, PromptRelease, PromptReleaseSpec, PromptReleaseStatus,
-    endpoint::AzureEndpoint, log::Log,
+    At, Duration, PromptEndpoint, PromptEndpointSpec, PromptEndpointStatus, PromptRelease, PromptReleaseSpec,
+    PromptReleaseStatus, endpoint::AzureEndpoint, log::Log,
 };
 
 /// A PromptEndpoint as stored.
@@ -93,12 +93,10 @@ fn part<T: DeserializeOwned>(value: Option<&Value>) -> Result<T, String> {
 impl Endpoint {
     pub fn read(raw: DynamicObject) -> Self {
         let spec = raw.data.get("spec");
-        let azure = part(spec.and_then(|s| s.get("azure")))
-            .map_err(|e| format!("spec.azure: {e}"))
-            .and_then(|azure| {
-                let account = part(spec.and_then(|s| s.get("serviceAccountName")));
-                Ok((azure, account.map_err(|e| format!("spec.serviceAccountName: {e}"))?))
-            });
+        let azure = part(spec.and_then(|s| s.get("azure"))).map_err(|e| format!("spec.azure: {e}")).and_then(|azure| {
+            let account = part(spec.and_then(|s| s.get("serviceAccountName")));
+            Ok((azure, account.map_err(|e| format!("spec.serviceAccountName: {e}"))?))
+        });
         let status = raw.data.get("status");
         let log = match status.and_then(|s| s.get("log")) {
             None => Ok(None),

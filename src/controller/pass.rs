@@ -70,7 +70,8 @@ async fn one(context: &Context, key: Key<'_>, kept: &mut Kept) -> Result<Action,
         Ok(tenant) => tenant,
         Err(error) => return telling::no_identity(context, &api, &endpoint, &error).await,
     };
-    let (spec, owner) = (endpoint.lenient_spec(azure, account), naming::owner(&context.cluster, key.namespace, key.name));
+    let (spec, owner) =
+        (endpoint.lenient_spec(azure, account), naming::owner(&context.cluster, key.namespace, key.name));
     let round = Round {
         context,
         key,

@@ -114,4 +114,3 @@ impl Ports for ClusterPorts<'_> {
         self.context.clock()
     }
 }
-

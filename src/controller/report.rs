@@ -174,28 +174,35 @@ fn remember(status: &mut PromptReleaseStatus, attempt: &Attempt) {
     }
     let evidence = attempt.decision.as_ref().map(|d| d.evidence.clone()).filter(|e| !e.is_empty());
     let promoted = ending.outcome == Outcome::Promoted.as_str();
-    status.history.insert(0, Ended {
-        attempt: Some(attempt.n),
-        ended_at: ending.at,
-        hash: attempt.hash.clone(),
-        message: evidence.filter(|_| !promoted),
-        outcome: ending.outcome.clone(),
-        reason: (ending.reason != ending.outcome).then(|| ending.reason.clone()),
-        version: attempt.version.clone(),
-    });
+    status.history.insert(
+        0,
+        Ended {
+            attempt: Some(attempt.n),
+            ended_at: ending.at,
+            hash: attempt.hash.clone(),
+            message: evidence.filter(|_| !promoted),
+            outcome: ending.outcome.clone(),
+            reason: (ending.reason != ending.outcome).then(|| ending.reason.clone()),
+            version: attempt.version.clone(),
+        },
+    );
     status.history.truncate(MAX_HISTORY);
     let is_bad = matches!(ending.outcome.as_str(), "Rejected" | "RolledBack")
         && ending.blame.as_deref() == Some(Blame::Release.as_str());
     if is_bad {
-        let known = |r: &Rejected| r.hash == attempt.hash && r.test_hash == attempt.test_hash && r.version == attempt.version;
+        let known =
+            |r: &Rejected| r.hash == attempt.hash && r.test_hash == attempt.test_hash && r.version == attempt.version;
         status.rejected.retain(|r| !known(r));
-        status.rejected.insert(0, Rejected {
-            at: ending.at,
-            hash: attempt.hash.clone(),
-            outcome: ending.outcome.clone(),
-            test_hash: attempt.test_hash.clone(),
-            version: attempt.version.clone(),
-        });
+        status.rejected.insert(
+            0,
+            Rejected {
+                at: ending.at,
+                hash: attempt.hash.clone(),
+                outcome: ending.outcome.clone(),
+                test_hash: attempt.test_hash.clone(),
+                version: attempt.version.clone(),
+            },
+        );
         status.rejected.truncate(MAX_REJECTED);
     }
 }

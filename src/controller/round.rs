@@ -206,11 +206,7 @@ impl Round<'_> {
     }
 
     /// What was due already, else what this pass adds.
-    async fn deliver(
-        &self,
-        scene: &Scene<'_>,
-        announced: oneshot::Receiver<(Owed, Log)>,
-    ) -> Option<(Owed, Delivered)> {
+    async fn deliver(&self, scene: &Scene<'_>, announced: oneshot::Receiver<(Owed, Log)>) -> Option<(Owed, Delivered)> {
         let now = scene.now;
         let (owed, log) = match notify::due(&scene.log.outbox, now) {
             Some(owed) => (owed.clone(), scene.log.clone()),

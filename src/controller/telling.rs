@@ -36,8 +36,7 @@ use crate::{
         Ms, Observed, Owner, Remembered, Sight,
         drive::{Progress, Stored},
     },
-    notify,
-    stage,
+    notify, stage,
     view::{
         claims,
         endpoint::{self as endpoint_wording, Access, EndpointView},

@@ -3,7 +3,6 @@
 mod architecture;
 mod crd;
 mod ground;
-mod identity;
 mod lease;
 mod process;
 mod rbac;

@@ -28,7 +28,10 @@ pub fn next<N: Name>(
         _ => {}
     }
     match wish {
-        Wish::Nothing => scene.idle(),
+        Wish::Nothing => match noted(scene) {
+            Some((step, weight)) => increase::raise(scene, live, step, weight),
+            None => scene.idle(),
+        },
         Wish::Withdraw(_) => scene.wait(Waiting::FirstPromotion),
         Wish::Raise { step, weight } => increase::raise(scene, live, *step, *weight),
         Wish::Promote => increase::prepare(scene, live).unwrap_or_else(|| scene.wait(Waiting::Nothing)),
@@ -36,4 +39,10 @@ pub fn next<N: Name>(
         Wish::Delete { deployment } => deployments::delete(scene, live, deployment),
         Wish::Scale { deployment } => deployments::scale(scene, deployment),
     }
+}
+
+/// A step that was noted and never read back is carried on without another wish.
+fn noted<N: Name>(scene: &Scene<'_, N>) -> Option<(i64, u8)> {
+    let last = scene.log.open()?.raised.last().filter(|last| last.verified_at.is_none())?;
+    (last.weight < 100).then_some((last.step, last.weight))
 }

@@ -18,9 +18,10 @@ impl<N: Name> Scene<'_, N> {
         Then::Wait(self.now + self.period(), why)
     }
 
-    /// Waits until then, with looks in between.
+    /// Waits until then, with looks in between. If that time has come, what is waited for is another look.
     pub fn wait_until(&self, until: Ms, why: Waiting<N>) -> Then<N> {
-        Then::Wait(until.min(self.now + self.period()), why)
+        let look = self.now + self.period();
+        Then::Wait(if until > self.now { until.min(look) } else { look }, why)
     }
 
     fn period(&self) -> Ms {

@@ -160,7 +160,8 @@ fn check_types(graph: &Graph, index: usize, inputs: &Row) -> Result<(), Root> {
             _ => true,
         };
         // A text may hold the value.
-        let parses = || value.as_str().is_some_and(|text| input.type_ != "list" && serde_json::from_str::<Value>(text).is_ok());
+        let parses =
+            || value.as_str().is_some_and(|text| input.type_ != "list" && serde_json::from_str::<Value>(text).is_ok());
         if !fits && !parses() {
             let text = "The input for flow is incorrect. The value for flow input '{flow_input_name}' in line \
                         {line_number} of input data does not match the expected type '{expected_type}'.";

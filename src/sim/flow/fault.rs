@@ -45,9 +45,8 @@ impl Root {
     }
 
     pub fn to_json(&self) -> Value {
-        let inner = self.codes.iter().skip(1).rev().fold(Value::Null, |inner, code| {
-            json!({"code": code, "innerError": inner})
-        });
+        let inner =
+            self.codes.iter().skip(1).rev().fold(Value::Null, |inner, code| json!({"code": code, "innerError": inner}));
         let parameters: Map<String, Value> =
             self.parameters.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
         json!({
@@ -61,7 +60,11 @@ impl Root {
 /// The refusal of a call.
 #[derive(Debug)]
 pub(super) enum Fault {
-    Said { status: u16, component: &'static str, root: Root },
+    Said {
+        status: u16,
+        component: &'static str,
+        root: Root,
+    },
     /// The reply is made already.
     Ready(Response),
 }

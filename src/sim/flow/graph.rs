@@ -36,8 +36,6 @@ pub(super) struct Node {
     pub type_: String,
     #[serde(default)]
     pub connection: Option<String>,
-    #[serde(default)]
-    pub aggregation: bool,
 }
 
 impl Graph {

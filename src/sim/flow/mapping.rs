@@ -8,12 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{
-    fault::Root,
-    graph::Graph,
-    rows::Row,
-    run::Line,
-};
+use super::{fault::Root, graph::Graph, rows::Row, run::Line};
 
 /// A row with everything that feeds it.
 pub(super) struct Fed {

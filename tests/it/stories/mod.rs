@@ -3,5 +3,9 @@
 //! Everything is as in production but Azure: a real API server, the built operator under its own ServiceAccount's rights,
 //! the sample's manifests with short windows.
 
+mod ending;
+mod intact;
+mod people;
 mod release;
 mod team;
+mod tokens;
