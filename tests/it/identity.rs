@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::ground::{
-    ENDPOINT, Ground, MANIFESTS, OPERATOR, OPERATOR_NAMESPACE, Simulator, TEAM, objects, sample_world,
+    ENDPOINT, Ground, MANIFESTS, OPERATOR, OPERATOR_NAMESPACE, SAMPLE, Simulator, TEAM, file, objects, sample_world,
 };
 
 const ACCOUNT: &str = "assistant-release";
@@ -113,5 +113,5 @@ async fn a_lost_answer_is_unknown_and_healed_it_is_read() {
     let path = format!("/hand/endpoints/{ENDPOINT}");
     simulator.control(Method::PUT, &path, &json!({"tags": {"team": "assistant"}})).await;
     let seen = azure.get_endpoint(ENDPOINT).await.expect("healed").value;
-    assert_eq!(seen.tags().get("team").map(String::as_str), Some("assistant"));
+    assert_eq!(seen.tags.get("team").map(String::as_str), Some("assistant"));
 }

@@ -10,7 +10,7 @@ use std::{
 use promptrelease::plane::Process;
 use reqwest::StatusCode;
 
-use super::{Ground, OPERATOR, OPERATOR_NAMESPACE, wait_for};
+use super::{Ground, OPERATOR_NAMESPACE, wait_for};
 
 /// Times with which a story is over soon. They fit together as the ones in production do.
 const SHORT_TIMES: &[&str] = &[
