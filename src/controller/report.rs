@@ -49,27 +49,23 @@ pub fn seen(
     status
 }
 
-/// Body of the page or notice that `owed` stands for.
+/// Body of the page or notice that `owed` stands for. `facts` are those of the log's attempt, `timeline` is its.
 pub fn page(
     namespace: &str,
     endpoint: &str,
-    release: Option<&Release>,
+    (facts, timeline): (&Facts, &[String]),
     log: &Log,
     owed: &Owed,
     traffic: Option<&str>,
 ) -> Vec<u8> {
-    let status = release.map(|release| &release.status);
-    let facts = |attempt: &Attempt| Facts::of(status?, attempt);
-    let attempt = log.attempt.as_ref();
-    let facts = attempt.and_then(facts).unwrap_or_default();
     let about = About {
         namespace,
         endpoint,
-        attempt,
+        attempt: log.attempt.as_ref(),
         evaluation: facts.evaluation.as_ref(),
         canary: facts.canary.as_ref(),
         traffic,
-        timeline: status.map_or(&[], |status| &status.timeline),
+        timeline,
         what: None,
     };
     page::body(&page::page(owed, &about))

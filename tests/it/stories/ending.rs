@@ -69,8 +69,11 @@ async fn what_the_gate_rejects_is_never_deployed_and_not_tried_again() {
     assert_eq!((deployments(&team), team.live()), (json!(["d-1427"]), json!({"d-1427": 100})));
     let notice = received(&team, "EvalRegression").await;
     assert_eq!((&notice.body["severity"], &notice.body["blame"]), (&json!("notice"), &json!("Release")));
-    assert_eq!(notice.body["criterion"], json!({"class": "multi_hop", "metric": "groundedness", "value": "2.706",
-        "threshold": "2.850", "n": 17}));
+    assert_eq!(
+        notice.body["criterion"],
+        json!({"class": "multi_hop", "metric": "groundedness", "value": "2.706",
+        "threshold": "2.850", "n": 17})
+    );
     golden::check("rejected", &golden::describe(&team).await);
 
     // Its verdict stands: applied again with something else changed, nothing is paid for twice.
@@ -210,7 +213,11 @@ async fn the_third_failed_window_rolls_back_and_the_page_says_all() {
     let figure = |name: &str| criterion[name].as_str().unwrap_or_default().to_owned();
     let said = format!(
         "{}: {}={} below threshold {} (n={}), third failed window in a row",
-        figure("class"), figure("metric"), figure("value"), figure("threshold"), criterion["n"]
+        figure("class"),
+        figure("metric"),
+        figure("value"),
+        figure("threshold"),
+        criterion["n"]
     );
     assert_eq!(said, evidence, "the figures that people read and those that programs read");
     assert_eq!((figure("class"), figure("threshold")), ("multi_hop".into(), "2.850".into()));
