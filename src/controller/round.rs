@@ -219,13 +219,14 @@ impl Round<'_> {
             Some(owed) => (owed.clone(), scene.log.clone()),
             None => announced.await.ok()?,
         };
-        let known = self.holder.release().filter(|_| scene.has_facts).map(|release| release.status.timeline.clone());
-        let mut timeline = known.unwrap_or_default();
+        let status = self.holder.release().map(|release| &release.status);
+        let mut timeline = status.filter(|_| scene.has_facts).map(|s| s.timeline.clone()).unwrap_or_default();
         for event in &turn.told {
             timeline::append(&mut timeline, now, event);
         }
-        let (told, traffic) = ((&turn.facts, timeline.as_slice()), self.endpoint.status.traffic.as_deref());
-        let body = report::page(self.key.namespace, self.key.name, told, &log, &owed, traffic);
+        let (told, history) = ((&turn.facts, timeline.as_slice()), status.map_or(&[][..], |s| s.history.as_slice()));
+        let (names, traffic) = ((self.key.namespace, self.key.name), self.endpoint.status.traffic.as_deref());
+        let body = report::page(names, told, history, &log, &owed, traffic);
         let to = &self.spec.notifications;
         let sent = self.context.clock();
         let delivered = deliver::deliver(self.context, self.key.namespace, to, &owed, &body, sent).await;

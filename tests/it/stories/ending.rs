@@ -188,10 +188,22 @@ async fn server_errors_are_taken_back_while_the_receiver_is_down_and_the_page_co
         conditions.into_iter().any(|c| c.type_ == "Notified" && c.status == "False" && c.message.contains("503"))
     })
     .await;
+
+    // Meanwhile the team ships the next version; the page still speaks of the one that it is about.
+    team.release("1429").await;
+    team.until("1429 is under way", |release| {
+        let revision = release.status.as_ref().and_then(|status| status.revision.as_ref());
+        revision.is_some_and(|revision| revision.version == "1429")
+    })
+    .await;
     team.story.azure().heal();
     let page = received(&team, "AvailabilityFailed").await.body;
     assert_eq!((&page["severity"], &page["blame"]), (&json!("page"), &json!("Release")));
-    assert_eq!((&page["outcome"], &page["traffic"]), (&json!("RolledBack"), &json!("d-1427=100")));
+    assert_eq!(
+        (&page["version"], &page["attempt"], &page["outcome"]),
+        (&json!("1428"), &json!(1), &json!("RolledBack"))
+    );
+    assert_eq!(page["evidence"], message.as_str());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
