@@ -1,38 +1,42 @@
 //! `kubectl describe` of a release, against the transcripts in `describe/`: what people read, word for word.
 
 use super::team::{RELEASE, Team};
-use crate::ground::{TEAM, file};
+use crate::ground::{TEAM, file, wait_for};
 
-/// Fields that differ from run to run: counts of live answers, identities and times.
-const FIELDS: &[&str] = &[
+/// Identities.
+const IDS: &[&str] = &["Resource Version", "UID"];
+/// Of `status.canary`: how many live answers there were depends on when the windows began.
+const COUNTS: &[&str] = &[
     "Canary Errors",
     "Canary Requests",
     "Counted",
     "Judged",
-    "Resource Version",
     "Samples",
     "Stable Errors",
     "Stable Requests",
     "Total Samples",
     "Total Sum Millionths",
-    "UID",
-    "Uid",
     "Windows",
 ];
 
-/// What kubectl prints of the sample's release, events included.
-pub async fn describe(team: &Team) -> String {
-    team.story.ground().kubectl(&["describe", "promptrelease", RELEASE, "-n", TEAM], "").await
+/// Compares what kubectl prints of the sample's release, once its newest Event says `last`, with `describe/<name>.txt`;
+/// with `UPDATE_GOLDEN=1` in the environment it writes that file instead.
+pub async fn check(team: &Team, name: &str, last: &str) {
+    let printed = wait_for(&format!("the newest Event is {last}"), async || {
+        let args = ["describe", "promptrelease", RELEASE, "-n", TEAM];
+        let printed = team.story.ground().kubectl(&args, "").await;
+        let newest = printed.lines().last().unwrap_or_default();
+        if newest.contains(&format!(" {last} ")) { Ok(printed) } else { Err(newest.to_owned()) }
+    })
+    .await;
+    compare(&file(&format!("tests/it/stories/describe/{name}.txt")), &masked(&printed));
 }
 
-/// Compares with `describe/<name>.txt`; with `UPDATE_GOLDEN=1` in the environment it writes that file instead.
-pub fn check(name: &str, printed: &str) {
-    let path = file(&format!("tests/it/stories/describe/{name}.txt"));
-    let printed = masked(printed);
+fn compare(path: &str, printed: &str) {
     if std::env::var_os("UPDATE_GOLDEN").is_some_and(|set| set == "1") {
-        std::fs::write(&path, &printed).unwrap_or_else(|problem| panic!("{path}: {problem}"));
+        std::fs::write(path, printed).unwrap_or_else(|problem| panic!("{path}: {problem}"));
     }
-    let wanted = std::fs::read_to_string(&path).unwrap_or_else(|problem| panic!("{path}: {problem}"));
+    let wanted = std::fs::read_to_string(path).unwrap_or_else(|problem| panic!("{path}: {problem}"));
     let pairs = wanted.lines().zip(printed.lines());
     let first = pairs.enumerate().find(|(_, (wanted, printed))| wanted != printed);
     assert!(
@@ -44,20 +48,26 @@ pub fn check(name: &str, printed: &str) {
 /// The same text for each run: times, ages, identities and counts of live answers are replaced by what they are.
 fn masked(printed: &str) -> String {
     let (object, events) = printed.split_once("\nEvents:").expect("kubectl prints events");
-    let object = object.lines().map(field);
+    let mut section = "";
+    let object = object.lines().map(|line| {
+        if !line.starts_with("   ") {
+            section = line.trim();
+        }
+        field(section, line)
+    });
     let events = events.lines().skip(1).map(event);
     let all: Vec<String> = object.chain(["Events:".to_owned()]).chain(events).collect();
     all.join("\n") + "\n"
 }
 
-fn field(line: &str) -> String {
-    match line.split_once(':') {
-        Some((name, value)) if !value.is_empty() && FIELDS.contains(&name.trim_start_matches([' ', '-'])) => {
-            let pad: String = value.chars().take_while(|c| *c == ' ').collect();
-            format!("{name}:{pad}<…>")
-        }
-        _ => words(line),
+fn field(section: &str, line: &str) -> String {
+    let Some((name, value)) = line.split_once(':').filter(|(_, value)| !value.is_empty()) else { return words(line) };
+    let known = name.trim_start();
+    if IDS.contains(&known) || (section == "Canary:" && COUNTS.contains(&known)) {
+        let pad: String = value.chars().take_while(|c| *c == ' ').collect();
+        return format!("{name}:{pad}<…>");
     }
+    words(line)
 }
 
 /// `  Warning  Rejected  5s  promptrelease-operator  …`: columns are as wide as what is in them, so they are not kept.
