@@ -36,6 +36,7 @@ use crate::{
     notify,
     policy::plan,
     stage::{self, Facts, Stage},
+    view::timeline,
 };
 
 /// What a pass has read of the cluster.
@@ -181,7 +182,7 @@ impl Round<'_> {
             ports.announce = None;
             progress
         };
-        let (progress, delivered) = futures::join!(act, self.deliver(scene, announced));
+        let (progress, delivered) = futures::join!(act, self.deliver(scene, turn, announced));
         let telling = Telling { round: *self, scene, seen, turn, observed, remembered, progress, delivered };
         telling.tell(ports).await
     }
@@ -205,15 +206,27 @@ impl Round<'_> {
         }
     }
 
-    /// What was due already, else what this pass adds.
-    async fn deliver(&self, scene: &Scene<'_>, announced: oneshot::Receiver<(Owed, Log)>) -> Option<(Owed, Delivered)> {
+    /// What was due already, else what this pass adds. It is told with what this pass has found: the release's status
+    /// still lacks the window, or the gate's results, that decided.
+    async fn deliver(
+        &self,
+        scene: &Scene<'_>,
+        turn: &Turn,
+        announced: oneshot::Receiver<(Owed, Log)>,
+    ) -> Option<(Owed, Delivered)> {
         let now = scene.now;
         let (owed, log) = match notify::due(&scene.log.outbox, now) {
             Some(owed) => (owed.clone(), scene.log.clone()),
             None => announced.await.ok()?,
         };
-        let (release, traffic) = (self.holder.release(), self.endpoint.status.traffic.as_deref());
-        let body = report::page(self.key.namespace, self.key.name, release, &log, &owed, traffic);
+        let status = self.holder.release().map(|release| &release.status);
+        let mut timeline = status.filter(|_| scene.has_facts).map(|s| s.timeline.clone()).unwrap_or_default();
+        for event in &turn.told {
+            timeline::append(&mut timeline, now, event);
+        }
+        let (told, history) = ((&turn.facts, timeline.as_slice()), status.map_or(&[][..], |s| s.history.as_slice()));
+        let (names, traffic) = ((self.key.namespace, self.key.name), self.endpoint.status.traffic.as_deref());
+        let body = report::page(names, told, history, &log, &owed, traffic);
         let to = &self.spec.notifications;
         let sent = self.context.clock();
         let delivered = deliver::deliver(self.context, self.key.namespace, to, &owed, &body, sent).await;

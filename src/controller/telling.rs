@@ -195,7 +195,7 @@ impl Telling<'_> {
             alarm: alarm.as_ref().map(|(cause, what)| Alarm { cause: *cause, what }),
             notified,
         };
-        let told = self.turn.told.iter().cloned().chain(self.delivery()).collect();
+        let told = self.turn.told.iter().cloned().chain(self.delivery(notified)).collect();
         let spec = release.spec.as_ref().ok();
         let report = Report { release, spec, view, attempt, facts, told, now };
         let (status, events) = report::release(&report);
@@ -237,12 +237,14 @@ impl Telling<'_> {
         }
     }
 
-    /// What became of a delivery, as an event of the attempt that it was about.
-    fn delivery(&self) -> Option<Event> {
+    /// What became of a delivery, as an event of the attempt that it was about. One that is tried again is told by the
+    /// condition Notified.
+    fn delivery(&self, notified: Option<Notified<'_>>) -> Option<Event> {
         let (owed, delivered) = self.delivered.as_ref()?;
         let reason = owed.kind.clone();
         if !delivered.accepted {
-            return Some(Event::Undelivered { reason, why: delivered.problems.join("; ") });
+            let given_up = notified.is_some_and(|n| matches!(n.delivery, Delivery::GivenUp(_)));
+            return given_up.then(|| Event::Undelivered { reason, why: delivered.problems.join("; ") });
         }
         let page = reason.parse::<Cause>().is_ok_and(|cause| cause.severity() == crate::api::Severity::Page);
         (!delivered.by.is_empty()).then(|| Event::Delivered { by: delivered.by.clone(), reason, page })

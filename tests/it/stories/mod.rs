@@ -4,7 +4,9 @@
 //! the sample's manifests with short windows.
 
 mod ending;
+mod golden;
 mod intact;
+mod page;
 mod people;
 mod release;
 mod team;
