@@ -15,7 +15,7 @@ use crate::{
     endpoint::Wish,
     policy::{
         digest,
-        opens::{self, Abort, Asks, Opens},
+        opens::{self, Asks, Opens},
         plan,
     },
     stage::{
@@ -178,8 +178,7 @@ pub fn interrupt(scene: &Scene<'_>, attempt: &Attempt) -> Option<(Cause, String)
     if release.is_being_deleted() {
         return Some((Cause::Deleted, format!("PromptRelease {name} is being deleted")));
     }
-    let abort = release.annotation(ABORT).and_then(|value| value.parse::<Abort>().ok());
-    if let Some(abort) = abort.filter(|abort| abort.names(&attempt.version, attempt.n)) {
+    if let Some(abort) = release.abort().ok().flatten().filter(|abort| abort.names(&attempt.version, attempt.n)) {
         return Some((Cause::AbortRequested, format!("{ABORT}={abort} was set on PromptRelease {name}")));
     }
     if !attempt.raised.is_empty() && attempt.kind == "Canary" && !scene.has_facts {
@@ -207,7 +206,7 @@ fn between(scene: &Scene<'_>) -> Turn {
     // Nothing begins before what is live was seen and is on record.
     if let (Holder::Present(release, spec), Some(_)) = (scene.holder, &scene.log.verified) {
         instances = spec.instance_count;
-        let abort = release.annotation(ABORT).and_then(|value| value.parse::<Abort>().ok());
+        let abort = release.abort().ok().flatten();
         let hash = digest::revision_hash(&spec.artifact, spec.deployment.as_ref());
         let test_hash = digest::test_hash(spec, None);
         let (name, uid, endpoint) = (release.name(), release.uid(), scene.endpoint.name());
