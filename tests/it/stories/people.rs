@@ -10,9 +10,9 @@ use super::team::{ENDPOINT, RELEASE, Team};
 use crate::ground::{Setup, TEAM, wait_for};
 
 /// An endpoint where d-1427 has served since before there was an operator.
-async fn served_already(name: &str) -> Team {
+async fn served_already(name: &str, setup: Setup) -> Team {
     let endpoint = json!({"name": ENDPOINT, "deployments": [{"name": "d-1427"}], "traffic": {"d-1427": 100}});
-    Team::begin_in(name, &json!({"endpoints": [endpoint]}), Setup::default()).await
+    Team::begin_in(name, &json!({"endpoints": [endpoint]}), setup).await
 }
 
 /// A manifest whose canary lasts longer than a story.
@@ -25,7 +25,11 @@ fn slow(team: &Team, version: &str) -> Value {
 
 /// An endpoint where the canary of 1429 has traffic, and keeps it until somebody does something.
 async fn mid_canary(name: &str) -> Team {
-    let team = served_already(name).await;
+    mid_canary_with(name, Setup::default()).await
+}
+
+async fn mid_canary_with(name: &str, setup: Setup) -> Team {
+    let team = served_already(name, setup).await;
     team.release_as("1429", &slow(&team, "1429")).await;
     team.canary_has_traffic("1429").await;
     assert_eq!(team.live(), json!({"d-1427": 90, "d-1429": 10}));
@@ -111,7 +115,7 @@ async fn an_abort_in_mid_canary_takes_the_traffic_back_and_one_that_cannot_be_re
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_abort_before_any_traffic_ends_the_attempt_and_changes_no_split() {
-    let team = served_already("abort-before-traffic").await;
+    let team = served_already("abort-before-traffic", Setup::default()).await;
     team.story.azure().fault(json!({"match": {"service": "flow"}, "times": 0, "do": {"answer": {"status": 503}}}));
     team.release_as("1428", &slow(&team, "1428")).await;
     team.until("it evaluates", |release| status(release).stage.as_deref() == Some("Evaluating")).await;
@@ -298,4 +302,56 @@ async fn a_split_of_another_hand_that_gives_the_canary_nothing_is_left_and_adopt
     assert_eq!(team.live(), json!({"d-emergency": 100}), "a person's emergency is not overwritten");
     let log = team.endpoint().await.status.and_then(|status| status.log).unwrap_or_default();
     assert_eq!(log.stable.map(|stable| stable.deployment).as_deref(), Some("d-emergency"));
+}
+
+/// Puts a spec into the store that today's CRD refuses, as one from before the CRD was tightened.
+async fn store_broken_spec(team: &Team) {
+    const CRD: &str = "customresourcedefinition/promptreleases.promptrelease.io";
+    const SCHEMA: &str = "/spec/versions/0/schema/openAPIV3Schema";
+    let crd = team.story.ground().get(TEAM, CRD).await;
+    let schema = crd.pointer(SCHEMA).expect("a schema");
+    let set = async |schema: &Value| {
+        let patch = json!([{"op": "replace", "path": SCHEMA, "value": schema}]).to_string();
+        kubectl(team, &["patch", CRD, "--type=json", "-p", &patch]).await;
+    };
+    set(&json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})).await;
+    let broken = json!({"spec": {"canary": {"steps": "all at once"}}}).to_string();
+    let patch = ["patch", "-n", TEAM, "promptrelease", RELEASE, "--type=merge", "-p", &broken];
+    wait_for("the loose CRD takes it", async || team.story.ground().try_kubectl(&patch, "").await).await;
+    set(schema).await;
+    let probe = [&patch[..], &["--dry-run=server"]].concat();
+    let probe: Vec<&str> =
+        probe.iter().map(|arg| if *arg == broken { r#"{"spec":{"canary":{"steps":1}}}"# } else { *arg }).collect();
+    wait_for("the tight CRD is back", async || match team.story.ground().try_kubectl(&probe, "").await {
+        Err(_) => Ok(()),
+        Ok(taken) => Err(taken),
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stored_release_that_does_not_parse_loses_its_traffic_and_stops_no_other() {
+    let team = mid_canary_with("broken-release", Setup::default().flag("--unreadable", "3s")).await;
+    store_broken_spec(&team).await;
+
+    let page = notice(&team, "InvalidSpec").await;
+    assert_eq!((&page["version"], &page["blame"]), (&json!("1429"), &json!("Release")), "{page:#}");
+    let told = wait_for("Ready says what does not parse", async || {
+        let release = team.story.ground().get(TEAM, &format!("promptrelease/{RELEASE}")).await;
+        let conditions = release["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let ready = conditions.into_iter().find(|c| c["type"] == "Ready").unwrap_or_default();
+        if ready["reason"] == "InvalidSpec" { Ok(ready) } else { Err(format!("{ready:#}")) }
+    })
+    .await;
+    assert!(told["message"].as_str().is_some_and(|message| message.contains("all at once")), "{told:#}");
+    assert_eq!(team.live(), json!({"d-1427": 100}));
+
+    let mut lost = second(&team.manifest("1427"), "lost");
+    lost["spec"]["endpointRef"]["name"] = json!("nowhere");
+    team.apply(&lost).await;
+    let nowhere = "EndpointNotFound: PromptEndpoint nowhere does not exist in namespace assistant";
+    other_says(&team, "lost", ("EndpointNotFound", nowhere)).await;
+
+    kubectl(&team, &["delete", "promptrelease", RELEASE, "--timeout=20s"]).await;
+    gone(&team, "promptrelease/support-assistant").await;
 }
