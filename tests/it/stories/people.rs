@@ -240,8 +240,12 @@ async fn a_new_version_in_mid_canary_takes_the_old_ones_place_and_a_revert_is_on
     assert_eq!(team.ends("1428").await, ("Aborted".into(), "Superseded".into()));
     assert_eq!(team.live(), json!({"d-1427": 100}));
     assert_eq!(notice(&team, "Superseded").await["version"], "1428");
-    let release = team.until("1429 is built", |release| told(release, "built: ")).await;
-    assert!(status(&release).timeline[0].contains("revision 1429"), "{:#?}", release.status);
+    let from_build = |release: &PromptRelease| {
+        let timeline = status(release).timeline;
+        let at = |what: &str| timeline.iter().position(|line| line.contains(what));
+        at("revision 1429 (") == Some(0) && at("built: model support-assistant:1429") == Some(1)
+    };
+    team.until("1429 begins with its build", from_build).await;
     assert_eq!(team.ends("1429").await, ("Promoted".into(), "Promoted".into()));
 
     let since = team.story.azure().last_request();
@@ -314,7 +318,10 @@ async fn store_broken_spec(team: &Team) {
         let patch = json!([{"op": "replace", "path": SCHEMA, "value": schema}]).to_string();
         kubectl(team, &["patch", CRD, "--type=json", "-p", &patch]).await;
     };
-    set(&json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})).await;
+    let any = |known: Value| json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": known});
+    // `endpointRef.name` is a selectable field, which a CRD must describe.
+    let endpoint_ref = any(json!({"name": {"type": "string"}}));
+    set(&any(json!({"spec": any(json!({"endpointRef": endpoint_ref}))}))).await;
     let broken = json!({"spec": {"canary": {"steps": "all at once"}}}).to_string();
     let patch = ["patch", "-n", TEAM, "promptrelease", RELEASE, "--type=merge", "-p", &broken];
     wait_for("the loose CRD takes it", async || team.story.ground().try_kubectl(&patch, "").await).await;
