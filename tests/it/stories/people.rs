@@ -1,89 +1,17 @@
 //! What people do in the middle of a release: abort, delete, ship another version, refer to the endpoint twice.
 
-use promptrelease::{
-    api::{PromptRelease, PromptReleaseStatus},
-    sim,
+mod steps;
+mod stored;
+
+use promptrelease::{api::PromptRelease, sim};
+use serde_json::json;
+
+use self::steps::{
+    condition, event, gone, kubectl, mid_canary, notice, other_says, ready, second, served_already, slow, status, told,
+    writes,
 };
-use serde_json::{Value, json};
-
 use super::team::{ENDPOINT, RELEASE, Team};
-use crate::ground::{Setup, TEAM, wait_for};
-
-/// An endpoint where d-1427 has served since before there was an operator.
-async fn served_already(name: &str, setup: Setup) -> Team {
-    let endpoint = json!({"name": ENDPOINT, "deployments": [{"name": "d-1427"}], "traffic": {"d-1427": 100}});
-    Team::begin_in(name, &json!({"endpoints": [endpoint]}), setup).await
-}
-
-/// A manifest whose canary lasts longer than a story.
-fn slow(team: &Team, version: &str) -> Value {
-    let mut manifest = team.manifest(version);
-    manifest["spec"]["canary"]["steps"] = json!([{"weight": 10, "duration": "10m"}]);
-    manifest["spec"]["canary"]["holdTimeout"] = json!("30m");
-    manifest
-}
-
-/// An endpoint where the canary of 1429 has traffic, and keeps it until somebody does something.
-async fn mid_canary(name: &str) -> Team {
-    mid_canary_with(name, Setup::default()).await
-}
-
-async fn mid_canary_with(name: &str, setup: Setup) -> Team {
-    let team = served_already(name, setup).await;
-    team.release_as("1429", &slow(&team, "1429")).await;
-    team.canary_has_traffic("1429").await;
-    assert_eq!(team.live(), json!({"d-1427": 90, "d-1429": 10}));
-    team
-}
-
-fn status(release: &PromptRelease) -> PromptReleaseStatus {
-    release.status.clone().unwrap_or_default()
-}
-
-/// Reason and message of a condition.
-fn condition(release: &PromptRelease, kind: &str) -> (String, String) {
-    let found = status(release).conditions.into_iter().find(|c| c.type_ == kind);
-    found.map(|c| (c.reason, c.message)).unwrap_or_default()
-}
-
-fn ready(release: &PromptRelease) -> (String, String) {
-    condition(release, "Ready")
-}
-
-fn told(release: &PromptRelease, what: &str) -> bool {
-    status(release).timeline.iter().any(|line| line.contains(what))
-}
-
-/// Returns the page or notice about `reason` when the receiver has it.
-async fn notice(team: &Team, reason: &str) -> Value {
-    wait_for(&format!("a page about {reason}"), async || {
-        let inbox = sim::lock(&team.story.azure().sim().webhook);
-        let pages: Vec<Value> = inbox.deliveries().filter_map(sim::webhook::Delivery::json).collect();
-        pages.iter().find(|page| page["reason"] == reason).cloned().ok_or_else(|| format!("{pages:#?}"))
-    })
-    .await
-}
-
-/// Writes to Azure's management API after request number `since`.
-fn writes(team: &Team, since: u64) -> Vec<String> {
-    let requests = team.story.azure().requests(since).into_iter();
-    let writes = requests.filter(|r| r.host.starts_with("management.") && r.method != "GET");
-    writes.map(|r| format!("{} {} {}", r.method, r.path, r.why.unwrap_or_default())).collect()
-}
-
-/// Returns when a Kubernetes Event begins so.
-async fn event(team: &Team, wanted: &str) {
-    const EACH: &str = "jsonpath={range .items[*]}{.type} {.reason} {.message}{\"\\n\"}";
-    wait_for(&format!("an Event: {wanted}"), async || {
-        let all = kubectl(team, &["get", "events", "-o", EACH]).await;
-        if all.lines().any(|event| event.starts_with(wanted)) { Ok(()) } else { Err(all) }
-    })
-    .await;
-}
-
-async fn kubectl(team: &Team, args: &[&str]) -> String {
-    team.story.ground().kubectl(&[&["-n", TEAM], args].concat(), "").await
-}
+use crate::ground::{Setup, TEAM};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_abort_in_mid_canary_takes_the_traffic_back_and_one_that_cannot_be_read_is_told() {
@@ -158,14 +86,6 @@ async fn deleted_in_mid_canary(team: &Team, what: &str) {
     assert_eq!((&page["severity"], &page["outcome"]), (&json!("notice"), &json!("Aborted")), "{page:#}");
 }
 
-async fn gone(team: &Team, what: &str) {
-    wait_for(&format!("{what} is gone"), async || {
-        let found = kubectl(team, &["get", what, "--ignore-not-found", "-o", "yaml"]).await;
-        if found.is_empty() { Ok(()) } else { Err(found) }
-    })
-    .await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_release_that_is_deleted_in_mid_canary_goes_when_its_traffic_is_back() {
     let team = mid_canary("delete-release").await;
@@ -178,24 +98,6 @@ async fn an_endpoint_that_is_deleted_in_mid_canary_goes_when_its_traffic_is_back
     deleted_in_mid_canary(&team, "promptendpoint/support-assistant-prod").await;
     let sentence = "EndpointNotFound: PromptEndpoint support-assistant-prod does not exist in namespace assistant";
     team.until("the release is told", |release| ready(release) == ("EndpointNotFound".into(), sentence.into())).await;
-}
-
-/// A second PromptRelease, which says the same.
-fn second(manifest: &Value, name: &str) -> Value {
-    let mut second = manifest.clone();
-    second["metadata"]["name"] = json!(name);
-    second
-}
-
-/// Returns when Ready of another release says this.
-async fn other_says(team: &Team, name: &str, wanted: (&str, &str)) {
-    wait_for(&format!("{name} says {wanted:?}"), async || {
-        let object = team.story.ground().get(TEAM, &format!("promptrelease/{name}")).await;
-        let release: PromptRelease = serde_json::from_value(object).expect("a PromptRelease");
-        let (reason, message) = ready(&release);
-        if (reason.as_str(), message.as_str()) == wanted { Ok(()) } else { Err(format!("{reason}: {message}")) }
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -233,7 +135,7 @@ async fn a_new_version_in_mid_canary_takes_the_old_ones_place_and_a_revert_is_on
     let team = Team::begin("new-version").await;
     team.release("1427").await;
     assert_eq!(team.ends("1427").await, ("Promoted".into(), "Promoted".into()));
-    team.release_as("1428", &second(&slow(&team, "1428"), RELEASE)).await;
+    team.release_as("1428", &slow(&team, "1428")).await;
     team.canary_has_traffic("1428").await;
 
     team.release("1429").await;
@@ -306,59 +208,4 @@ async fn a_split_of_another_hand_that_gives_the_canary_nothing_is_left_and_adopt
     assert_eq!(team.live(), json!({"d-emergency": 100}), "a person's emergency is not overwritten");
     let log = team.endpoint().await.status.and_then(|status| status.log).unwrap_or_default();
     assert_eq!(log.stable.map(|stable| stable.deployment).as_deref(), Some("d-emergency"));
-}
-
-/// Puts a spec into the store that today's CRD refuses, as one from before the CRD was tightened.
-async fn store_broken_spec(team: &Team) {
-    const CRD: &str = "customresourcedefinition/promptreleases.promptrelease.io";
-    const SCHEMA: &str = "/spec/versions/0/schema/openAPIV3Schema";
-    let crd = team.story.ground().get(TEAM, CRD).await;
-    let schema = crd.pointer(SCHEMA).expect("a schema");
-    let set = async |schema: &Value| {
-        let patch = json!([{"op": "replace", "path": SCHEMA, "value": schema}]).to_string();
-        kubectl(team, &["patch", CRD, "--type=json", "-p", &patch]).await;
-    };
-    let any = |known: Value| json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": known});
-    // `endpointRef.name` is a selectable field, which a CRD must describe.
-    let endpoint_ref = any(json!({"name": {"type": "string"}}));
-    set(&any(json!({"spec": any(json!({"endpointRef": endpoint_ref}))}))).await;
-    let broken = json!({"spec": {"canary": {"steps": "all at once"}}}).to_string();
-    let patch = ["patch", "-n", TEAM, "promptrelease", RELEASE, "--type=merge", "-p", &broken];
-    wait_for("the loose CRD takes it", async || team.story.ground().try_kubectl(&patch, "").await).await;
-    set(schema).await;
-    let probe = [&patch[..], &["--dry-run=server"]].concat();
-    let probe: Vec<&str> =
-        probe.iter().map(|arg| if *arg == broken { r#"{"spec":{"canary":{"steps":1}}}"# } else { *arg }).collect();
-    wait_for("the tight CRD is back", async || match team.story.ground().try_kubectl(&probe, "").await {
-        Err(_) => Ok(()),
-        Ok(taken) => Err(taken),
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stored_release_that_does_not_parse_loses_its_traffic_and_stops_no_other() {
-    let team = mid_canary_with("broken-release", Setup::default().flag("--unreadable", "3s")).await;
-    store_broken_spec(&team).await;
-
-    let page = notice(&team, "InvalidSpec").await;
-    assert_eq!((&page["version"], &page["blame"]), (&json!("1429"), &json!("Release")), "{page:#}");
-    let told = wait_for("Ready says what does not parse", async || {
-        let release = team.story.ground().get(TEAM, &format!("promptrelease/{RELEASE}")).await;
-        let conditions = release["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        let ready = conditions.into_iter().find(|c| c["type"] == "Ready").unwrap_or_default();
-        if ready["reason"] == "InvalidSpec" { Ok(ready) } else { Err(format!("{ready:#}")) }
-    })
-    .await;
-    assert!(told["message"].as_str().is_some_and(|message| message.contains("all at once")), "{told:#}");
-    assert_eq!(team.live(), json!({"d-1427": 100}));
-
-    let mut lost = second(&team.manifest("1427"), "lost");
-    lost["spec"]["endpointRef"]["name"] = json!("nowhere");
-    team.apply(&lost).await;
-    let nowhere = "EndpointNotFound: PromptEndpoint nowhere does not exist in namespace assistant";
-    other_says(&team, "lost", ("EndpointNotFound", nowhere)).await;
-
-    kubectl(&team, &["delete", "promptrelease", RELEASE, "--timeout=20s"]).await;
-    gone(&team, "promptrelease/support-assistant").await;
 }
