@@ -135,8 +135,11 @@ pub async fn turn(scene: &Scene<'_>) -> Turn {
         return Turn { actor, ..Turn::withdraw(scene.facts, cause, why) };
     }
     let Holder::Present(release, spec) = scene.holder else {
-        let until = scene.now.plus(scene.waits.poll);
-        return Turn::wait(scene.facts, Wait::until(until, "the release does not parse"));
+        let why = match scene.holder {
+            Holder::Invalid(_, _, why) => format!("the spec does not parse: {why}"),
+            _ => String::new(),
+        };
+        return Turn::wait(scene.facts, Wait::until(scene.now.plus(scene.waits.poll), why));
     };
     match stage {
         Stage::Build => build_one(scene, release, spec, attempt).await,

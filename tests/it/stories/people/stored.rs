@@ -23,12 +23,12 @@ async fn store_broken_spec(team: &Team) {
     // `endpointRef.name` is a selectable field, which a CRD must describe.
     let endpoint_ref = any(json!({"name": {"type": "string"}}));
     set(&any(json!({"spec": any(json!({"endpointRef": endpoint_ref}))}))).await;
-    let broken = json!({"spec": {"canary": {"steps": "all at once"}}}).to_string();
+    let broken = json!({"spec": {"canary": {"analysis": {"onInconclusive": "Ask"}}}}).to_string();
     let patch = ["patch", "-n", TEAM, "promptrelease", RELEASE, "--type=merge", "-p"];
     let loose = async || team.story.ground().try_kubectl(&[&patch[..], &[&broken]].concat(), "").await;
     wait_for("the loose CRD takes it", loose).await;
     set(schema).await;
-    let another = json!({"spec": {"canary": {"steps": "one by one"}}}).to_string();
+    let another = json!({"spec": {"canary": {"analysis": {"onInconclusive": "Guess"}}}}).to_string();
     let tight = [&patch[..], &[&another, "--dry-run=server"]].concat();
     wait_for("the tight CRD is back", async || match team.story.ground().try_kubectl(&tight, "").await {
         Err(_) => Ok(()),
@@ -51,7 +51,7 @@ async fn a_stored_release_that_does_not_parse_loses_its_traffic_and_stops_no_oth
         if ready["reason"] == "InvalidSpec" { Ok(ready) } else { Err(format!("{ready:#}")) }
     })
     .await;
-    assert!(told["message"].as_str().is_some_and(|message| message.contains("all at once")), "{told:#}");
+    assert!(told["message"].as_str().is_some_and(|message| message.contains("Ask")), "{told:#}");
     assert_eq!(team.live(), json!({"d-1427": 100}));
 
     let mut lost = second(&team.manifest("1427"), "lost");
