@@ -7,11 +7,11 @@ use promptrelease::{api::PromptRelease, sim};
 use serde_json::json;
 
 use self::steps::{
-    condition, event, gone, kubectl, mid_canary, notice, other_says, ready, second, served_already, slow, status, told,
-    writes,
+    condition, event, gone, kubectl, mid_canary, notice, other_says, patient, ready, second, served_already, slow,
+    status, told, writes,
 };
 use super::team::{ENDPOINT, RELEASE, Team};
-use crate::ground::{Setup, TEAM};
+use crate::ground::TEAM;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_abort_in_mid_canary_takes_the_traffic_back_and_one_that_cannot_be_read_is_told() {
@@ -43,7 +43,7 @@ async fn an_abort_in_mid_canary_takes_the_traffic_back_and_one_that_cannot_be_re
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_abort_before_any_traffic_ends_the_attempt_and_changes_no_split() {
-    let team = served_already("abort-before-traffic", Setup::default()).await;
+    let team = served_already("abort-before-traffic", patient()).await;
     team.story.azure().fault(json!({"match": {"service": "flow"}, "times": 0, "do": {"answer": {"status": 503}}}));
     team.release_as("1428", &slow(&team, "1428")).await;
     team.until("it evaluates", |release| status(release).stage.as_deref() == Some("Evaluating")).await;
@@ -102,7 +102,7 @@ async fn an_endpoint_that_is_deleted_in_mid_canary_goes_when_its_traffic_is_back
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_release_is_refused_and_takes_over_without_a_write_when_the_first_is_deleted() {
-    let team = Team::begin("second-release").await;
+    let team = Team::begin_in("second-release", &json!({}), patient()).await;
     let first = team.manifest("1427");
     team.release_as("1427", &first).await;
     assert_eq!(team.ends("1427").await, ("Promoted".into(), "Promoted".into()));
@@ -132,7 +132,7 @@ async fn a_second_release_is_refused_and_takes_over_without_a_write_when_the_fir
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_version_in_mid_canary_takes_the_old_ones_place_and_a_revert_is_one_write() {
-    let team = Team::begin("new-version").await;
+    let team = Team::begin_in("new-version", &json!({}), patient()).await;
     team.release("1427").await;
     assert_eq!(team.ends("1427").await, ("Promoted".into(), "Promoted".into()));
     team.release_as("1428", &slow(&team, "1428")).await;
@@ -160,7 +160,7 @@ async fn a_new_version_in_mid_canary_takes_the_old_ones_place_and_a_revert_is_on
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revert_in_mid_canary_to_what_serves_needs_only_the_way_back() {
-    let team = Team::begin("revert-in-mid-canary").await;
+    let team = Team::begin_in("revert-in-mid-canary", &json!({}), patient()).await;
     team.release("1427").await;
     assert_eq!(team.ends("1427").await, ("Promoted".into(), "Promoted".into()));
     team.release_as("1429", &slow(&team, "1429")).await;

@@ -11,6 +11,11 @@ use crate::{
     stories::team::{ENDPOINT, Team},
 };
 
+/// Nobody takes over in these stories, so a long lease costs no time, and it outlasts the pauses of a busy machine.
+pub fn patient() -> Setup {
+    Setup::default().flag("--lease", "40s").flag("--lease-deadline", "30s").flag("--lease-call", "5s")
+}
+
 /// An endpoint where d-1427 has served since before there was an operator.
 pub async fn served_already(name: &str, setup: Setup) -> Team {
     let endpoint = json!({"name": ENDPOINT, "deployments": [{"name": "d-1427"}], "traffic": {"d-1427": 100}});
@@ -27,7 +32,7 @@ pub fn slow(team: &Team, version: &str) -> Value {
 
 /// An endpoint where the canary of 1429 has traffic, and keeps it until somebody does something.
 pub async fn mid_canary(name: &str) -> Team {
-    mid_canary_with(name, Setup::default()).await
+    mid_canary_with(name, patient()).await
 }
 
 pub async fn mid_canary_with(name: &str, setup: Setup) -> Team {

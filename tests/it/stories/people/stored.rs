@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::steps::{gone, kubectl, mid_canary_with, notice, other_says, second};
+use super::steps::{gone, kubectl, mid_canary_with, notice, other_says, patient, second};
 use crate::{
-    ground::{Setup, TEAM, wait_for},
+    ground::{TEAM, wait_for},
     stories::team::{RELEASE, Team},
 };
 
@@ -39,7 +39,7 @@ async fn store_broken_spec(team: &Team) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stored_release_that_does_not_parse_loses_its_traffic_and_stops_no_other() {
-    let team = mid_canary_with("broken-release", Setup::default().flag("--unreadable", "3s")).await;
+    let team = mid_canary_with("broken-release", patient().flag("--unreadable", "3s")).await;
     store_broken_spec(&team).await;
 
     let page = notice(&team, "InvalidSpec").await;
