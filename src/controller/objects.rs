@@ -10,9 +10,12 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use crate::api::{
-    At, Duration, PromptEndpoint, PromptEndpointSpec, PromptEndpointStatus, PromptRelease, PromptReleaseSpec,
-    PromptReleaseStatus, endpoint::AzureEndpoint, log::Log,
+use crate::{
+    api::{
+        ABORT, At, Duration, PromptEndpoint, PromptEndpointSpec, PromptEndpointStatus, PromptRelease,
+        PromptReleaseSpec, PromptReleaseStatus, endpoint::AzureEndpoint, log::Log,
+    },
+    policy::opens::Abort,
 };
 
 /// A PromptEndpoint as stored.
@@ -125,6 +128,15 @@ impl Endpoint {
 impl Release {
     pub fn read(raw: DynamicObject) -> Self {
         Self { spec: part(raw.data.get("spec")), status: part(raw.data.get("status")).unwrap_or_default(), raw }
+    }
+
+    /// The standing order that a version gets no traffic.
+    ///
+    /// # Errors
+    /// It cannot be obeyed, in a sentence for whoever gave it.
+    pub fn abort(&self) -> Result<Option<Abort>, String> {
+        let order = self.annotation(ABORT).map(str::parse).transpose();
+        order.map_err(|why| format!("the order {ABORT} is not understood: {why}"))
     }
 
     /// Name of the endpoint it refers to, even if the rest does not parse.

@@ -15,7 +15,7 @@ use crate::{
     endpoint::Wish,
     policy::{
         digest,
-        opens::{self, Abort, Asks, Opens},
+        opens::{self, Asks, Opens},
         plan,
     },
     stage::{
@@ -135,8 +135,11 @@ pub async fn turn(scene: &Scene<'_>) -> Turn {
         return Turn { actor, ..Turn::withdraw(scene.facts, cause, why) };
     }
     let Holder::Present(release, spec) = scene.holder else {
-        let until = scene.now.plus(scene.waits.poll);
-        return Turn::wait(scene.facts, Wait::until(until, "the release does not parse"));
+        let why = match scene.holder {
+            Holder::Invalid(_, _, why) => format!("the spec does not parse: {why}"),
+            _ => String::new(),
+        };
+        return Turn::wait(scene.facts, Wait::until(scene.now.plus(scene.waits.poll), why));
     };
     match stage {
         Stage::Build => build_one(scene, release, spec, attempt).await,
@@ -178,8 +181,7 @@ pub fn interrupt(scene: &Scene<'_>, attempt: &Attempt) -> Option<(Cause, String)
     if release.is_being_deleted() {
         return Some((Cause::Deleted, format!("PromptRelease {name} is being deleted")));
     }
-    let abort = release.annotation(ABORT).and_then(|value| value.parse::<Abort>().ok());
-    if let Some(abort) = abort.filter(|abort| abort.names(&attempt.version, attempt.n)) {
+    if let Some(abort) = release.abort().ok().flatten().filter(|abort| abort.names(&attempt.version, attempt.n)) {
         return Some((Cause::AbortRequested, format!("{ABORT}={abort} was set on PromptRelease {name}")));
     }
     if !attempt.raised.is_empty() && attempt.kind == "Canary" && !scene.has_facts {
@@ -207,7 +209,7 @@ fn between(scene: &Scene<'_>) -> Turn {
     // Nothing begins before what is live was seen and is on record.
     if let (Holder::Present(release, spec), Some(_)) = (scene.holder, &scene.log.verified) {
         instances = spec.instance_count;
-        let abort = release.annotation(ABORT).and_then(|value| value.parse::<Abort>().ok());
+        let abort = release.abort().ok().flatten();
         let hash = digest::revision_hash(&spec.artifact, spec.deployment.as_ref());
         let test_hash = digest::test_hash(spec, None);
         let (name, uid, endpoint) = (release.name(), release.uid(), scene.endpoint.name());

@@ -177,7 +177,7 @@ impl Telling<'_> {
         let Some(release) = self.round.holder.release() else { return Ok(None) };
         let uid = release.uid();
         let attempt = log.attempt.as_ref().filter(|attempt| attempt.release.uid == uid);
-        let alarm = alarm(attempt, said);
+        let (alarm, misread) = (alarm(attempt, said), release.abort().err());
         let waiting = self.waiting(said);
         let facts = &self.turn.facts;
         let view = ReleaseView {
@@ -193,9 +193,11 @@ impl Telling<'_> {
             traffic: endpoint.status.traffic.as_deref(),
             waiting,
             alarm: alarm.as_ref().map(|(cause, what)| Alarm { cause: *cause, what }),
+            misread: misread.as_deref(),
             notified,
         };
-        let told = self.turn.told.iter().cloned().chain(self.delivery(notified)).collect();
+        let misread = misread.clone().map(|why| Event::Misread { why });
+        let told = self.turn.told.iter().cloned().chain(misread).chain(self.delivery(notified)).collect();
         let spec = release.spec.as_ref().ok();
         let report = Report { release, spec, view, attempt, facts, told, now };
         let (status, events) = report::release(&report);

@@ -105,6 +105,7 @@ impl Story {
             traffic: before.traffic.as_deref(),
             waiting: why.map(|why| Waiting { why, retry: None }),
             alarm: None,
+            misread: None,
             notified: key.map(|key| Notified { key, delivery: Delivery::Accepted(&by) }),
         };
         self.status.conditions = release::conditions(&view, &before.conditions, now);
