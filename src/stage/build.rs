@@ -58,7 +58,7 @@ pub enum BuildError {
     #[error("archive cannot be fetched: {0}")]
     Gone(String),
     /// Azure understood what it was sent and finds it wrong; it would find the same again.
-    #[error("Azure does not take what the release names: {0}")]
+    #[error("what the release names is not taken: {0}")]
     Invalid(azure::Error),
     /// Not the archive's fault, and tried again.
     #[error(transparent)]

@@ -6,6 +6,7 @@
 mod ending;
 mod intact;
 mod people;
+mod refused;
 mod release;
-mod team;
+pub mod team;
 mod tokens;
