@@ -338,6 +338,35 @@ mod tests {
         }
     }
 
+    /// A message that differs with each try would make every pass the cause of the next.
+    #[test]
+    fn a_token_that_is_not_accepted_is_told_without_times_and_by_whom() {
+        let late = "The access token expiry UTC time '2026-11-23T05:00:00Z' is earlier than current UTC time \
+                    '2026-11-23T06:00:00Z'.";
+        let xml = format!("<Error><Message>See.</Message><AuthenticationErrorDetail>{late}</AuthenticationErrorDetail>");
+        let blob = reply(Service::Blob, 401, &[("x-ms-error-code", "InvalidAuthenticationInfo")], xml).into_error();
+        let insights = error("InvalidAuthenticationToken", "The access token signature is invalid.").to_string();
+        for (error, says) in [
+            (
+                arm(401, &error("ExpiredAuthenticationToken", late)),
+                "by Azure Resource Manager, ExpiredAuthenticationToken: it has expired; check the clocks of the \
+                 cluster's nodes",
+            ),
+            (
+                blob,
+                "by Blob storage, InvalidAuthenticationInfo: it has expired; check the clocks of the cluster's nodes",
+            ),
+            (
+                reply(Service::Insights, 403, &[], insights).into_error(),
+                "by Application Insights, InvalidAuthenticationToken: The access token signature is invalid; check \
+                 that cloud and tenant are those of the resource",
+            ),
+        ] {
+            assert_eq!(error.to_string(), format!("PUT onlineEndpoints/qa: the token was not accepted {says}"));
+            assert!(matches!(error, Error::Unauthorized { .. }), "no role would mend it: {error:?}");
+        }
+    }
+
     #[test]
     fn what_is_forbidden_names_action_scope_and_remedy() {
         let text = "The client 'a' with object id 'b' does not have authorization to perform action \

@@ -304,6 +304,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_refused_token_is_remembered_and_a_missing_role_is_not() {
+        for (status, code, mistrusted) in
+            [(401, "InvalidAuthenticationToken", true), (403, "AuthorizationFailed", false)]
+        {
+            let body = json!({"error": {"code": code, "message": "No."}}).to_string();
+            let server = Loopback::answering([reply(status, &[], body)]).await;
+            let azure = server.azure();
+            azure.get_endpoint("qa").await.expect_err("refused");
+            assert_eq!(azure.is_mistrusted(), mistrusted, "{code}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_body_is_read_up_to_its_limit_announced_or_not() {
         let body = vec![b' '; 101];
         for answer in [reply(200, &[], &body), raw(200, &[], &body)] {

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, env, time::Duration};
 
+use jiff::SignedDuration;
 use promptrelease::sim::{self, Service, requests::Entry, scenario::Scenario};
 use serde_json::{Value, json};
 
@@ -59,7 +60,7 @@ fn from_reply_to_put(requests: &[Entry]) -> f64 {
     let answered = |entry: &&Entry| entry.service == Service::Insights && entry.path.ends_with("/query");
     let query = requests[..put].iter().rfind(answered).expect("a query");
     let replied = query.received_us + query.took_us.expect("a reply");
-    (requests[put].received_us - replied) as f64 / 1000.0
+    SignedDuration::from_micros(requests[put].received_us - replied).as_secs_f64() * 1000.0
 }
 
 /// The nearest-rank percentile.

@@ -76,7 +76,7 @@ impl Team {
     async fn is_refused(&self, resource: &str, reason: &str, api: &str, cases: &[Case<'_>]) {
         for (how, parts) in cases {
             misissue(&self.story, resource, Some(how.clone()));
-            let parts = [&[api], *parts].concat();
+            let parts = [&[api][..], *parts].concat();
             self.release_says("Ready", &format!("Unknown {reason}: "), &parts).await;
             self.release_says("Reconciling", "True ProgressingWithRetry: ", &parts).await;
         }
@@ -103,7 +103,7 @@ async fn a_service_account_that_entra_id_does_not_know_is_said_on_the_endpoint()
     let entra = &team.story.azure().sim().entra;
     let no_token = "no token for https://management.azure.com/.default: ";
     let refused = async |parts: &[&str]| {
-        let parts = [&[no_token], parts].concat();
+        let parts = [&[no_token][..], parts].concat();
         team.endpoint_says(&["AccessVerified", "Ready"], "False Forbidden: ", &parts).await;
         team.endpoint_says(&["Stalled"], "True Forbidden: ", &parts).await;
     };
@@ -142,7 +142,7 @@ async fn a_token_that_the_management_api_refuses_is_said_on_the_endpoint() {
     ];
     for (how, parts) in cases {
         misissue(&team.story, ARM, Some(how));
-        let parts = [&[api], parts].concat();
+        let parts = [&[api][..], parts].concat();
         team.endpoint_says(&["AccessVerified", "Ready"], "False Forbidden: ", &parts).await;
         team.endpoint_says(&["Stalled"], "True Forbidden: ", &parts).await;
     }
