@@ -101,6 +101,9 @@ struct Times {
     /// Between two counts of an evaluation that is short of lines.
     #[arg(long, default_value = "30s")]
     second_count: api::Duration,
+    /// How long Azure may keep a release from being built.
+    #[arg(long, default_value = "120m")]
+    build_deadline: api::Duration,
     /// How long Azure may take to bring up a deployment.
     #[arg(long, default_value = "60m")]
     deploy_deadline: api::Duration,
@@ -150,6 +153,7 @@ impl Times {
         Waits {
             poll: signed(&self.poll),
             second_count: signed(&self.second_count),
+            build: signed(&self.build_deadline),
             deploy: signed(&self.deploy_deadline),
             invalid: signed(&self.unreadable),
             deliver_before_deletion: SignedDuration::from_mins(15),

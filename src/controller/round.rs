@@ -128,11 +128,7 @@ impl Round<'_> {
             served: &served,
             timing: &self.timing(),
         };
-        let observed = observe(&question, &mut kept.azure, || self.context.clock()).await;
-        if matches!(observed.problem, Some(azure::Error::Token { .. })) {
-            self.context.tenants.forget(self.key.namespace, self.key.name);
-        }
-        observed
+        observe(&question, &mut kept.azure, || self.context.clock()).await
     }
 
     /// At most one write to Azure; beside it, at most one entry of the outbox is delivered.

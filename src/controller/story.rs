@@ -278,7 +278,12 @@ async fn build_one(scene: &Scene<'_>, release: &Release, spec: &PromptReleaseSpe
     let Then::Do(step) = build::next(facts).then else { return Turn::of(facts.clone()) };
     match build::act(&scene.tenant.azure, &plan, &step, facts).await {
         Ok(facts) => Turn::of(facts),
-        Err(build::BuildError::Azure(error)) => Turn::retry(scene, Cause::BuildFailed, &error),
+        Err(build::BuildError::Azure(error)) => {
+            match build::overdue(attempt.started_at, scene.waits.build, scene.now) {
+                Some(why) => Turn::withdraw(facts, Cause::BuildUnavailable, format!("{why}: {error}")),
+                None => Turn::retry(scene, Cause::BuildUnavailable, &error),
+            }
+        }
         Err(error) => Turn::withdraw(facts, Cause::BuildFailed, error.to_string()),
     }
 }
@@ -289,7 +294,10 @@ async fn evaluate_one(scene: &Scene<'_>, release: &Release, spec: &PromptRelease
     let plan = evaluate::Plan { spec, release_uid: &uid, attempt: attempt.n, second_count, poll };
     let failed = |error: azure::Error| match evaluate::overdue(spec, facts, scene.now) {
         Some(why) => Turn::withdraw(facts, Cause::EvalInfraError, format!("{why}: {error}")),
-        None => Turn::retry(scene, Cause::EvalInfraError, &error),
+        None => {
+            let facts = evaluate::begun(facts, scene.now);
+            Turn { facts, ..Turn::retry(scene, Cause::EvalInfraError, &error) }
+        }
     };
     let look = match evaluate::look(azure, facts).await {
         Ok(look) => look,

@@ -7,7 +7,7 @@ use scores::ScoreSource;
 use super::{Decision, Facts, Then, Wait};
 use crate::{
     api::{
-        At, PromptReleaseSpec,
+        At, Cause, PromptReleaseSpec,
         log::{Attempt, Plan},
         status::CanaryStatus,
     },
@@ -153,5 +153,8 @@ fn first_deadline(status: &CanaryStatus, plan: &Plan, now: At) -> At {
 fn wait(plan: &Plan, status: &CanaryStatus, look: &Look, why: String) -> Wait {
     let grid = Grid::new(status.clock_started_at.unwrap_or(look.now), plan.window_ms);
     let until = windows::next_wake(grid, status.closed_through, look.now, plan.lateness_ms, look.poll);
-    Wait::until(until, why)
+    match &look.scores {
+        Some(Err(error)) => Wait { until, why: wording::unread(error), retry: Some(Cause::CanaryUnmeasurable) },
+        _ => Wait::until(until, why),
+    }
 }

@@ -125,6 +125,11 @@ pub fn held(status: &CanaryStatus, lacking: &[Lacking], plan: &Plan) -> String {
     format!("held at {} %: {what} withdrawn as {}{until}", status.weight, Cause::CanaryUnmeasurable)
 }
 
+/// A look at the source of the scores that failed; it is tried again until the windows that are due are too old.
+pub fn unread(error: &str) -> String {
+    format!("scores cannot be read, tried again: {error}")
+}
+
 /// How far a step is and what speaks against it. It changes when a window closes or falls due, not with every `now`.
 pub fn progress(status: &CanaryStatus, plan: &Plan, now: At) -> String {
     let of = time(plan, planned(plan, status.step));

@@ -1,6 +1,7 @@
 //! The one integration crate: what is true of the whole, on real parts.
 
 mod architecture;
+mod bench;
 mod crd;
 mod ground;
 mod lease;

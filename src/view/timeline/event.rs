@@ -268,7 +268,7 @@ fn withdrawing(cause: &str, evidence: &str, actor: &Option<String>, exposed: boo
     let what = match cause.parse() {
         Ok(Cause::EvalRegression) => "evaluation failed",
         Ok(Cause::EvalInfraError) => "evaluation did not run cleanly",
-        Ok(Cause::BuildFailed) => "build failed",
+        Ok(Cause::BuildFailed | Cause::BuildUnavailable) => "build failed",
         Ok(Cause::DeploymentFailed | Cause::DeploymentUnavailable) => "deployment failed",
         _ => cause,
     };

@@ -146,6 +146,14 @@ impl Operator {
         text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
     }
 
+    /// Resident memory in KiB, as Linux counts it.
+    pub fn resident_kib(&self) -> u64 {
+        let pid = self.process.pid().expect("it runs");
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
     /// SIGKILL: it gets no chance to do anything.
     pub fn kill(&mut self) {
         self.process.kill();

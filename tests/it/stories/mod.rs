@@ -8,6 +8,7 @@ mod golden;
 mod intact;
 mod page;
 mod people;
+mod refused;
 mod release;
-mod team;
+pub mod team;
 mod tokens;
