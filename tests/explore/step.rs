@@ -274,7 +274,7 @@ impl<'a> Steps<'a> {
         let mut after = World { log: backup, backup: None, budget, ..*world };
         // What only the lost log knew is nobody's promise; what Azure's tags say is.
         after.withdrawn = world.azure.shown.write.why == Some(Why::Withdraw);
-        after.aborted = false;
+        (after.owed, after.told, after.aborted) = (0, 0, false);
         let led = after.processes[usize::from(after.leader)].led;
         after.processes = [Process::NEW; 2];
         after.processes[usize::from(after.leader)].led = led;

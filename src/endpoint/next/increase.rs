@@ -42,8 +42,7 @@ pub fn promote<N: Name>(
     wish: &Wish<N>,
     difference: Option<Difference>,
 ) -> Then<N> {
-    let exact = scene.log.verified.as_ref().is_some_and(|verified| is_exact(live, verified));
-    if exact && facts::is_promoted(&scene.log) {
+    if facts::is_promoted(&scene.log) && is_exact(scene, live) {
         return ending::when_settled(scene, live);
     }
     if let Some(then) = scene.busy(live) {

@@ -44,8 +44,7 @@ fn is_back<N: Name>(scene: &Scene<'_, N>, attempt: &Attempt<N>, live: &Live<N>, 
     if !scene.hold(Rule::WrittenWithdrawal) && live.state == State::Succeeded && live.split == *target {
         return true;
     }
-    facts::is_withdrawn(&scene.log, attempt)
-        && scene.log.verified.as_ref().is_some_and(|verified| is_exact(live, verified))
+    facts::is_withdrawn(&scene.log, attempt) && is_exact(scene, live)
 }
 
 /// Where traffic goes. A split of another hand that gives the canary nothing is left as it is: a person's emergency is not
