@@ -230,8 +230,8 @@ impl Round<'_> {
     }
 }
 
-/// Deployments are read where one may be made, sent traffic or deleted. While a canary is only watched, and on the way
-/// back, nothing that they show would change anything.
+/// Deployments are read where one may be made, sent traffic or deleted: also where a raise may have to be sent again. While
+/// a canary is only watched, and on the way back, nothing that they show would change anything.
 fn lists(scene: &Scene<'_>) -> bool {
     match stage::stage_of(scene.log, scene.facts) {
         Stage::Build | Stage::Evaluate | Stage::RollBack => false,
@@ -240,7 +240,8 @@ fn lists(scene: &Scene<'_>) -> bool {
             let attempt = scene.log.attempt.as_ref();
             let (canary, plan) = (scene.facts.canary.as_ref(), attempt.map(|a| &a.plan));
             let left = |c: &CanaryStatus| plan.map_or(0, |plan| plan::planned(plan, c.step)) - c.counted;
-            canary.is_some_and(|canary| left(canary) <= 1)
+            let unverified = attempt.and_then(|a| a.raised.last()).is_some_and(|raised| raised.verified_at.is_none());
+            unverified || canary.is_some_and(|canary| left(canary) <= 1)
         }
     }
 }

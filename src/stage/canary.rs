@@ -85,7 +85,10 @@ pub fn next(
         return Ok(Decision::new(facts.clone(), Then::Go));
     };
     let Some(verified_at) = raised.verified_at else {
-        return Ok(Decision::new(facts.clone(), Then::Go));
+        // It was noted and is not read back. Whether it came to nothing, and so is sent again, the protocol knows.
+        let weight = u8::try_from(raised.weight).unwrap_or_default();
+        let raise = Wish::Raise { step: raised.step, weight };
+        return Ok(Decision::new(facts.clone(), Then::Ask(raise, String::new())));
     };
     let known = match &facts.canary {
         Some(status) if status.step == raised.step => status.clone(),
