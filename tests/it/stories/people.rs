@@ -1,17 +1,16 @@
 //! What people do in the middle of a release: abort, delete, ship another version, refer to the endpoint twice.
 
 mod steps;
-mod stored;
 
 use promptrelease::{api::PromptRelease, sim};
 use serde_json::json;
 
 use self::steps::{
-    condition, event, gone, kubectl, mid_canary, notice, other_says, patient, ready, second, served_already, slow,
-    status, told, writes,
+    condition, event, gone, kubectl, mid_canary, notice, other_says, ready, second, served_already, slow, status, told,
+    writes,
 };
 use super::team::{ENDPOINT, RELEASE, Team};
-use crate::ground::TEAM;
+use crate::ground::{Setup, TEAM};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_abort_in_mid_canary_takes_the_traffic_back_and_one_that_cannot_be_read_is_told() {
@@ -43,7 +42,7 @@ async fn an_abort_in_mid_canary_takes_the_traffic_back_and_one_that_cannot_be_re
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_abort_before_any_traffic_ends_the_attempt_and_changes_no_split() {
-    let team = served_already("abort-before-traffic", patient()).await;
+    let team = served_already("abort-before-traffic", Setup::default()).await;
     team.story.azure().fault(json!({"match": {"service": "flow"}, "times": 0, "do": {"answer": {"status": 503}}}));
     team.release_as("1428", &slow(&team, "1428")).await;
     team.until("it evaluates", |release| status(release).stage.as_deref() == Some("Evaluating")).await;
@@ -102,7 +101,7 @@ async fn an_endpoint_that_is_deleted_in_mid_canary_goes_when_its_traffic_is_back
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_release_is_refused_and_takes_over_without_a_write_when_the_first_is_deleted() {
-    let team = Team::begin_in("second-release", &json!({}), patient()).await;
+    let team = Team::begin("second-release").await;
     let first = team.manifest("1427");
     team.release_as("1427", &first).await;
     assert_eq!(team.ends("1427").await, ("Promoted".into(), "Promoted".into()));
@@ -131,36 +130,8 @@ async fn a_second_release_is_refused_and_takes_over_without_a_write_when_the_fir
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_new_version_in_mid_canary_takes_the_old_ones_place_and_a_revert_is_one_write() {
-    let team = Team::begin_in("new-version", &json!({}), patient()).await;
-    team.release("1427").await;
-    assert_eq!(team.ends("1427").await, ("Promoted".into(), "Promoted".into()));
-    team.release_as("1428", &slow(&team, "1428")).await;
-    team.canary_has_traffic("1428").await;
-
-    team.release("1429").await;
-    assert_eq!(team.ends("1428").await, ("Aborted".into(), "Superseded".into()));
-    assert_eq!(team.live(), json!({"d-1427": 100}));
-    assert_eq!(notice(&team, "Superseded").await["version"], "1428");
-    let from_build = |release: &PromptRelease| {
-        let timeline = status(release).timeline;
-        let at = |what: &str| timeline.iter().position(|line| line.contains(what));
-        at("revision 1429 (") == Some(0) && at("built: model support-assistant:1429") == Some(1)
-    };
-    team.until("1429 begins with its build", from_build).await;
-    assert_eq!(team.ends("1429").await, ("Promoted".into(), "Promoted".into()));
-
-    let since = team.story.azure().last_request();
-    team.release("1427").await;
-    team.until("it is back", |release| ready(release).0 == "FastPromoted").await;
-    assert_eq!(team.live(), json!({"d-1427": 100}));
-    let all = writes(&team, since);
-    assert!(matches!(all.as_slice(), [one] if one.ends_with("Promote")), "{all:#?}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revert_in_mid_canary_to_what_serves_needs_only_the_way_back() {
-    let team = Team::begin_in("revert-in-mid-canary", &json!({}), patient()).await;
+    let team = Team::begin("revert-in-mid-canary").await;
     team.release("1427").await;
     assert_eq!(team.ends("1427").await, ("Promoted".into(), "Promoted".into()));
     team.release_as("1429", &slow(&team, "1429")).await;
