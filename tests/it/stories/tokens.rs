@@ -3,15 +3,17 @@
 //!
 //! The token service issues the bad tokens, so that each API's own check refuses them.
 
+use std::path::Path;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use promptrelease::{
-    plane,
+    plane, samples,
     sim::entra::{Issuer, Misissue},
 };
 use serde_json::json;
 
 use super::team::{ENDPOINT, Team};
-use crate::ground::{MANIFESTS, Setup, Story, sample_world, wait_for};
+use crate::ground::{MANIFESTS, Setup, Story, file, sample_world, wait_for};
 
 const ARM: &str = "https://management.azure.com";
 const STORAGE: &str = "https://storage.azure.com";
@@ -113,10 +115,10 @@ async fn a_service_account_that_entra_id_does_not_know_is_said_on_the_endpoint()
     ])
     .await;
 
-    entra.set_federated(known);
     let key = std::fs::read(team.story.ground().plane().token_key()).expect("the control plane's key");
     let another = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).expect("a key").public_key_pem();
     entra.set_issuer(Issuer::new(plane::ISSUER, another.as_bytes()).expect("an RSA key"));
+    entra.set_federated(known);
     refused(&["AADSTS700027: ", "; check that the issuer of the cluster publishes the keys with which it signs now"])
         .await;
 
@@ -154,10 +156,12 @@ async fn a_token_that_the_management_api_refuses_is_said_on_the_endpoint() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_storage_or_the_flow_service_refuses_is_said_on_the_release_until_it_is_mended() {
     let team = Team::begin("tokens-build").await;
+    let (manifest, sample) = (team.manifest("1427"), file("deploy/samples/support-assistant"));
+    team.upload(&manifest, samples::archive(Path::new(&sample), "1427").expect("the sample packs")).await;
     for resource in [STORAGE, MACHINE_LEARNING] {
         misissue(&team.story, resource, Some(for_another_api()));
     }
-    team.release("1427").await;
+    team.apply(&manifest).await;
     let archive = "GET stassistantprod.blob.core.windows.net/public/support-assistant-1427.tar.gz: the token was not \
                    accepted by Blob storage, InvalidAuthenticationInfo: ";
     let cases: [Case<'_>; 3] = [
