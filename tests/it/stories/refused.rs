@@ -10,6 +10,7 @@ fn refuses_the_model(team: &Team, status: u16, code: &str, message: &str) -> Str
     let body = json!({"error": {"code": code, "message": message}});
     team.story.azure().fault(json!({
         "match": {"service": "arm", "method": "PUT", "path": "/models/"},
+        "times": 1000,
         "do": {"answer": {"status": status, "body": body}},
     }))
 }
