@@ -6,7 +6,6 @@
 mod ending;
 mod intact;
 mod people;
-mod refused;
 mod release;
 pub mod team;
 mod tokens;
