@@ -8,7 +8,6 @@ mod golden;
 mod intact;
 mod page;
 mod people;
-mod refused;
 mod release;
 pub mod team;
 mod tokens;
