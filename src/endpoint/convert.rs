@@ -134,11 +134,7 @@ fn merge_previous(before: &stored::Log, previous: &Previous<String>) -> stored::
     }
 }
 
-fn withdrawn(
-    before: &stored::Log,
-    log: &Log<String>,
-    attempt: Option<&stored::Attempt>,
-) -> Vec<stored::Withdrawn> {
+fn withdrawn(before: &stored::Log, log: &Log<String>, attempt: Option<&stored::Attempt>) -> Vec<stored::Withdrawn> {
     let known = |id: u64| before.withdrawn.iter().find(|w| content(&w.version, &w.hash) == id).cloned();
     let own = |id: u64| {
         let attempt = attempt.filter(|a| content(&a.version, &a.hash) == id)?;
@@ -154,7 +150,8 @@ fn merge_attempt(before: &stored::Log, attempt: &Attempt<String>, remarks: &Rema
     let known = before.attempt.as_ref().filter(|known| known.n == attempt.n);
     let base = known.cloned().unwrap_or_else(|| unrecorded(before, attempt, remarks));
     let decision = attempt.decision.map(|decided| {
-        let same = |known: &&stored::Decision| known.kind == course(decided.course) && known.cause == decided.cause.as_str();
+        let same =
+            |known: &&stored::Decision| known.kind == course(decided.course) && known.cause == decided.cause.as_str();
         base.decision.as_ref().filter(same).cloned().unwrap_or_else(|| decision(decided, remarks))
     });
     stored::Attempt {
@@ -206,7 +203,9 @@ fn found(cause: Cause, remarks: &Remarks<'_>) -> String {
     let live = remarks.live.as_deref().unwrap_or("what is live is not known");
     match cause {
         Cause::Drift => format!("somebody else changed the traffic to {live}"),
-        Cause::StatusBehind => format!("Azure shows a later write than the log knows ({live}): the status was restored or lost"),
+        Cause::StatusBehind => {
+            format!("Azure shows a later write than the log knows ({live}): the status was restored or lost")
+        }
         Cause::Orphan => format!("no record says who gave traffic to {live}"),
         Cause::EndpointFailed => format!("the endpoint did not come back from a failed operation ({live})"),
         Cause::PromotionFailed => format!("100 % was not read back in time ({live})"),

@@ -163,8 +163,7 @@ fn names<V>(map: &std::collections::BTreeMap<String, V>) -> impl Iterator<Item =
 
 /// A column that is missing in one row aborts the whole run on the service; here it costs nothing.
 fn no_holes<'a>(dataset: &Dataset, path: &str, fed: impl Iterator<Item = &'a String>) -> Result<(), BuildError> {
-    let columns: BTreeSet<&str> =
-        fed.filter_map(|source| source.strip_prefix("${data.")?.strip_suffix('}')).collect();
+    let columns: BTreeSet<&str> = fed.filter_map(|source| source.strip_prefix("${data.")?.strip_suffix('}')).collect();
     for column in columns {
         if let Column::MissingInLine(line) = dataset.column(column) {
             return Err(BuildError::Hole { path: path.to_owned(), column: column.to_owned(), line });

@@ -76,7 +76,12 @@ pub async fn look(
 ///
 /// # Errors
 /// A criterion that names no metric; the schema's rules do not let one in.
-pub fn next(spec: &PromptReleaseSpec, attempt: &Attempt, facts: &Facts, look: &Look) -> Result<Decision<()>, RuleError> {
+pub fn next(
+    spec: &PromptReleaseSpec,
+    attempt: &Attempt,
+    facts: &Facts,
+    look: &Look,
+) -> Result<Decision<()>, RuleError> {
     let plan = &attempt.plan;
     let rules = canary::enforced(&spec.metrics, &spec.criteria)?;
     let Some(raised) = attempt.raised.iter().rev().find(|r| r.weight < 100) else {
@@ -97,7 +102,9 @@ pub fn next(spec: &PromptReleaseSpec, attempt: &Attempt, facts: &Facts, look: &L
             (Then::Ask(Wish::Withdraw(cause), wording::evidence(&evidence, plan)), None)
         }
         Verdict::Promote { .. } => (Then::Ask(Wish::Promote, wording::passed(&status, plan)), Some("Pass")),
-        Verdict::Hold { lacking } => (Then::Wait(wait(plan, &status, look, wording::held(&status, &lacking, plan))), None),
+        Verdict::Hold { lacking } => {
+            (Then::Wait(wait(plan, &status, look, wording::held(&status, &lacking, plan))), None)
+        }
         Verdict::Continue => (Then::Wait(wait(plan, &status, look, wording::progress(&status, plan, look.now))), None),
     };
     let mut facts = facts;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use promptrelease::endpoint::{Decision, Ms, Reply, Wish, Why, next};
+use promptrelease::endpoint::{Decision, Ms, Reply, Why, Wish, next};
 use promptrelease::{api::Cause, endpoint::Log};
 
 use crate::{
@@ -205,7 +205,8 @@ impl<'a> Steps<'a> {
             let write = flight.write;
             let mut landed = *world;
             landed.net[k] = None;
-            let waiting = (0..2).find(|i| matches!(world.processes[*i].phase, Phase::Sending { write: w, .. } if w == write));
+            let waiting =
+                (0..2).find(|i| matches!(world.processes[*i].phase, Phase::Sending { write: w, .. } if w == write));
             if world.azure.operation.is_none() {
                 let mut after = landed;
                 begin(&mut after, write);

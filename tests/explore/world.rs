@@ -1,11 +1,11 @@
 //! The world: Azure's endpoint, the network before it, two operator processes, a person, and what is true of the past.
 
 use promptrelease::{
+    endpoint::{Deployment, Ms, Provisioning, Target},
     endpoint::{
         Live, Look, Operation, Owner, Reply, Roles, Sight, State, Why, Written,
         log::{Course, Intent, Notice, Owed},
     },
-    endpoint::{Deployment, Ms, Provisioning, Target},
     policy::split::Split,
 };
 
@@ -256,8 +256,7 @@ impl World {
             roles: shown.write.share.roles(),
             operation,
         };
-        let runs =
-            Deployment { state: Provisioning::Succeeded, same_body: Some(true), ours: true, served: false };
+        let runs = Deployment { state: Provisioning::Succeeded, same_body: Some(true), ours: true, served: false };
         Look {
             begun: NOW,
             leading_since: NOW - Ms(i64::from(process.led)),
