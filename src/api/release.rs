@@ -1,5 +1,7 @@
 //! PromptRelease: what the product team writes.
 
+#![expect(clippy::duplicated_attributes, reason = "each column of kube's derive has the same keys")]
+
 mod canary;
 mod evaluation;
 

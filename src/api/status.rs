@@ -221,9 +221,6 @@ pub struct CanaryStatus {
     /// First moment at which the planned number of windows can have been counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earliest_promotion_at: Option<At>,
-    /// When the split was last seen as it should be, for verified windows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seen_at: Option<At>,
     /// Step of the plan, counted from 1.
     #[serde(default)]
     pub step: i64,

@@ -118,7 +118,10 @@ fn refusal(status: u16, body: &[u8]) -> (ErrorKind, String) {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let field = |key: &str| body.get(key).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
     let message = match (field("error_description"), field("error")) {
-        (Some(text), _) => shorten(text.split("Trace ID:").next().unwrap_or(text).trim()),
+        (Some(text), _) => {
+            let end = ["Trace ID:", "Current time:"].iter().filter_map(|mark| text.find(mark)).min();
+            shorten(text[..end.unwrap_or(text.len())].trim())
+        }
         (None, Some(code)) => format!("Entra ID answered {status}, {}", shorten(code)),
         (None, None) => format!("{status} without Entra ID's error body, perhaps by a proxy"),
     };

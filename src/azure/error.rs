@@ -18,6 +18,18 @@ pub enum Service {
     Web,
 }
 
+impl Service {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Arm => "Azure Resource Manager",
+            Self::Flow => "the Prompt flow service",
+            Self::Blob => "Blob storage",
+            Self::Insights => "Application Insights",
+            Self::Web => "the host",
+        }
+    }
+}
+
 /// Why a call has no result. `call` names it for people, e.g. `PUT onlineEndpoints/qa-prod`; it holds no query string,
 /// so no signature of a SAS, and nothing that changes from one attempt to the next.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -34,12 +46,12 @@ pub enum Error {
     /// 403. `action` and `scope` are empty where the service names none.
     #[error("{call}: not allowed, {}", forbidden(*service, action, scope, message))]
     Forbidden { call: String, service: Service, action: String, scope: String, message: String },
-    /// 401: the service did not take the token that Entra ID gave us.
-    #[error("{call}: the token was not accepted, {message}; check that cloud and tenant are those of the resource")]
-    Unauthorized { call: String, message: String },
+    /// The service did not take the token that Entra ID gave us: 401, or what the service says in its place.
+    #[error("{call}: the token was not accepted by {}, {}; {}", service.name(), bare(message), mistrusted(message))]
+    Unauthorized { call: String, service: Service, message: String },
     /// Entra ID refused a token, or the assertion for it could not be had. Nothing was sent to the service. (Entra ID out
     /// of reach is [`Error::Unreachable`].)
-    #[error("no token for {scope}: {message}")]
+    #[error("no token for {scope}: {}", refused_exchange(message))]
     Token { scope: String, message: String },
     /// 429.
     #[error("{call}: throttled, {}", wait(*retry_after))]
@@ -128,6 +140,9 @@ impl Error {
     }
 }
 
+/// Said of a token whose time is over, in place of the service's words: they hold the time, and differ with each try.
+pub(super) const EXPIRED: &str = "it has expired";
+
 /// Absence as a value.
 pub fn optional<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
     match result {
@@ -142,6 +157,34 @@ fn wait(retry_after: Option<Duration>) -> String {
         Some(time) => format!("the service asks to wait {} s", time.as_secs_f64().ceil()),
         None => "the service does not say for how long".to_owned(),
     }
+}
+
+/// What to do about a token that a service did not accept.
+fn mistrusted(message: &str) -> &'static str {
+    if message.contains(EXPIRED) {
+        "check the clocks of the cluster's nodes"
+    } else {
+        "check that cloud and tenant are those of the resource"
+    }
+}
+
+/// A refusal of Entra ID, and what to do about it where its own text does not say it.
+fn refused_exchange(message: &str) -> String {
+    let remedies = [
+        ("AADSTS700024", "check the clocks of the cluster's nodes"),
+        ("AADSTS700027", "check that the issuer of the cluster publishes the keys with which it signs now"),
+        ("AADSTS700016", "check the client id of the ServiceAccount"),
+        ("AADSTS90002", "check the tenant id of the ServiceAccount"),
+    ];
+    match remedies.iter().find(|(code, _)| message.contains(code)) {
+        Some((_, remedy)) => format!("{}; {remedy}", bare(message)),
+        None => message.to_owned(),
+    }
+}
+
+/// A sentence that goes on.
+fn bare(message: &str) -> &str {
+    message.trim_end_matches('.')
 }
 
 fn forbidden(service: Service, action: &str, scope: &str, message: &str) -> String {
@@ -195,7 +238,7 @@ mod tests {
                 },
                 Class::Denied,
             ),
-            (Error::Unauthorized { call: call(), message: text() }, Class::Denied),
+            (Error::Unauthorized { call: call(), service: Service::Flow, message: text() }, Class::Denied),
             (Error::Token { scope: text(), message: text() }, Class::Denied),
             (Error::Throttled { call: call(), retry_after: None }, Class::Throttled),
             (Error::Certificate { host: text(), reason: text() }, Class::NotSent),

@@ -103,7 +103,8 @@ impl Flows {
         let what = format!("run {}", run.run_id);
         let request = self.request(Method::POST, &["flow", "api"], &["BulkRuns", "submit"], what)?;
         self.azure.require_own_host(Audience::MachineLearning, &request.url)?;
-        let user = self.azure.inner.tokens.raw(Audience::MachineLearning, slow).await?;
+        let user = self.azure.inner.tokens.raw(Audience::MachineLearning, slow).await;
+        let user = user.inspect_err(|error| self.azure.note(error))?;
         let within = slow.saturating_sub(began.elapsed());
         let request = Outgoing { within, ..request.json(&run.to_json()).header(USER_TOKEN, user) };
         match self.azure.send(request).await {

@@ -11,7 +11,7 @@ use reqwest::{
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::{Accepted, Audience, Cloud, Error, Fault, Result, Seen, Service, fault::shorten};
+use super::{Accepted, Audience, Cloud, Error, Fault, Result, Seen, Service, error::EXPIRED, fault::shorten};
 
 const ASYNC_OPERATION: HeaderName = HeaderName::from_static("azure-asyncoperation");
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
@@ -97,10 +97,14 @@ impl Reply {
         }
         if let Some(code) = self.headers.get(ERROR_CODE).filter(|_| self.service == Service::Blob) {
             let xml = String::from_utf8_lossy(&self.body);
-            let message = xml.split_once("<Message>").and_then(|(_, rest)| rest.split_once("</Message>"));
-            // The lines after the first hold a request id and the time.
-            let message = message.and_then(|(text, _)| text.lines().next()).unwrap_or_default();
-            return Some(Fault::new(String::from_utf8_lossy(code.as_bytes()), shorten(message.trim())));
+            let element = |name: &str| {
+                let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+                // The lines after the first hold a request id and the time.
+                Some(rest.split_once("</")?.0.lines().next().unwrap_or_default().trim())
+            };
+            // What is wrong with a token; the message above it only points to a header.
+            let message = element("AuthenticationErrorDetail").or_else(|| element("Message")).unwrap_or_default();
+            return Some(Fault::new(String::from_utf8_lossy(code.as_bytes()), shorten(message)));
         }
         if self.cut.is_some() { None } else { Fault::from_slice(&self.body) }
     }
@@ -114,23 +118,40 @@ impl Reply {
         let (status, retry_after, fault) = (self.status.as_u16(), self.retry_after(), self.fault());
         let challenged = self.headers.contains_key(WWW_AUTHENTICATE);
         let believed = fault.is_some() || self.service != Service::Arm;
-        let call = self.call;
+        let (call, service) = (self.call, self.service);
         let unknown = |reason| Error::Unknown { call: call.clone(), status: Some(status), reason, retry_after };
         match (status, fault) {
             (429, _) if believed => Error::Throttled { call, retry_after },
             (401, None) if believed && challenged => {
-                Error::Unauthorized { call, message: "the service gave no reason".to_owned() }
+                Error::Unauthorized { call, service, message: "the service gave no reason".to_owned() }
             }
             (408 | 500..=599, Some(fault)) => unknown(format!("the service failed with {status}, {fault}")),
-            (401 | 403, Some(fault)) if self.service == Service::Web => forbidden(call, self.service, &fault),
-            (401, Some(fault)) => Error::Unauthorized { call, message: fault.to_string() },
-            (403, Some(fault)) if !fault.has_code("RequestDisallowedByPolicy") => forbidden(call, self.service, &fault),
+            (401 | 403, Some(fault)) if service == Service::Web => forbidden(call, service, &fault),
+            (401, Some(fault)) => Error::Unauthorized { call, service, message: mistrust(&fault) },
+            (403, Some(fault)) if is_about_the_token(&fault) => {
+                Error::Unauthorized { call, service, message: mistrust(&fault) }
+            }
+            (403, Some(fault)) if !fault.has_code("RequestDisallowedByPolicy") => forbidden(call, service, &fault),
             (404, Some(fault)) => Error::NotFound { call, fault },
             (400..=499, Some(fault)) => Error::Refused { call, status, fault },
             (300..=399, _) => unknown(format!("answered with a redirect ({status}), which is not followed")),
             _ => unknown(format!("answered {status} without the service's error body, perhaps by a proxy")),
         }
     }
+}
+
+/// Application Insights says 403 of a token that it cannot accept, which no role would mend.
+fn is_about_the_token(fault: &Fault) -> bool {
+    let codes = ["InvalidTokenError", "InvalidAuthenticationToken", "InvalidAuthenticationTokenAudience", CODE_EXPIRED];
+    codes.iter().any(|code| fault.has_code(code))
+}
+
+const CODE_EXPIRED: &str = "ExpiredAuthenticationToken";
+
+/// The service's words about a token, but for times.
+fn mistrust(fault: &Fault) -> String {
+    let expired = fault.has_code(CODE_EXPIRED) || fault.sentence().contains("expiry UTC time");
+    if expired { format!("{}: {EXPIRED}", fault.innermost()) } else { fault.to_string() }
 }
 
 /// ARM: `… does not have authorization to perform action '<action>' over scope '<scope>' or the scope is invalid. …`; of
@@ -314,6 +335,35 @@ mod tests {
             assert!(matches!(challenged, Error::Unauthorized { .. }), "{challenged:?}");
             assert_eq!(reply(service, 401, &[], "").into_error().class(), Class::Unknown);
             assert_eq!(reply(service, 403, &[], "").into_error().class(), Class::Unknown);
+        }
+    }
+
+    /// A message that differs with each try would make every pass the cause of the next.
+    #[test]
+    fn a_token_that_is_not_accepted_is_told_without_times_and_by_whom() {
+        let late = "The access token expiry UTC time '2026-11-23T05:00:00Z' is earlier than current UTC time \
+                    '2026-11-23T06:00:00Z'.";
+        let xml = format!("<Error><Message>See.</Message><AuthenticationErrorDetail>{late}</AuthenticationErrorDetail>");
+        let blob = reply(Service::Blob, 401, &[("x-ms-error-code", "InvalidAuthenticationInfo")], xml).into_error();
+        let insights = error("InvalidAuthenticationToken", "The access token signature is invalid.").to_string();
+        for (error, says) in [
+            (
+                arm(401, &error("ExpiredAuthenticationToken", late)),
+                "by Azure Resource Manager, ExpiredAuthenticationToken: it has expired; check the clocks of the \
+                 cluster's nodes",
+            ),
+            (
+                blob,
+                "by Blob storage, InvalidAuthenticationInfo: it has expired; check the clocks of the cluster's nodes",
+            ),
+            (
+                reply(Service::Insights, 403, &[], insights).into_error(),
+                "by Application Insights, InvalidAuthenticationToken: The access token signature is invalid; check \
+                 that cloud and tenant are those of the resource",
+            ),
+        ] {
+            assert_eq!(error.to_string(), format!("PUT onlineEndpoints/qa: the token was not accepted {says}"));
+            assert!(matches!(error, Error::Unauthorized { .. }), "no role would mend it: {error:?}");
         }
     }
 

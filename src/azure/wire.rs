@@ -1,10 +1,10 @@
 //! One request out: headers, limits, time, and what it means that no reply came.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{
-    Method,
+    Method, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue},
 };
 use serde_json::Value;
@@ -97,7 +97,10 @@ impl Azure {
             self.require_own_host(audience, &outgoing.url)?;
         }
         let bearer = match outgoing.audience {
-            Some(audience) => Some(self.inner.tokens.bearer(audience, outgoing.within).await?),
+            Some(audience) => {
+                let bearer = self.inner.tokens.bearer(audience, outgoing.within).await;
+                Some(bearer.inspect_err(|error| self.note(error))?)
+            }
             None => None,
         };
         let (service, call, limit) = (outgoing.service, outgoing.call(), outgoing.limit);
@@ -109,12 +112,23 @@ impl Azure {
         let (status, headers) = (response.status(), response.headers().clone());
         tracing::debug!(call, status = status.as_u16(), request = ?headers.get("x-ms-request-id"), "azure replied");
         let (body, cut) = read(response, limit).await;
-        Ok(Reply { service, call, status, headers, body, cut })
+        let reply = Reply { service, call, status, headers, body, cut };
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            self.note(&reply.clone().into_error());
+        }
+        Ok(reply)
     }
 
     /// As [`Azure::exchange`]; `Ok` is a reply with a status of success.
     pub(super) async fn send(&self, outgoing: Outgoing) -> Result<Reply> {
         self.exchange(outgoing).await?.successful()
+    }
+
+    /// Remembers that our tokens are not worth keeping.
+    pub(super) fn note(&self, error: &Error) {
+        if matches!(error, Error::Token { .. } | Error::Unauthorized { .. }) {
+            self.inner.mistrusted.store(true, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn require_own_host(&self, audience: Audience, url: &Url) -> Result<()> {
@@ -287,6 +301,19 @@ mod tests {
         let server = Loopback::answering([raw(400, &[("content-length", "1000")], "{\"error\":{\"code\":")]).await;
         let error = server.azure().put_endpoint("qa", &json!({})).await.expect_err("cut");
         assert!(error.may_have_landed(), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_refused_token_is_remembered_and_a_missing_role_is_not() {
+        for (status, code, mistrusted) in
+            [(401, "InvalidAuthenticationToken", true), (403, "AuthorizationFailed", false)]
+        {
+            let body = json!({"error": {"code": code, "message": "No."}}).to_string();
+            let server = Loopback::answering([reply(status, &[], body)]).await;
+            let azure = server.azure();
+            azure.get_endpoint("qa").await.expect_err("refused");
+            assert_eq!(azure.is_mistrusted(), mistrusted, "{code}");
+        }
     }
 
     #[tokio::test]

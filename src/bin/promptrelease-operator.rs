@@ -101,6 +101,9 @@ struct Times {
     /// Between two counts of an evaluation that is short of lines.
     #[arg(long, default_value = "30s")]
     second_count: api::Duration,
+    /// How long Azure may keep a release from being built.
+    #[arg(long, default_value = "120m")]
+    build_deadline: api::Duration,
     /// How long Azure may take to bring up a deployment.
     #[arg(long, default_value = "60m")]
     deploy_deadline: api::Duration,
@@ -150,6 +153,7 @@ impl Times {
         Waits {
             poll: signed(&self.poll),
             second_count: signed(&self.second_count),
+            build: signed(&self.build_deadline),
             deploy: signed(&self.deploy_deadline),
             invalid: signed(&self.unreadable),
             deliver_before_deletion: SignedDuration::from_mins(15),
@@ -176,7 +180,9 @@ async fn operate(args: Args) -> Result<()> {
     timing.check().map_err(anyhow::Error::msg).context("these times do not fit together")?;
     lease_timing.check().context("the times of the lease are unsafe")?;
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-    let config = Config::infer().await.context("no way to an API server: set KUBECONFIG or run in a cluster")?;
+    let mut config = Config::infer().await.context("no way to an API server: set KUBECONFIG or run in a cluster")?;
+    // HTTPS_PROXY is the way to Azure. kube takes it for the API server too and does not look at NO_PROXY.
+    config.proxy_url = None;
     let lease_client = leader::client(config.clone(), &lease_timing)?;
     let client = client(config)?;
     let cluster = cluster(&client).await?;

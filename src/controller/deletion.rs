@@ -21,7 +21,8 @@ pub async fn go_on(
     log: &Log,
     now: At,
 ) -> Result<bool, Error> {
-    let endpoint_goes = endpoint.is_being_deleted() && endpoint.has_finalizer() && endpoint_may_go(round, endpoint, log, now);
+    let endpoint_goes =
+        endpoint.is_being_deleted() && endpoint.has_finalizer() && endpoint_may_go(round, endpoint, log, now);
     if let Some(release) = release.filter(|release| release.has_finalizer()) {
         let goes = endpoint_goes || (release.is_being_deleted() && release_may_go(round, release, log, now));
         if goes {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{context::Context, pages};
 use crate::{
-    api::{endpoint::Notification, log::Owed},
+    api::{Cause, endpoint::Notification, log::Owed},
     notify::Delivery,
 };
 
@@ -55,6 +55,11 @@ pub async fn deliver(
         .await
         .unwrap_or_else(|_| (Vec::new(), vec![format!("no receiver answered within {} s", LIMIT.as_secs())]));
     let accepted = problems.is_empty();
-    context.metrics.delivered(accepted);
+    if let Ok(cause) = owed.kind.parse::<Cause>() {
+        match accepted {
+            true => context.metrics.delivered(cause.severity()),
+            false => context.metrics.delivery_failed(cause.severity()),
+        }
+    }
     Delivered { key, accepted, by, problems }
 }

@@ -40,7 +40,7 @@ pub async fn answered(context: &Context, namespace: &str, name: &str, answer: An
     let api = objects::releases(&context.client, namespace);
     let Some(release) = api.get_opt(name).await?.map(Release::read) else { return Ok(()) };
     let now = At::from(context.clock());
-    let log = Log::default();
+    let (log, misread) = (Log::default(), release.abort().err());
     let view = ReleaseView {
         name,
         generation: release.generation(),
@@ -54,6 +54,7 @@ pub async fn answered(context: &Context, namespace: &str, name: &str, answer: An
         traffic: None,
         waiting: None,
         alarm: None,
+        misread: misread.as_deref(),
         notified: None,
     };
     let mut status = release.status.clone();

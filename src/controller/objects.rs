@@ -7,12 +7,15 @@ use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use crate::api::{
-    At, Duration, PromptEndpoint, PromptEndpointSpec, PromptEndpointStatus, PromptRelease, PromptReleaseSpec, PromptReleaseStatus,
-    endpoint::AzureEndpoint, log::Log,
+use crate::{
+    api::{
+        ABORT, At, Duration, PromptEndpoint, PromptEndpointSpec, PromptEndpointStatus, PromptRelease,
+        PromptReleaseSpec, PromptReleaseStatus, endpoint::AzureEndpoint, log::Log,
+    },
+    policy::opens::Abort,
 };
 
 /// A PromptEndpoint as stored.
@@ -93,12 +96,10 @@ fn part<T: DeserializeOwned>(value: Option<&Value>) -> Result<T, String> {
 impl Endpoint {
     pub fn read(raw: DynamicObject) -> Self {
         let spec = raw.data.get("spec");
-        let azure = part(spec.and_then(|s| s.get("azure")))
-            .map_err(|e| format!("spec.azure: {e}"))
-            .and_then(|azure| {
-                let account = part(spec.and_then(|s| s.get("serviceAccountName")));
-                Ok((azure, account.map_err(|e| format!("spec.serviceAccountName: {e}"))?))
-            });
+        let azure = part(spec.and_then(|s| s.get("azure"))).map_err(|e| format!("spec.azure: {e}")).and_then(|azure| {
+            let account = part(spec.and_then(|s| s.get("serviceAccountName")));
+            Ok((azure, account.map_err(|e| format!("spec.serviceAccountName: {e}"))?))
+        });
         let status = raw.data.get("status");
         let log = match status.and_then(|s| s.get("log")) {
             None => Ok(None),
@@ -127,6 +128,15 @@ impl Endpoint {
 impl Release {
     pub fn read(raw: DynamicObject) -> Self {
         Self { spec: part(raw.data.get("spec")), status: part(raw.data.get("status")).unwrap_or_default(), raw }
+    }
+
+    /// The standing order that a version gets no traffic.
+    ///
+    /// # Errors
+    /// It cannot be obeyed, in a sentence for whoever gave it.
+    pub fn abort(&self) -> Result<Option<Abort>, String> {
+        let order = self.annotation(ABORT).map(str::parse).transpose();
+        order.map_err(|why| format!("the order {ABORT} is not understood: {why}"))
     }
 
     /// Name of the endpoint it refers to, even if the rest does not parse.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kube::api::{Api, DynamicObject};
 
 use super::{
-    context::{Context, Kept},
+    context::Context,
     objects::{self, Endpoint},
 };
 use crate::{
@@ -83,7 +83,7 @@ impl Ports for ClusterPorts<'_> {
 
     async fn store(&mut self, log: &endpoint::Log<String>, note: Note<'_>) -> Stored {
         let merged = convert::merge(&self.log, log, &self.remarks, note.sha256);
-        let news = note.pages.first().map(|page| convert::owed(page, &merged, &self.remarks));
+        let news = note.pages.first().and_then(|page| convert::owed(page, &merged, &self.remarks));
         let stored = self.put(merged).await;
         let told = matches!(stored, Stored::Kept | Stored::Pruned | Stored::Refused { .. });
         if let (true, Some(owed)) = (told, news)
@@ -114,4 +114,3 @@ impl Ports for ClusterPorts<'_> {
         self.context.clock()
     }
 }
-

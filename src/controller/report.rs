@@ -7,7 +7,7 @@ use crate::{
         log::{self, Attempt, Log, Owed},
         status::{Ended, MAX_HISTORY, MAX_REJECTED, Rejected, Revision, StableSeen},
     },
-    controller::objects::{Release, Stored as _},
+    controller::objects::{Endpoint, Release, Stored as _},
     endpoint::{Observed, Sight, State},
     stage::{Facts, Stage, clean},
     view::{
@@ -19,16 +19,16 @@ use crate::{
 
 /// The endpoint's status after a look, its log and its conditions as they were.
 pub fn seen(
-    before: &PromptEndpointStatus,
+    endpoint: &Endpoint,
     log: &Log,
     observed: &Observed,
     held: Option<&ClaimedBy>,
     owner: &str,
-    generation: Option<i64>,
 ) -> PromptEndpointStatus {
+    let before = &endpoint.status;
     let mut status = PromptEndpointStatus {
         format: before.format.max(Some(log::FORMAT)),
-        observed_generation: generation,
+        observed_generation: endpoint.generation(),
         claimed_by: held.cloned(),
         ..before.clone()
     };
@@ -49,30 +49,61 @@ pub fn seen(
     status
 }
 
-/// Body of the page or notice that `owed` stands for.
+/// Body of the page or notice that `owed` stands for. `facts` are those of the log's attempt, `timeline` is its, and
+/// `history` is what is left of those before it: a page that nobody took may outlive its attempt.
 pub fn page(
-    namespace: &str,
-    endpoint: &str,
-    release: Option<&Release>,
+    (namespace, endpoint): (&str, &str),
+    (facts, timeline): (&Facts, &[String]),
+    history: &[Ended],
     log: &Log,
     owed: &Owed,
     traffic: Option<&str>,
 ) -> Vec<u8> {
-    let status = release.map(|release| &release.status);
-    let facts = |attempt: &Attempt| Facts::of(status?, attempt);
-    let attempt = log.attempt.as_ref();
-    let facts = attempt.and_then(facts).unwrap_or_default();
+    let last = log.attempt.as_ref().filter(|last| is_about(owed, namespace, last));
+    let mut former = history.iter().filter_map(|ended| former(ended, owed));
+    let former = former.find(|former| is_about(owed, namespace, former));
     let about = About {
         namespace,
         endpoint,
-        attempt,
-        evaluation: facts.evaluation.as_ref(),
-        canary: facts.canary.as_ref(),
+        attempt: last.or(former.as_ref()).or(log.attempt.as_ref()),
+        evaluation: facts.evaluation.as_ref().filter(|_| last.is_some()),
+        canary: facts.canary.as_ref().filter(|_| last.is_some()),
         traffic,
-        timeline: status.map_or(&[], |status| &status.timeline),
+        timeline: if last.is_some() { timeline } else { &[] },
         what: None,
     };
     page::body(&page::page(owed, &about))
+}
+
+fn is_about(owed: &Owed, namespace: &str, attempt: &Attempt) -> bool {
+    let incident = page::key(namespace, attempt, "");
+    owed.key.starts_with(&incident)
+}
+
+/// What is known of an attempt that ended before the log's. The name of its release is in the key alone.
+fn former(ended: &Ended, owed: &Owed) -> Option<Attempt> {
+    let name = owed.key.split('/').nth(1)?.to_owned();
+    let cause = ended.reason.clone().unwrap_or_else(|| ended.outcome.clone());
+    let evidence = ended.message.clone().unwrap_or_default();
+    Some(Attempt {
+        n: ended.attempt?,
+        release: log::ReleaseRef { name, uid: String::new() },
+        version: ended.version.clone(),
+        hash: ended.hash.clone(),
+        decision: Some(log::Decision {
+            cause: cause.clone(),
+            evidence,
+            at: ended.ended_at,
+            ..log::Decision::default()
+        }),
+        ending: Some(log::Ending {
+            outcome: ended.outcome.clone(),
+            reason: cause,
+            at: ended.ended_at,
+            ..log::Ending::default()
+        }),
+        ..Attempt::default()
+    })
 }
 
 /// The stage in the words of `status.stage`.
@@ -174,28 +205,35 @@ fn remember(status: &mut PromptReleaseStatus, attempt: &Attempt) {
     }
     let evidence = attempt.decision.as_ref().map(|d| d.evidence.clone()).filter(|e| !e.is_empty());
     let promoted = ending.outcome == Outcome::Promoted.as_str();
-    status.history.insert(0, Ended {
-        attempt: Some(attempt.n),
-        ended_at: ending.at,
-        hash: attempt.hash.clone(),
-        message: evidence.filter(|_| !promoted),
-        outcome: ending.outcome.clone(),
-        reason: (ending.reason != ending.outcome).then(|| ending.reason.clone()),
-        version: attempt.version.clone(),
-    });
+    status.history.insert(
+        0,
+        Ended {
+            attempt: Some(attempt.n),
+            ended_at: ending.at,
+            hash: attempt.hash.clone(),
+            message: evidence.filter(|_| !promoted),
+            outcome: ending.outcome.clone(),
+            reason: (ending.reason != ending.outcome).then(|| ending.reason.clone()),
+            version: attempt.version.clone(),
+        },
+    );
     status.history.truncate(MAX_HISTORY);
     let is_bad = matches!(ending.outcome.as_str(), "Rejected" | "RolledBack")
         && ending.blame.as_deref() == Some(Blame::Release.as_str());
     if is_bad {
-        let known = |r: &Rejected| r.hash == attempt.hash && r.test_hash == attempt.test_hash && r.version == attempt.version;
+        let known =
+            |r: &Rejected| r.hash == attempt.hash && r.test_hash == attempt.test_hash && r.version == attempt.version;
         status.rejected.retain(|r| !known(r));
-        status.rejected.insert(0, Rejected {
-            at: ending.at,
-            hash: attempt.hash.clone(),
-            outcome: ending.outcome.clone(),
-            test_hash: attempt.test_hash.clone(),
-            version: attempt.version.clone(),
-        });
+        status.rejected.insert(
+            0,
+            Rejected {
+                at: ending.at,
+                hash: attempt.hash.clone(),
+                outcome: ending.outcome.clone(),
+                test_hash: attempt.test_hash.clone(),
+                version: attempt.version.clone(),
+            },
+        );
         status.rejected.truncate(MAX_REJECTED);
     }
 }

@@ -11,9 +11,8 @@ use kube::{
 use super::{
     Error,
     context::{Context, Kept},
-    deletion,
     deliver::{self, Delivered},
-    objects::Endpoint,
+    objects::{Endpoint, Stored as _},
     pass::{Claims, Key},
     ports::ClusterPorts,
     report,
@@ -23,19 +22,21 @@ use super::{
 };
 use crate::{
     api::{
-        At, PromptEndpointSpec, TAKE_OVER,
-        log::{Attempt, Log, Owed},
+        At, Cause, PromptEndpointSpec, PromptEndpointStatus, TAKE_OVER,
+        log::{Log, Owed, ReleaseRef},
+        status::CanaryStatus,
     },
     azure::{self, OnlineDeployment},
     endpoint::{
-        Ms, Observed, Sight,
+        Ms, Observed, Sight, State, Timing, Wish,
         convert::{self, Remarks},
-        drive::{self, Progress, Request, Stored},
+        drive::{self, Request, Stored},
         observe::{Question, observe},
     },
     notify,
-    policy::split::Split,
+    policy::plan,
     stage::{self, Facts, Stage},
+    view::timeline,
 };
 
 /// What a pass has read of the cluster.
@@ -51,13 +52,6 @@ pub struct Round<'a> {
     pub tenant: &'a Tenant,
     /// Value of our owner tag.
     pub owner: &'a str,
-}
-
-/// What the protocol and the receivers made of a turn.
-pub struct Acted<'a> {
-    pub ports: ClusterPorts<'a>,
-    pub progress: Progress,
-    pub delivered: Option<(Owed, Delivered)>,
 }
 
 impl Round<'_> {
@@ -83,19 +77,27 @@ impl Round<'_> {
             deployments: &[],
             inventory: &[],
             verified: false,
+            looked: At::default(),
             now: At::from(self.context.clock()),
         };
         let observed = self.look(&scene, kept).await;
-        let seen = report::seen(&self.endpoint.status, &log, &observed, self.owner);
+        let seen = report::seen(self.endpoint, &log, &observed, self.claims.held.as_ref(), self.owner);
         let scene = Scene {
             deployments: &observed.deployments,
             inventory: &seen.deployments,
             verified: verified(&log, &observed),
+            looked: observed.look.begun.into(),
             now: observed.now.into(),
             ..scene
         };
         let turn = story::turn(&scene).await;
         self.act(&scene, &seen, &turn, &observed, kept).await
+    }
+
+    /// The endpoint's own time for a lost write, which no write can be shorter than.
+    fn timing(&self) -> Timing {
+        let settle = i64::try_from(self.spec.settle.get().as_millis()).unwrap_or(i64::MAX);
+        Timing { settle: Ms(settle).max(self.context.timing.write), ..self.context.timing }
     }
 
     /// Those of the log's attempt, open or ended.
@@ -124,13 +126,9 @@ impl Round<'_> {
             list: lists(scene),
             same_body: &same_body,
             served: &served,
-            timing: &self.context.timing,
+            timing: &self.timing(),
         };
-        let observed = observe(&question, &mut kept.azure, || self.context.clock()).await;
-        if matches!(observed.problem, Some(azure::Error::Token { .. })) {
-            self.context.tenants.forget(self.key.namespace, self.key.name);
-        }
-        observed
+        observe(&question, &mut kept.azure, || self.context.clock()).await
     }
 
     /// At most one write to Azure; beside it, at most one entry of the outbox is delivered.
@@ -151,7 +149,7 @@ impl Round<'_> {
             endpoint: self.endpoint.clone(),
             log: scene.log.clone(),
             render: &quietly,
-            remarks: self.remarks(scene, turn),
+            remarks: self.remarks(turn, observed),
             refused_since,
             announce: Some(announce),
             problem: None,
@@ -163,14 +161,15 @@ impl Round<'_> {
         let location = self.tenant.known_location();
         let recipe = location.and_then(|location| story::recipe(scene, location));
         let body = |name: &str| recipe.as_ref().map(|recipe| recipe.body(name));
+        let timing = self.timing();
         let request = Request {
             azure: &self.tenant.azure,
             endpoint: &self.spec.azure.endpoint,
             owner: self.owner,
             by: &self.context.by,
-            timing: &self.context.timing,
+            timing: &timing,
             body: &body,
-            instances: scene.wanted_instances(),
+            instances: u32::try_from(scene.wanted_instances()).unwrap_or(1),
         };
         let record = convert::read(scene.log);
         let act = async {
@@ -179,27 +178,36 @@ impl Round<'_> {
             ports.announce = None;
             progress
         };
-        let (progress, delivered) = futures::join!(act, self.deliver(scene, announced));
+        let (progress, delivered) = futures::join!(act, self.deliver(scene, turn, announced));
         let telling = Telling { round: *self, scene, seen, turn, observed, remembered, progress, delivered };
         telling.tell(ports).await
     }
 
-    fn remarks<'r>(&'r self, scene: &'r Scene<'_>, turn: &'r Turn) -> Remarks<'r> {
-        let attempt = scene.log.attempt.as_ref();
+    fn remarks<'r>(&'r self, turn: &'r Turn, observed: &Observed) -> Remarks<'r> {
+        let holder = self.claims.held.as_ref();
+        let cause = match turn.wish {
+            Wish::Withdraw(cause) => Some(cause),
+            Wish::Promote => Some(Cause::Promoted),
+            _ => None,
+        };
         Remarks {
             owner: self.owner,
             by: &self.context.by,
             namespace: self.key.namespace,
-            release: attempt.map_or(self.key.name, |a| &a.release.name),
+            holder: holder.map(|held| ReleaseRef { name: held.name.clone(), uid: held.uid.clone() }),
+            cause,
             evidence: &turn.why,
             actor: turn.actor.as_deref(),
+            live: observed.look.live().map(|live| live.split.to_string()),
         }
     }
 
-    /// What was due already, else what this pass adds.
+    /// What was due already, else what this pass adds. It is told with what this pass has found: the release's status
+    /// still lacks the window, or the gate's results, that decided.
     async fn deliver(
         &self,
         scene: &Scene<'_>,
+        turn: &Turn,
         announced: oneshot::Receiver<(Owed, Log)>,
     ) -> Option<(Owed, Delivered)> {
         let now = scene.now;
@@ -207,7 +215,14 @@ impl Round<'_> {
             Some(owed) => (owed.clone(), scene.log.clone()),
             None => announced.await.ok()?,
         };
-        let body = report::page(&self.key, self.holder, &log, &owed, self.endpoint.status.traffic.as_deref());
+        let status = self.holder.release().map(|release| &release.status);
+        let mut timeline = status.filter(|_| scene.has_facts).map(|s| s.timeline.clone()).unwrap_or_default();
+        for event in &turn.told {
+            timeline::append(&mut timeline, now, event);
+        }
+        let (told, history) = ((&turn.facts, timeline.as_slice()), status.map_or(&[][..], |s| s.history.as_slice()));
+        let (names, traffic) = ((self.key.namespace, self.key.name), self.endpoint.status.traffic.as_deref());
+        let body = report::page(names, told, history, &log, &owed, traffic);
         let to = &self.spec.notifications;
         let sent = self.context.clock();
         let delivered = deliver::deliver(self.context, self.key.namespace, to, &owed, &body, sent).await;

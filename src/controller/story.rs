@@ -15,7 +15,7 @@ use crate::{
     endpoint::Wish,
     policy::{
         digest,
-        opens::{self, Abort, Asks, Opens},
+        opens::{self, Asks, Opens},
         plan,
     },
     stage::{
@@ -66,6 +66,8 @@ pub struct Scene<'a> {
     pub inventory: &'a [DeploymentSeen],
     /// The split is read back as the open attempt's, by number.
     pub verified: bool,
+    /// When the look at Azure began.
+    pub looked: At,
     pub now: At,
 }
 
@@ -133,8 +135,11 @@ pub async fn turn(scene: &Scene<'_>) -> Turn {
         return Turn { actor, ..Turn::withdraw(scene.facts, cause, why) };
     }
     let Holder::Present(release, spec) = scene.holder else {
-        let until = scene.now.plus(scene.waits.poll);
-        return Turn::wait(scene.facts, Wait::until(until, "the release does not parse"));
+        let why = match scene.holder {
+            Holder::Invalid(_, _, why) => format!("the spec does not parse: {why}"),
+            _ => String::new(),
+        };
+        return Turn::wait(scene.facts, Wait::until(scene.now.plus(scene.waits.poll), why));
     };
     match stage {
         Stage::Build => build_one(scene, release, spec, attempt).await,
@@ -176,8 +181,7 @@ pub fn interrupt(scene: &Scene<'_>, attempt: &Attempt) -> Option<(Cause, String)
     if release.is_being_deleted() {
         return Some((Cause::Deleted, format!("PromptRelease {name} is being deleted")));
     }
-    let abort = release.annotation(ABORT).and_then(|value| value.parse::<Abort>().ok());
-    if let Some(abort) = abort.filter(|abort| abort.names(&attempt.version, attempt.n)) {
+    if let Some(abort) = release.abort().ok().flatten().filter(|abort| abort.names(&attempt.version, attempt.n)) {
         return Some((Cause::AbortRequested, format!("{ABORT}={abort} was set on PromptRelease {name}")));
     }
     if !attempt.raised.is_empty() && attempt.kind == "Canary" && !scene.has_facts {
@@ -202,9 +206,10 @@ pub fn interrupt(scene: &Scene<'_>, attempt: &Attempt) -> Option<(Cause, String)
 fn between(scene: &Scene<'_>) -> Turn {
     let mut turn = Turn::of(scene.facts.clone());
     let mut instances = None;
-    if let Holder::Present(release, spec) = scene.holder {
+    // Nothing begins before what is live was seen and is on record.
+    if let (Holder::Present(release, spec), Some(_)) = (scene.holder, &scene.log.verified) {
         instances = spec.instance_count;
-        let abort = release.annotation(ABORT).and_then(|value| value.parse::<Abort>().ok());
+        let abort = release.abort().ok().flatten();
         let hash = digest::revision_hash(&spec.artifact, spec.deployment.as_ref());
         let test_hash = digest::test_hash(spec, None);
         let (name, uid, endpoint) = (release.name(), release.uid(), scene.endpoint.name());
@@ -273,7 +278,12 @@ async fn build_one(scene: &Scene<'_>, release: &Release, spec: &PromptReleaseSpe
     let Then::Do(step) = build::next(facts).then else { return Turn::of(facts.clone()) };
     match build::act(&scene.tenant.azure, &plan, &step, facts).await {
         Ok(facts) => Turn::of(facts),
-        Err(build::BuildError::Azure(error)) => Turn::retry(scene, Cause::BuildFailed, &error),
+        Err(build::BuildError::Azure(error)) => {
+            match build::overdue(attempt.started_at, scene.waits.build, scene.now) {
+                Some(why) => Turn::withdraw(facts, Cause::BuildUnavailable, format!("{why}: {error}")),
+                None => Turn::retry(scene, Cause::BuildUnavailable, &error),
+            }
+        }
         Err(error) => Turn::withdraw(facts, Cause::BuildFailed, error.to_string()),
     }
 }
@@ -284,7 +294,10 @@ async fn evaluate_one(scene: &Scene<'_>, release: &Release, spec: &PromptRelease
     let plan = evaluate::Plan { spec, release_uid: &uid, attempt: attempt.n, second_count, poll };
     let failed = |error: azure::Error| match evaluate::overdue(spec, facts, scene.now) {
         Some(why) => Turn::withdraw(facts, Cause::EvalInfraError, format!("{why}: {error}")),
-        None => Turn::retry(scene, Cause::EvalInfraError, &error),
+        None => {
+            let facts = evaluate::begun(facts, scene.now);
+            Turn { facts, ..Turn::retry(scene, Cause::EvalInfraError, &error) }
+        }
     };
     let look = match evaluate::look(azure, facts).await {
         Ok(look) => look,
@@ -360,11 +373,10 @@ async fn watch(scene: &Scene<'_>, spec: &PromptReleaseSpec, attempt: &Attempt) -
     let look = match &source {
         Ok(source) => {
             let source = source.as_ref().map(|s| s as &dyn canary::scores::ScoreSource);
-            canary::look(source, endpoint, attempt, scene.facts, scene.now, scene.waits.poll).await
+            canary::look(source, endpoint, attempt, scene.facts, scene.looked, scene.verified, scene.waits.poll).await
         }
-        Err(error) => canary::Look::failed(error.to_string(), scene.now, scene.waits.poll),
+        Err(error) => canary::Look::failed(error.to_string(), scene.looked, scene.verified, scene.waits.poll),
     };
-    let look = canary::Look { verified: scene.verified, ..look };
     canary::next(spec, attempt, scene.facts, &look)
         .unwrap_or_else(|error| Decision::withdraw(scene.facts.clone(), Cause::InvalidSpec, error.to_string()))
 }

@@ -20,6 +20,7 @@ use super::{
     context::Context,
     losers,
     objects::{self, Release, Stored as _},
+    stopped_before_the_first_list,
 };
 use crate::{
     api::{FORGET, PromptRelease},
@@ -41,11 +42,16 @@ pub async fn run(client: Client, context: Arc<Context>, endpoints: Store<Endpoin
     }
     let kind = ApiResource::erase::<PromptRelease>(&());
     let releases: Api<DynamicObject> = Api::all_with(client, &kind);
-    Controller::new_with(releases, watcher::Config::default(), kind)
-        .graceful_shutdown_on(stop.cancelled_owned())
+    let controller = Controller::new_with(releases, watcher::Config::default(), kind);
+    let store = controller.store();
+    let passes = controller
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(reconcile, after_error, Arc::new(Parts { context, endpoints }))
-        .for_each(|_| async {})
-        .await;
+        .for_each(|_| async {});
+    tokio::select! {
+        () = passes => {}
+        () = stopped_before_the_first_list(&store, &stop) => {}
+    }
 }
 
 async fn reconcile(release: Arc<DynamicObject>, parts: Arc<Parts>) -> Result<Action, Error> {

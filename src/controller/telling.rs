@@ -36,8 +36,7 @@ use crate::{
         Ms, Observed, Owner, Remembered, Sight,
         drive::{Progress, Stored},
     },
-    notify,
-    stage::{self, Stage},
+    notify, stage,
     view::{
         claims,
         endpoint::{self as endpoint_wording, Access, EndpointView},
@@ -70,7 +69,7 @@ impl Telling<'_> {
     /// # Errors
     /// The API server's.
     pub async fn tell(self, ports: ClusterPorts<'_>) -> Result<Action, Error> {
-        let now = At::from(self.round.context.clock());
+        let now = self.remembered.azure_time(self.round.context.clock()).into();
         let problem = self.observed.problem.as_ref().map(ToString::to_string);
         let said = self.said(problem.as_deref());
         let (log, given_up) = self.marked(&ports.log, now);
@@ -104,7 +103,7 @@ impl Telling<'_> {
             live: self.observed.endpoint.as_ref(),
             remembered: self.remembered,
             problem,
-            now: At::from(jiff::Timestamp::from(self.observed.now)),
+            now: self.observed.now.into(),
         };
         match &self.progress {
             Progress::Wait(_, waiting) => waits::say(waiting, &around),
@@ -157,7 +156,6 @@ impl Telling<'_> {
         EndpointView {
             generation: self.round.endpoint.generation(),
             log: status.log.as_ref(),
-            claimed_by: status.claimed_by.as_ref(),
             deployments: &status.deployments,
             traffic: status.traffic.as_deref(),
             access,
@@ -179,7 +177,7 @@ impl Telling<'_> {
         let Some(release) = self.round.holder.release() else { return Ok(None) };
         let uid = release.uid();
         let attempt = log.attempt.as_ref().filter(|attempt| attempt.release.uid == uid);
-        let alarm = alarm(attempt, said);
+        let (alarm, misread) = (alarm(attempt, said), release.abort().err());
         let waiting = self.waiting(said);
         let facts = &self.turn.facts;
         let view = ReleaseView {
@@ -195,9 +193,11 @@ impl Telling<'_> {
             traffic: endpoint.status.traffic.as_deref(),
             waiting,
             alarm: alarm.as_ref().map(|(cause, what)| Alarm { cause: *cause, what }),
+            misread: misread.as_deref(),
             notified,
         };
-        let told = self.turn.told.iter().cloned().chain(self.delivery()).collect();
+        let misread = misread.clone().map(|why| Event::Misread { why });
+        let told = self.turn.told.iter().cloned().chain(misread).chain(self.delivery(notified)).collect();
         let spec = release.spec.as_ref().ok();
         let report = Report { release, spec, view, attempt, facts, told, now };
         let (status, events) = report::release(&report);
@@ -239,12 +239,14 @@ impl Telling<'_> {
         }
     }
 
-    /// What became of a delivery, as an event of the attempt that it was about.
-    fn delivery(&self) -> Option<Event> {
+    /// What became of a delivery, as an event of the attempt that it was about. One that is tried again is told by the
+    /// condition Notified.
+    fn delivery(&self, notified: Option<Notified<'_>>) -> Option<Event> {
         let (owed, delivered) = self.delivered.as_ref()?;
         let reason = owed.kind.clone();
         if !delivered.accepted {
-            return Some(Event::Undelivered { reason, why: delivered.problems.join("; ") });
+            let given_up = notified.is_some_and(|n| matches!(n.delivery, Delivery::GivenUp(_)));
+            return given_up.then(|| Event::Undelivered { reason, why: delivered.problems.join("; ") });
         }
         let page = reason.parse::<Cause>().is_ok_and(|cause| cause.severity() == crate::api::Severity::Page);
         (!delivered.by.is_empty()).then(|| Event::Delivered { by: delivered.by.clone(), reason, page })
@@ -297,7 +299,7 @@ fn alarm(attempt: Option<&Attempt>, said: &Said) -> Option<(Cause, String)> {
 /// An Event is a courtesy: the timeline has it all, so one that is refused is only logged.
 async fn publish(context: &Context, release: &Release, attempt: Option<&Attempt>, event: &Event) {
     let (version, n) = attempt.map_or(("", 0), |attempt| (attempt.version.as_str(), attempt.n));
-    let told = event.kube(version, n);
+    let told = event.announce(version, n);
     let event = KubeEvent {
         type_: if told.warning { EventType::Warning } else { EventType::Normal },
         reason: told.reason,
@@ -352,7 +354,6 @@ async fn only_conditions(
     let view = EndpointView {
         generation: endpoint.generation(),
         log: before.log.as_ref(),
-        claimed_by: before.claimed_by.as_ref(),
         deployments: &before.deployments,
         traffic: before.traffic.as_deref(),
         access,

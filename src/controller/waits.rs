@@ -47,10 +47,6 @@ pub struct Around<'a> {
     pub now: At,
 }
 
-fn at(ms: Ms) -> At {
-    jiff::Timestamp::from_millisecond(ms.0).unwrap_or(jiff::Timestamp::MAX).into()
-}
-
 /// The wait in words.
 pub fn say(waits: &Waiting<String>, around: &Around<'_>) -> Said {
     let Around { azure, name, live, now, .. } = around;
@@ -58,7 +54,7 @@ pub fn say(waits: &Waiting<String>, around: &Around<'_>) -> Said {
     match waits {
         Waiting::Nothing | Waiting::NotListed => Said::default(),
         Waiting::Lagging { .. } | Waiting::SecondLook { .. } => Said::waits(waiting::looking_again()),
-        Waiting::Claimed { until } => Said::waits(waiting::claimed(at(*until), now)),
+        Waiting::Claimed { until } => Said::waits(waiting::claimed((*until).into(), now)),
         Waiting::EndpointGone { .. } => Said::needs(trouble::not_found(azure)),
         Waiting::Unreadable { since, denied } => unreadable(around, *since, *denied),
         Waiting::OtherOwner => {
@@ -68,13 +64,13 @@ pub fn say(waits: &Waiting<String>, around: &Around<'_>) -> Said {
         Waiting::Updating { why } => Said::waits(waiting::updating(why.map(Why::as_str))),
         Waiting::ReadBack { seq, target, .. } => Said::waits(waiting::read_back(*seq, &target.to_string())),
         Waiting::Unanswered { seq, target, until, .. } => {
-            Said::waits(waiting::unanswered(*seq, &target.to_string(), at(*until)))
+            Said::waits(waiting::unanswered(*seq, &target.to_string(), (*until).into()))
         }
         Waiting::Retry { why, reply, tries, .. } => retry(around, *why, *reply, *tries),
         Waiting::LostWrite { split, until } => {
-            Said::waits(waiting::lost_write(split.sole().map(String::as_str), at(*until), now))
+            Said::waits(waiting::lost_write(split.sole().map(String::as_str), (*until).into(), now))
         }
-        Waiting::Unsettled { until } => Said::waits(waiting::unsettled(at(*until), now)),
+        Waiting::Unsettled { until } => Said::waits(waiting::unsettled((*until).into(), now)),
         Waiting::Conflict { split } => Said::needs(trouble::traffic_conflict(&split.to_string(), &azure.endpoint)),
         Waiting::NoStable { deployment } => Said::needs(trouble::no_stable(deployment, &azure.endpoint)),
         Waiting::StableLost { deployment } => Said::needs(trouble::stable_lost(deployment, &azure.endpoint)),
@@ -93,7 +89,7 @@ fn about_deployment(waits: &Waiting<String>, now: At) -> Option<String> {
         Waiting::NoDeployment => waiting::no_deployment(),
         Waiting::NotReady { deployment } => waiting::not_ready(deployment),
         Waiting::NameTaken { deployment } => waiting::name_taken(deployment),
-        Waiting::NameHeld { deployment, until } => waiting::name_held(deployment, at(*until), now),
+        Waiting::NameHeld { deployment, until } => waiting::name_held(deployment, (*until).into(), now),
         // Tidying up is nothing that a release waits for.
         _ => return None,
     })
@@ -101,7 +97,7 @@ fn about_deployment(waits: &Waiting<String>, now: At) -> Option<String> {
 
 fn unreadable(around: &Around<'_>, since: Ms, denied: bool) -> Said {
     let why = around.problem.unwrap_or("no answer");
-    let trouble = if denied { trouble::forbidden(why) } else { trouble::unreadable(why, at(since)) };
+    let trouble = if denied { trouble::forbidden(why) } else { trouble::unreadable(why, since.into()) };
     Said { retry: Some(Cause::Unreadable), ..Said::needs(trouble) }
 }
 

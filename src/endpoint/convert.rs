@@ -5,10 +5,8 @@
 
 mod read;
 
-use jiff::Timestamp;
-
 use super::{
-    Log, Ms, Owed, Target,
+    Log, Owed, Target,
     log::{Attempt, Course, Decided, Ended, Intent, Kind, Notice, Previous, Raised, Unsettled, Verified},
 };
 use crate::{
@@ -17,6 +15,7 @@ use crate::{
         log::{self as stored, MAX_EVIDENCE, MAX_WITHDRAWN, ReleaseRef},
     },
     policy::naming,
+    view::sentence,
 };
 
 pub use read::{content, read};
@@ -48,7 +47,7 @@ pub fn merge(before: &stored::Log, log: &Log<String>, remarks: &Remarks<'_>, sha
         owner: remarks.owner.to_owned(),
         seq: log.seq,
         verified: log.verified.as_ref().map(verified),
-        claimed: log.claimed.map(at),
+        claimed: log.claimed.map(At::from),
         stable,
         previous,
         withdrawn: withdrawn(before, log, attempt.as_ref()),
@@ -66,7 +65,7 @@ pub fn owed(page: &Owed, log: &stored::Log, remarks: &Remarks<'_>) -> Option<sto
     let attempt = log.attempt.as_ref().filter(|attempt| attempt.n == page.attempt)?;
     let (kind, word) = words(page.notice, attempt);
     let key = naming::page_key(remarks.namespace, &attempt.release.name, &attempt.hash, attempt.n, word);
-    let created_at = at(page.created_at);
+    let created_at = At::from(page.created_at);
     Some(stored::Owed { key, kind: kind.to_string(), created_at, tries: 0, next_at: created_at })
 }
 
@@ -89,20 +88,16 @@ fn words(notice: Notice, attempt: &stored::Attempt) -> (Cause, &str) {
     }
 }
 
-fn at(ms: Ms) -> At {
-    Timestamp::from_millisecond(ms.0).unwrap_or(Timestamp::MAX).into()
-}
-
 fn verified(verified: &Verified<String>) -> stored::Verified {
     let why = verified.why.map(|why| why.as_str().to_owned());
-    stored::Verified { split: verified.split.to_string(), seq: verified.seq, at: at(verified.at), why }
+    stored::Verified { split: verified.split.to_string(), seq: verified.seq, at: verified.at.into(), why }
 }
 
 fn stable(before: &stored::Log, attempt: Option<&stored::Attempt>, name: &str, log: &Log<String>) -> stored::Stable {
     if let Some(known) = before.stable.as_ref().filter(|stable| stable.deployment == name) {
         return known.clone();
     }
-    let since = log.verified.as_ref().map(|verified| at(verified.at));
+    let since = log.verified.as_ref().map(|verified| At::from(verified.at));
     let deployment = name.to_owned();
     if let Some(attempt) = attempt.filter(|attempt| attempt.deployment.as_deref() == Some(name)) {
         let (version, hash) = (Some(attempt.version.clone()), Some(attempt.hash.clone()));
@@ -119,7 +114,7 @@ fn stable(before: &stored::Log, attempt: Option<&stored::Attempt>, name: &str, l
 }
 
 fn merge_previous(before: &stored::Log, previous: &Previous<String>) -> stored::Previous {
-    let keep_until = Some(at(previous.keep_until));
+    let keep_until = Some(At::from(previous.keep_until));
     let deployment = previous.deployment.clone();
     if let Some(known) = before.previous.as_ref().filter(|known| known.deployment == deployment) {
         return stored::Previous { keep_until, ..known.clone() };
@@ -175,25 +170,24 @@ fn unrecorded(before: &stored::Log, attempt: &Attempt<String>, remarks: &Remarks
         n: attempt.n,
         release: remarks.holder.clone().or(last).unwrap_or_default(),
         version: naming::version_of(deployment).unwrap_or(deployment).to_owned(),
-        started_at: attempt.decision.map(|decided| at(decided.at)).unwrap_or_default(),
+        started_at: attempt.decision.map(|decided| At::from(decided.at)).unwrap_or_default(),
         ..stored::Attempt::default()
     }
 }
 
 fn raised(raised: &Raised) -> stored::Raised {
     let Raised { step, weight, seq, verified_at } = *raised;
-    stored::Raised { step, weight: i64::from(weight), seq, verified_at: verified_at.map(at) }
+    stored::Raised { step, weight: i64::from(weight), seq, verified_at: verified_at.map(At::from) }
 }
 
 fn decision(decided: Decided, remarks: &Remarks<'_>) -> stored::Decision {
     let staged = remarks.cause == Some(decided.cause);
     let evidence = if staged { remarks.evidence.to_owned() } else { found(decided.cause, remarks) };
-    let end = evidence.floor_char_boundary(MAX_EVIDENCE);
     stored::Decision {
         kind: course(decided.course).to_owned(),
         cause: decided.cause.to_string(),
-        evidence: evidence[..end].to_owned(),
-        at: at(decided.at),
+        evidence: sentence::clamp(&evidence, MAX_EVIDENCE),
+        at: decided.at.into(),
         actor: remarks.actor.filter(|_| staged).map(str::to_owned),
     }
 }
@@ -218,7 +212,7 @@ fn ending(ended: Ended) -> stored::Ending {
         outcome: ended.outcome.to_string(),
         reason: ended.cause.to_string(),
         blame: ended.cause.blame().map(|blame| blame.as_str().to_owned()),
-        at: at(ended.at),
+        at: ended.at.into(),
     }
 }
 
@@ -239,14 +233,14 @@ fn merge_intent(
         sha256: sha256.or(known.map(|k| k.sha256.as_str())).unwrap_or_default().to_owned(),
         by: known.map_or(remarks.by, |known| &known.by).to_owned(),
         tries: intent.tries,
-        deadline: at(intent.deadline),
+        deadline: intent.deadline.into(),
         outcome: intent.outcome.map(|reply| read::reply_word(reply).to_owned()),
     }
 }
 
 fn unsettled(entry: &Unsettled<String>) -> stored::Unsettled {
     let (kind, target) = target(&entry.target);
-    stored::Unsettled { seq: entry.seq, kind: kind.to_owned(), target, until: at(entry.until) }
+    stored::Unsettled { seq: entry.seq, kind: kind.to_owned(), target, until: entry.until.into() }
 }
 
 fn target(target: &Target<String>) -> (&'static str, String) {

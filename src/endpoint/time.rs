@@ -2,6 +2,10 @@
 
 use std::ops::{Add, Sub};
 
+use jiff::Timestamp;
+
+use crate::api::At;
+
 /// Milliseconds since the epoch, or a span of them. Sums and differences saturate: no time may stop a withdrawal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ms(pub i64);
@@ -11,6 +15,18 @@ impl Ms {
 
     pub const fn from_secs(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1_000))
+    }
+}
+
+impl From<At> for Ms {
+    fn from(at: At) -> Self {
+        Self(at.get().as_millisecond())
+    }
+}
+
+impl From<Ms> for At {
+    fn from(ms: Ms) -> Self {
+        Timestamp::from_millisecond(ms.0).unwrap_or(Timestamp::MAX).into()
     }
 }
 

@@ -21,18 +21,19 @@ use serde::{Deserialize, Serialize};
 
 mod answer;
 pub mod arm;
+pub mod blob;
 pub mod clock;
 mod control;
 mod deployed;
 pub mod entra;
 pub mod faults;
+pub mod flow;
 pub mod http;
 pub mod insights;
 mod proxy;
 pub mod requests;
 pub mod scenario;
 pub mod scoring;
-mod services;
 mod start;
 #[cfg(test)]
 mod testing;
@@ -41,7 +42,6 @@ pub mod traffic;
 pub mod webhook;
 pub mod world;
 
-pub use services::{blob, flow};
 pub use start::{Options, Running, start};
 
 /// The whole simulated cloud.

@@ -10,7 +10,7 @@ use flow::FlowError;
 
 use super::{Decision, Facts, Then};
 use crate::{
-    api::{PromptReleaseSpec, release::PromptFlow, status},
+    api::{At, PromptReleaseSpec, release::PromptFlow, status},
     azure::{self, AssetKind, Azure, Datastore, EnvironmentBody, ModelBody, Route},
     policy::{
         dataset::{Column, Dataset, DatasetError},
@@ -18,6 +18,7 @@ use crate::{
         naming,
     },
     stage::evaluate::mapping::{self, MappingError, Sources},
+    view::sentence,
 };
 
 /// What registering needs to know.
@@ -39,7 +40,7 @@ pub enum Step {
     RegisterEnvironment,
 }
 
-/// Why a build fails for good: something in the archive. Everything else is Azure's, and tried again.
+/// Why a build step did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     #[error(transparent)]
@@ -56,22 +57,28 @@ pub enum BuildError {
     Hole { path: String, column: String, line: usize },
     #[error("archive cannot be fetched: {0}")]
     Gone(String),
-    /// Not the archive's fault.
+    /// Azure understood what it was sent and finds it wrong; it would find the same again.
+    #[error("what the release names is not taken: {0}")]
+    Invalid(azure::Error),
+    /// Not the archive's fault, and tried again.
     #[error(transparent)]
     Azure(azure::Error),
 }
 
-impl BuildError {
-    /// Whether trying again can help.
-    pub fn is_final(&self) -> bool {
-        !matches!(self, Self::Azure(_))
+impl From<azure::Error> for BuildError {
+    /// Only a 400, 413 or 422 is about the content. A conflict, a policy, a missing right, container or connection can
+    /// be mended without another version.
+    fn from(error: azure::Error) -> Self {
+        match error {
+            azure::Error::Refused { status: 400 | 413 | 422, .. } => Self::Invalid(error),
+            error => Self::Azure(error),
+        }
     }
 }
 
-impl From<azure::Error> for BuildError {
-    fn from(error: azure::Error) -> Self {
-        Self::Azure(error)
-    }
+/// Why the build is given up, if its time is over.
+pub fn overdue(started: At, deadline: jiff::SignedDuration, now: At) -> Option<String> {
+    (now >= started.plus(deadline)).then(|| format!("the build did not succeed within {}", sentence::span(deadline)))
 }
 
 /// Everything about an archive that can be known before anything is uploaded.
@@ -96,7 +103,7 @@ pub fn next(facts: &Facts) -> Decision<Step> {
 /// Does one step and says what is known after it.
 ///
 /// # Errors
-/// [`BuildError::is_final`] tells the release's faults from Azure's.
+/// [`BuildError::Azure`] is worth another try, the rest is the release's fault.
 pub async fn act(azure: &Azure, plan: &Plan<'_>, step: &Step, facts: &Facts) -> Result<Facts, BuildError> {
     let Some(flow) = &plan.spec.artifact.prompt_flow else {
         return Err(BuildError::Gone("`artifact.promptFlow` is not set".into()));

@@ -139,6 +139,13 @@ pub fn overdue(spec: &PromptReleaseSpec, facts: &Facts, now: At) -> Option<Strin
     (now >= started.plus(timeout.signed())).then(|| format!("the evaluation did not end within {timeout}"))
 }
 
+/// The facts once it was tried: from then on its time runs, even if no run can be submitted.
+pub fn begun(facts: &Facts, now: At) -> Facts {
+    let mut known = status(facts);
+    known.started_at.get_or_insert(now);
+    Facts { evaluation: Some(known), ..facts.clone() }
+}
+
 fn status(facts: &Facts) -> EvaluationStatus {
     facts.evaluation.clone().unwrap_or_default()
 }

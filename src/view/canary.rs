@@ -95,8 +95,15 @@ pub fn passed(status: &CanaryStatus, plan: &Plan) -> String {
     let met = status.criteria.iter().filter(|c| meets(c, plan)).count();
     let all = status.criteria.len();
     let criteria = if all == 0 { "no live criteria".to_owned() } else { format!("{met} of {all} live criteria met") };
-    let unclear = if met < all { ", the rest has too few samples" } else { "" };
-    sentence::evidence(&format!("{} passed, {criteria}{unclear}", time(plan, status.counted)))
+    let few = status.criteria.iter().filter(|c| c.total_samples < plan.min_samples).count();
+    let few_said = if few > 0 { format!(", {few} with too few samples") } else { String::new() };
+    let below = all - met - few;
+    let below_said = if below > 0 {
+        format!(", {below} below over all windows, but never {} in a row", count(plan.consecutive_failures, "window"))
+    } else {
+        String::new()
+    };
+    sentence::evidence(&format!("{} passed, {criteria}{few_said}{below_said}", time(plan, status.counted)))
 }
 
 fn meets(seen: &CriterionSeen, plan: &Plan) -> bool {
@@ -116,6 +123,11 @@ pub fn held(status: &CanaryStatus, lacking: &[Lacking], plan: &Plan) -> String {
     let until = status.clock_started_at.map(|at| at.plus(SignedDuration::from_millis(plan.hold_timeout_ms)));
     let until = until.map_or_else(String::new, |at| format!(" at {}", at.clock()));
     format!("held at {} %: {what} withdrawn as {}{until}", status.weight, Cause::CanaryUnmeasurable)
+}
+
+/// A look at the source of the scores that failed; it is tried again until the windows that are due are too old.
+pub fn unread(error: &str) -> String {
+    format!("scores cannot be read, tried again: {error}")
 }
 
 /// How far a step is and what speaks against it. It changes when a window closes or falls due, not with every `now`.
@@ -412,7 +424,7 @@ mod tests {
         assert_eq!(passed(&all, &plan()), "20m passed, 2 of 2 live criteria met");
         let thin = CriterionSeen { total_samples: 3, ..seen("edge", Found::NoData, 0) };
         let some = counted(vec![seen("factual", Found::Pass, 0), thin]);
-        assert_eq!(passed(&some, &plan()), "20m passed, 1 of 2 live criteria met, the rest has too few samples");
+        assert_eq!(passed(&some, &plan()), "20m passed, 1 of 2 live criteria met, 1 with too few samples");
     }
 
     #[test]

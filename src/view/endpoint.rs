@@ -134,7 +134,7 @@ mod tests {
     use super::*;
     use crate::{
         api::log::{Raised, ReleaseRef, Stable},
-        view::{timeline::KubeEvent, trouble},
+        view::{timeline::Announcement, trouble},
     };
 
     fn at(text: &str) -> At {
@@ -237,9 +237,9 @@ mod tests {
         assert_eq!(lines[3], format!("TrafficUndisturbed False TrafficConflict: {message}"));
         let now = at("2026-11-20T17:13:30Z");
         let after = conditions(&view, &[], now);
-        let event = KubeEvent::of_stall(&[], &after).expect("an Event");
+        let event = Announcement::of_stall(&[], &after).expect("an Event");
         assert_eq!((event.reason.as_str(), event.note.as_str()), ("TrafficConflict", message));
-        assert_eq!(KubeEvent::of_stall(&after, &conditions(&view, &after, now)), None, "told once");
+        assert_eq!(Announcement::of_stall(&after, &conditions(&view, &after, now)), None, "told once");
     }
 
     #[test]

@@ -105,13 +105,14 @@ impl Story {
             traffic: before.traffic.as_deref(),
             waiting: why.map(|why| Waiting { why, retry: None }),
             alarm: None,
+            misread: None,
             notified: key.map(|key| Notified { key, delivery: Delivery::Accepted(&by) }),
         };
         self.status.conditions = release::conditions(&view, &before.conditions, now);
         self.status.stage = Some(release::stage(&view));
         let new = release::tell(&mut self.status.timeline, &view, told, now);
         self.events.extend(new.iter().map(|event| {
-            let event = event.kube("1428", 1);
+            let event = event.announce("1428", 1);
             let kind = if event.warning { "Warning" } else { "Normal" };
             format!("{kind} {} {}", event.reason, event.note)
         }));

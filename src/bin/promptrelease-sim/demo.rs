@@ -75,7 +75,10 @@ impl Demo {
             stage.kubectl(&say, &["apply", "-f", &manifest.display().to_string()]).await?;
             let ended = follow(&stage.plane.client().await?, NAMESPACE, RELEASE, version, LIMIT, &say).await?;
             if ended != outcome {
-                bail!("{version} ended as {ended}, not {outcome}; the operator's log:\n{}", stage.operator.log_tail(40));
+                bail!(
+                    "{version} ended as {ended}, not {outcome}; the operator's log:\n{}",
+                    stage.operator.log_tail(40)
+                );
             }
             if outcome == "RolledBack" {
                 stage.show_page(&say)?;
@@ -101,16 +104,20 @@ impl Demo {
         let world = World::parse(&world).context("demo/world.yaml")?;
         let azure = sim::start(Options { world, scenario, issuer, ..Options::default() }).await?;
         say.doing("installing the operator: CRDs, roles, its account; then the team's namespace");
-        let files = ["deploy/operator.yaml".to_owned()].into_iter().chain(
-            ["namespace", "tenant", "secret.example", "demo/endpoint"].map(|f| format!("{SAMPLE}/manifests/{f}.yaml")),
-        );
-        for file in files {
-            let path = self.root.join(file).display().to_string();
-            run(&plane, &["apply", "--server-side", "-f", &path]).await?;
-            run(&plane, &["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"]).await?;
-        }
+        let team = |file: &str| self.file(&format!("{SAMPLE}/manifests/{file}.yaml"));
+        let (operator_yaml, endpoint) = (self.file("deploy/operator.yaml"), team("demo/endpoint"));
+        let files = [&operator_yaml, &team("namespace"), &team("tenant"), &team("secret.example")];
+        let files: Vec<&str> = files.iter().flat_map(|file| ["-f", file.as_str()]).collect();
+        run(&plane, &[&["apply", "--server-side"], files.as_slice()].concat()).await?;
+        run(&plane, &["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"]).await?;
+        run(&plane, &["apply", "-f", &endpoint]).await?;
+        say.doing("starting the operator with its own ServiceAccount");
         let operator = operator(&plane, &azure, folder.path()).await?;
         Ok(Stage { operator, azure, plane, folder })
+    }
+
+    fn file(&self, path: &str) -> String {
+        self.root.join(path).display().to_string()
     }
 
     /// As CI would do it: the version's archive to where the manifest says it is.
@@ -120,7 +127,7 @@ impl Demo {
         let manifest: serde_json::Value = serde_saphyr::from_str(&fs::read_to_string(manifest)?)?;
         let url = manifest.pointer("/spec/artifact/promptFlow/archive/url").and_then(serde_json::Value::as_str);
         let url = url.context("the manifest names no archive")?;
-        stage.azure.host_file(url, archive)
+        stage.azure.host_file(url, archive).await
     }
 
     async fn look_around(&self, stage: &Stage, say: &Narrator) -> anyhow::Result<()> {

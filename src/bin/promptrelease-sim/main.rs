@@ -15,6 +15,7 @@ use promptrelease::sim::{
     world::World,
 };
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// An Azure that runs on this machine: an HTTPS proxy under Azure's host names, with a page about what happens in it.
 #[derive(Parser)]
@@ -95,7 +96,7 @@ async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_env_filter(EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).from_env_lossy())
         .init();
     match cli.verb.unwrap_or(Verb::Serve(cli.serve)) {
         Verb::Serve(serve) => serve_until_told(serve.options()?).await,

@@ -30,11 +30,7 @@ impl Narrator {
     fn line(&self, colour: &str, text: impl Display) {
         let mut out = std::io::stdout().lock();
         // A reader that went away ends the demo at its next write of its own.
-        let _closed = if self.colours {
-            writeln!(out, "\x1b[{colour}m{text}\x1b[0m")
-        } else {
-            writeln!(out, "{text}")
-        };
+        let _closed = if self.colours { writeln!(out, "\x1b[{colour}m{text}\x1b[0m") } else { writeln!(out, "{text}") };
     }
 
     pub fn chapter(&self, title: &str) {
@@ -81,7 +77,8 @@ pub async fn follow(
     let watch = async {
         let mut objects = watcher(api, config).default_backoff().applied_objects().boxed();
         while let Some(release) = objects.try_next().await? {
-            let Some(status) = release.status.filter(|s| s.revision.as_ref().is_some_and(|r| r.version == version)) else {
+            let Some(status) = release.status.filter(|s| s.revision.as_ref().is_some_and(|r| r.version == version))
+            else {
                 continue;
             };
             for line in &status.timeline {

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::{
-    api::{At, Cause, Outcome, log as stored},
+    api::{Cause, Outcome, log as stored},
     endpoint::{
         Log, Ms, Owed, Reply, Target, Why,
         log::{Attempt, Before, Course, Decided, Ended, Intent, Kind, Notice, Previous, Raised, Unsettled, Verified},
@@ -21,11 +21,11 @@ pub fn read(log: &stored::Log) -> Log<String> {
     Log {
         seq: log.seq,
         verified: log.verified.as_ref().and_then(verified),
-        claimed: log.claimed.map(ms),
+        claimed: log.claimed.map(Ms::from),
         stable: log.stable.as_ref().map(|stable| stable.deployment.clone()),
         previous: log.previous.as_ref().map(|previous| Previous {
             deployment: previous.deployment.clone(),
-            keep_until: previous.keep_until.map_or(Ms::ZERO, ms),
+            keep_until: previous.keep_until.map_or(Ms::ZERO, Ms::from),
         }),
         withdrawn: log.withdrawn.iter().map(|w| content(&w.version, &w.hash)).collect(),
         attempt: log.attempt.as_ref().map(attempt),
@@ -41,14 +41,10 @@ pub fn content(version: &str, hash: &str) -> u64 {
     digest.iter().take(8).fold(0, |id, byte| (id << 8) | u64::from(*byte))
 }
 
-fn ms(at: At) -> Ms {
-    Ms(at.get().as_millisecond())
-}
-
 fn verified(verified: &stored::Verified) -> Option<Verified<String>> {
     let split = verified.split.parse().ok()?;
     let why = verified.why.as_deref().and_then(Why::parse);
-    Some(Verified { split, seq: verified.seq, at: ms(verified.at), why })
+    Some(Verified { split, seq: verified.seq, at: verified.at.into(), why })
 }
 
 fn attempt(attempt: &stored::Attempt) -> Attempt<String> {
@@ -77,20 +73,20 @@ fn attempt(attempt: &stored::Attempt) -> Attempt<String> {
 
 fn raised(raised: &stored::Raised) -> Raised {
     let weight = u8::try_from(raised.weight.clamp(0, 100)).unwrap_or(100);
-    Raised { step: raised.step, weight, seq: raised.seq, verified_at: raised.verified_at.map(ms) }
+    Raised { step: raised.step, weight, seq: raised.seq, verified_at: raised.verified_at.map(Ms::from) }
 }
 
 /// A cause that this version does not know withdraws too.
 fn decision(decision: &stored::Decision) -> Decided {
     let course = if decision.kind == "Promote" { Course::Promote } else { Course::Withdraw };
-    Decided { course, cause: decision.cause.parse().unwrap_or(Cause::Orphan), at: ms(decision.at) }
+    Decided { course, cause: decision.cause.parse().unwrap_or(Cause::Orphan), at: decision.at.into() }
 }
 
 fn ending(ending: &stored::Ending) -> Ended {
     Ended {
         outcome: outcome(&ending.outcome).unwrap_or(Outcome::Failed),
         cause: ending.reason.parse().unwrap_or(Cause::Orphan),
-        at: ms(ending.at),
+        at: ending.at.into(),
     }
 }
 
@@ -110,13 +106,13 @@ fn intent(intent: &stored::Intent) -> Option<Intent<String>> {
         target: target(&intent.kind, &intent.target)?,
         before,
         tries: intent.tries,
-        deadline: ms(intent.deadline),
+        deadline: intent.deadline.into(),
         outcome: intent.outcome.as_deref().and_then(reply),
     })
 }
 
 fn unsettled(entry: &stored::Unsettled) -> Option<Unsettled<String>> {
-    Some(Unsettled { seq: entry.seq, target: target(&entry.kind, &entry.target)?, until: ms(entry.until) })
+    Some(Unsettled { seq: entry.seq, target: target(&entry.kind, &entry.target)?, until: entry.until.into() })
 }
 
 fn target(kind: &str, target: &str) -> Option<Target<String>> {
@@ -157,5 +153,5 @@ pub fn page(owed: &stored::Owed) -> Option<Owed> {
         None if matches!(cause, Cause::RollbackFailed | Cause::StableLost | Cause::Unreadable) => Notice::Alarm(cause),
         None => Notice::Decided(cause),
     };
-    Some(Owed { attempt, notice, created_at: ms(owed.created_at) })
+    Some(Owed { attempt, notice, created_at: owed.created_at.into() })
 }

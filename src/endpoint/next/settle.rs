@@ -55,10 +55,10 @@ fn one<N: Name>(scene: &mut Scene<'_, N>, live: &Live<N>, intent: &Intent<N>) {
     if landed {
         note_tags(scene, live);
     }
-    if landed || failed || lost {
-        if let Some(intent) = scene.log.intent.as_mut() {
-            intent.outcome = Some(Reply::Failed);
-        }
+    if (landed || failed || lost)
+        && let Some(intent) = scene.log.intent.as_mut()
+    {
+        intent.outcome = Some(Reply::Failed);
     }
 }
 

@@ -3,7 +3,10 @@
 //! Shapes and rules are those of the 2024-10-01 REST specification of Microsoft.MachineLearningServices and of replies
 //! that users of the service reported. What neither settles is a field of [`Knobs`].
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -192,6 +195,11 @@ impl Arm {
     /// `modelUri` of a registered model version.
     pub fn model_uri(&self, model_arm_id: &str) -> Option<String> {
         self.assets.model_uri(model_arm_id)
+    }
+
+    /// Names of the workspace's connections.
+    pub fn connections(&self) -> BTreeSet<String> {
+        self.connections.iter().map(|connection| connection.name.clone()).collect()
     }
 
     pub fn endpoints(&self) -> Vec<String> {

@@ -20,7 +20,7 @@ use crate::{
 pub(super) fn built(view: &ReleaseView<'_>) -> Row {
     let row = |status, reason: &str, message: &str| Row::new("Built", status, reason, message);
     let registered = view.build.and_then(|b| Some((b.model.as_deref()?, b.environment.as_deref()?)));
-    match (registered, fault(view, &[Cause::BuildFailed, Cause::InvalidSpec])) {
+    match (registered, fault(view, &[Cause::BuildFailed, Cause::BuildUnavailable, Cause::InvalidSpec])) {
         (Some((model, environment)), _) => {
             row(Status::True, "Registered", &format!("model {}, environment {}", bare(model), bare(environment)))
         }

@@ -16,6 +16,15 @@ use crate::{
 };
 
 pub(super) fn ready(view: &ReleaseView<'_>, now: At) -> Row {
+    let row = standing(view, now);
+    match view.misread {
+        // Beside what goes on all the same: the order may be one to stop it.
+        Some(why) => Row::new(row.kind, row.status, row.reason, format!("{why}; {}", row.message)),
+        None => row,
+    }
+}
+
+fn standing(view: &ReleaseView<'_>, now: At) -> Row {
     let row = |status, reason: &str, message: String| Row::new("Ready", status, reason, message);
     if let Some(alarm) = view.alarm {
         let status = if needs_person(alarm.cause) { Status::False } else { Status::Unknown };

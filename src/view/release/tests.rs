@@ -75,6 +75,7 @@ fn view<'a>(log: &'a Log, spec: &'a PromptReleaseSpec, standing: Standing) -> Re
         traffic: Some("d-1427=100"),
         waiting: None,
         alarm: None,
+        misread: None,
         notified: None,
     }
 }
@@ -281,6 +282,15 @@ fn an_answer_that_needs_somebody_is_failed_and_stalled() {
     let message = "EndpointNotFound: PromptEndpoint prod does not exist in namespace assistant";
     let conditions = words("False EndpointNotFound", "-", "True EndpointNotFound");
     assert_eq!(shows(&view), ("Failed".into(), conditions, message.into()));
+}
+
+#[test]
+fn an_order_that_is_not_understood_is_said_beside_what_goes_on() {
+    let (log, spec) = (log(), spec());
+    let misread = Some("the order promptrelease.io/abort is not understood: why");
+    let view = ReleaseView { misread, ..view(&log, &spec, Standing::UnderWay(Stage::Building)) };
+    let message = "the order promptrelease.io/abort is not understood: why; building 1428";
+    assert_eq!(shows(&view), ("Building".into(), words("Unknown Building", "True Progressing", "-"), message.into()));
 }
 
 #[test]

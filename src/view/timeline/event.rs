@@ -58,6 +58,10 @@ pub enum Event {
     Promoting {
         evidence: String,
     },
+    /// An order of a person's that cannot be read.
+    Misread {
+        why: String,
+    },
     /// The attempt is to end otherwise. `exposed`: it has traffic to be taken back.
     Withdrawing {
         cause: String,
@@ -133,7 +137,7 @@ impl Event {
             }
             Self::WindowUnmeasured { number, why } => format!("window {number} not measured: {why}"),
             Self::Promoting { evidence } => format!("promoting: {evidence}"),
-            Self::Withdrawing { .. } => self.note(),
+            Self::Misread { .. } | Self::Withdrawing { .. } => self.note(),
             Self::Alarm { cause, what } => format!("{cause}: {what}"),
             Self::Ended { .. } => self.note(),
             Self::Delivered { by, reason, page } => delivered(by, reason, *page),
@@ -164,6 +168,7 @@ impl Event {
             }
             Self::WindowUnmeasured { number, why } => format!("window {number}: {why}"),
             Self::Promoting { evidence } => evidence.clone(),
+            Self::Misread { why } => why.clone(),
             Self::Withdrawing { cause, evidence, actor, exposed } => withdrawing(cause, evidence, actor, *exposed),
             Self::Alarm { what, .. } => what.clone(),
             Self::Ended { outcome, reason, exposed } => {
@@ -263,7 +268,7 @@ fn withdrawing(cause: &str, evidence: &str, actor: &Option<String>, exposed: boo
     let what = match cause.parse() {
         Ok(Cause::EvalRegression) => "evaluation failed",
         Ok(Cause::EvalInfraError) => "evaluation did not run cleanly",
-        Ok(Cause::BuildFailed) => "build failed",
+        Ok(Cause::BuildFailed | Cause::BuildUnavailable) => "build failed",
         Ok(Cause::DeploymentFailed | Cause::DeploymentUnavailable) => "deployment failed",
         _ => cause,
     };

@@ -11,7 +11,7 @@ use crate::{
 /// An Event as the API takes it. Recorders merge Events of equal type, reason and action and keep the first note, so the
 /// action tells apart what must not be merged: windows, and attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KubeEvent {
+pub struct Announcement {
     /// Warning, else Normal.
     pub warning: bool,
     /// One word in CamelCase.
@@ -22,7 +22,7 @@ pub struct KubeEvent {
     pub note: String,
 }
 
-impl KubeEvent {
+impl Announcement {
     /// For what has no timeline, an endpoint or a release without an attempt: it began to need a person, or does for
     /// another reason than before.
     pub fn of_stall(before: &[Condition], after: &[Condition]) -> Option<Self> {
@@ -41,13 +41,13 @@ impl KubeEvent {
 
 impl Event {
     /// Of this attempt of this version.
-    pub fn kube(&self, version: &str, attempt: i64) -> KubeEvent {
+    pub fn announce(&self, version: &str, attempt: i64) -> Announcement {
         let (warning, reason) = self.reason();
         let what = match self {
             Self::WindowFailed { number, .. } | Self::WindowUnmeasured { number, .. } => format!("Window{number}"),
             other => other.action().to_owned(),
         };
-        KubeEvent {
+        Announcement {
             warning,
             reason: reason.to_owned(),
             action: sentence::clamp(&format!("{what}-{version}.{attempt}"), 128),
@@ -68,6 +68,7 @@ impl Event {
             Self::WindowFailed { .. } => (true, Cause::CanaryFailed.as_str()),
             Self::WindowUnmeasured { .. } => (true, "WindowUnmeasured"),
             Self::Promoting { .. } => (false, "Promoting"),
+            Self::Misread { .. } => (true, "NotUnderstood"),
             Self::Withdrawing { cause, .. } => (true, cause),
             Self::Alarm { cause, .. } => (true, cause.as_str()),
             Self::Returned { outcome: Outcome::RolledBack, .. } => (true, "RolledBack"),
@@ -92,6 +93,7 @@ impl Event {
             Self::WindowFailed { .. } | Self::WindowUnmeasured { .. } => "Judge",
             Self::Promoting { .. } | Self::Promoted { .. } => "Promote",
             Self::Withdrawing { .. } | Self::Alarm { .. } | Self::Returned { .. } => "Withdraw",
+            Self::Misread { .. } => "Obey",
             Self::Ended { .. } => "End",
             Self::Delivered { .. } | Self::Undelivered { .. } => "Notify",
             Self::Deleted { .. } => "Delete",

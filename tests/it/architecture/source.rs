@@ -115,14 +115,16 @@ impl Source {
         }
     }
 
-    /// Whether the words of `path` (as in `Timestamp::now`) occur, joined by `::`.
+    /// Whether the words of `path` (as in `Timestamp::now`, or `kube::` for anything in it) occur, joined by `::`.
     pub fn names(&self, path: &str) -> bool {
         let mut wanted = Vec::new();
         for (i, word) in path.split("::").enumerate() {
             if i > 0 {
                 wanted.push(Token::Sep);
             }
-            wanted.push(Token::Word(word.to_owned()));
+            if !word.is_empty() {
+                wanted.push(Token::Word(word.to_owned()));
+            }
         }
         self.tokens.windows(wanted.len()).any(|window| window == wanted)
     }
@@ -268,8 +270,8 @@ mod tests {
 
     #[test]
     fn a_path_is_found_by_its_words() {
-        let source = Source::new("src/policy/gate.rs", "let now = jiff::Timestamp::now(); // Instant");
-        assert!(source.names("Timestamp::now"));
-        assert!(!source.names("Instant") && !source.names("now::Timestamp"));
+        let source = Source::new("src/policy/gate.rs", "let now = jiff::Timestamp::now(event.kube()); // Instant");
+        assert!(source.names("Timestamp::now") && source.names("jiff::"));
+        assert!(!source.names("Instant") && !source.names("now::Timestamp") && !source.names("kube::"));
     }
 }

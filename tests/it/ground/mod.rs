@@ -6,7 +6,7 @@
 //!   namespace and the endpoints of its cluster are its to write, so two stories on one control plane would drive each
 //!   other's objects. A flag that limits it to a namespace would be one that nobody runs in production, and every story
 //!   would then test something else than what is shipped. A control plane is ready in 3 s and takes 350 MB, so at most
-//!   [`AT_ONCE`] stories run at the same time, whatever the number of test threads.
+//!   [`story::AT_ONCE`] stories run at the same time, whatever the number of test threads.
 //!
 //! All files are below the target folder. A folder of a test that failed is kept until the next run, and its path is
 //! printed.
@@ -33,18 +33,21 @@ use tokio::sync::OnceCell;
 pub use cable::{Cable, config};
 pub use operator::{Operator, Setup};
 pub use simulator::{Simulator, sample_world};
-pub use story::{AT_ONCE, Story};
+pub use story::Story;
 
 /// Where `deploy/operator.yaml` puts the operator; also the name of its ServiceAccount and of its Lease.
 pub const OPERATOR_NAMESPACE: &str = "promptrelease-system";
 pub const OPERATOR: &str = "promptrelease-operator";
 /// Namespace of the sample's team.
 pub const TEAM: &str = "assistant";
-/// The sample's manifests.
+/// The sample, and its manifests.
+pub const SAMPLE: &str = "deploy/samples/support-assistant";
 pub const MANIFESTS: &str = "deploy/samples/support-assistant/manifests";
+/// The Azure endpoint that its manifests name.
+pub const ENDPOINT: &str = "support-assistant-prod";
 
-/// Far above what anything needs on two busy cores. A test that waits so long has failed.
-pub const LONG: Duration = Duration::from_secs(60);
+/// Far above what anything needs, since two cores may be busy with something else. A test that waits so long has failed.
+pub const LONG: Duration = Duration::from_secs(120);
 
 static SHARED: OnceCell<Ground> = OnceCell::const_new();
 static NAMESPACES: AtomicUsize = AtomicUsize::new(0);
@@ -102,6 +105,12 @@ impl Ground {
     pub async fn client_of(&self, namespace: &str, account: &str) -> Client {
         let kubeconfig = self.plane.service_account_kubeconfig(namespace, account).await.expect("a token");
         plane::client(&kubeconfig).await.expect("a client")
+    }
+
+    /// A kubeconfig with a new token of the operator's ServiceAccount.
+    pub async fn operators_kubeconfig(&self) -> PathBuf {
+        let account = self.plane.service_account_kubeconfig(OPERATOR_NAMESPACE, OPERATOR).await;
+        account.expect("a token of the operator's ServiceAccount")
     }
 
     /// A new namespace, named after `what`.

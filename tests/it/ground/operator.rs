@@ -10,7 +10,7 @@ use std::{
 use promptrelease::plane::Process;
 use reqwest::StatusCode;
 
-use super::{Ground, OPERATOR, OPERATOR_NAMESPACE, wait_for};
+use super::{Ground, OPERATOR_NAMESPACE, wait_for};
 
 /// Times with which a story is over soon. They fit together as the ones in production do.
 const SHORT_TIMES: &[&str] = &[
@@ -77,8 +77,7 @@ pub struct Operator {
 impl Operator {
     /// Starts one called `pod` and returns at once; see [`Operator::leads`].
     pub async fn start(ground: &Ground, pod: &str, setup: &Setup) -> Self {
-        let account = ground.plane().service_account_kubeconfig(OPERATOR_NAMESPACE, OPERATOR).await;
-        let kubeconfig = account.expect("a token of the operator's ServiceAccount");
+        let kubeconfig = ground.operators_kubeconfig().await;
         let given = [
             ("KUBECONFIG", kubeconfig.as_os_str()),
             ("POD_NAME", OsStr::new(pod)),
@@ -145,6 +144,14 @@ impl Operator {
     pub async fn metric(&mut self, series: &str) -> Option<f64> {
         let (_, text) = self.page("/metrics").await.unwrap_or_else(|problem| panic!("{problem}"));
         text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    /// Resident memory in KiB, as Linux counts it.
+    pub fn resident_kib(&self) -> u64 {
+        let pid = self.process.pid().expect("it runs");
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
     /// SIGKILL: it gets no chance to do anything.

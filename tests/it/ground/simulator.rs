@@ -6,6 +6,7 @@ use promptrelease::{
     plane::{self, ControlPlane},
     sim::{self, Options, Running, entra, faults, requests, world::World},
 };
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{MANIFESTS, TEAM, objects, wait_for};
@@ -27,6 +28,25 @@ impl Simulator {
     /// `HTTPS_PROXY` and what belongs to it, for a child that shall take the simulator for Azure.
     pub fn env(&self) -> impl Iterator<Item = (&'static str, OsString)> {
         self.running.env().into_iter()
+    }
+
+    /// A client in this process that takes the simulator for Azure.
+    pub fn http(&self) -> reqwest::Client {
+        let ca = reqwest::Certificate::from_pem(self.running.ca_pem.as_bytes()).expect("a certificate");
+        let proxy = reqwest::Proxy::https(&self.running.proxy_url).expect("a proxy");
+        reqwest::Client::builder().proxy(proxy).tls_certs_only([ca]).build().expect("a client")
+    }
+
+    /// One request to its control API, as a person makes it with curl; panics with its words if it refuses. For what has
+    /// no method here: other hands (`PUT /hand/endpoints/…`), knobs, times, the clock, a new scenario.
+    pub async fn control(&self, method: Method, path: &str, body: &Value) -> Value {
+        let url = format!("{}{path}", self.running.proxy_url);
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let reply = client.request(method, &url).body(body.to_string()).send().await;
+        let reply = reply.unwrap_or_else(|problem| panic!("{url}: {problem}"));
+        let (status, text) = (reply.status(), reply.text().await.unwrap_or_default());
+        assert!(status.is_success(), "{url}: {status}: {text}");
+        serde_json::from_str(&text).unwrap_or_else(|problem| panic!("{url}: {problem}: {text}"))
     }
 
     /// All of its state, for what has no method here.
@@ -75,6 +95,16 @@ impl Simulator {
     pub fn traffic_writes(&self) -> Vec<(String, Value)> {
         let writes = self.requests(0).into_iter();
         writes.filter_map(|entry| Some((entry.why.unwrap_or_default(), entry.traffic?))).collect()
+    }
+
+    /// Puts a file where everybody can fetch it, as CI uploads an archive.
+    pub async fn host_file(&self, url: &str, bytes: Vec<u8>) {
+        self.running.host_file(url, bytes).await.unwrap_or_else(|problem| panic!("{problem:#}"));
+    }
+
+    /// Body of the last page or notice that any receiver got.
+    pub fn last_page(&self) -> Option<Value> {
+        self.running.last_page()
     }
 
     /// Endpoints and deployments as the management API would show them, and what is under way.

@@ -1,12 +1,15 @@
 //! One story: a control plane, a simulated Azure, and operators.
 
-use promptrelease::sim::world::World;
+use promptrelease::sim::{self, world::World};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{Ground, Operator, Setup, Simulator};
 
 /// Stories that run at the same time. Each has five processes on its own, and most machines that test have two cores.
 pub const AT_ONCE: usize = 2;
+
+/// So many of the last requests to Azure are shown of a story that failed.
+const SHOWN: u64 = 40;
 
 static PLACES: Semaphore = Semaphore::const_new(AT_ONCE);
 
@@ -51,10 +54,11 @@ impl Drop for Story {
         if let Ok(output) = self.ground.plane().kubectl_command().args(args).output() {
             eprintln!("---- the objects ----\n{}", String::from_utf8_lossy(&output.stdout));
         }
-        eprintln!("---- Azure ----\n{:#}", self.azure.arm());
-        let requests = self.azure.requests(0);
-        for request in requests.iter().skip(requests.len().saturating_sub(40)) {
-            let (status, why) = (request.status.unwrap_or(0), request.why.as_deref().unwrap_or(""));
+        let sim = self.azure.sim();
+        eprintln!("---- Azure ----\n{:#}", sim::lock(&sim.arm).describe());
+        let requests = sim::lock(&sim.requests);
+        for request in requests.since(requests.last().saturating_sub(SHOWN)) {
+            let (status, why) = (request.status.unwrap_or(0), request.why.as_deref().unwrap_or_default());
             eprintln!("{:5} {status:3} {} {}{} {why}", request.n, request.method, request.host, request.path);
         }
     }

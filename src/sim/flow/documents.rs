@@ -1,0 +1,207 @@
+//! Runs and lines as the services show them.
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Call,
+    fault::Root,
+    run::{Line, Run, Times},
+    submission::DataInput,
+};
+use crate::sim::{clock, traffic::hash};
+
+const RUNTIME: &str = "promptflow-runtime/20240429.v8";
+
+/// `rundata` of the history service.
+pub(super) fn state(call: &Call<'_>, run: &Run) -> Value {
+    let (id, s, times) = (&run.submission.run_id, &call.sim.settings, run.times());
+    let asset = |output: &str| {
+        json!({"type": "UriFolder", "assetId": format!(
+            "azureml://locations/{}/workspaces/{}/data/azureml_{id}_output_data_{output}/versions/1",
+            s.location, s.workspace_id)})
+    };
+    let seconds = times.started.zip(times.ended).map(|(from, to)| to.duration_since(from).as_secs_f64());
+    let duration = seconds.map(|seconds| format!("00:{:02}:{:05.2}", (seconds / 60.0).trunc(), seconds % 60.0));
+    let error = error(run).map(|root| {
+        json!({"error": root.to_json(), "correlation": null, "environment": null, "location": null,
+            "time": times.ended.map(clock::iso), "componentName": RUNTIME})
+    });
+    let by = json!({"userObjectId": run.by.oid, "userPuId": null, "userIdp": run.by.iss, "userAltSecId": null,
+        "userIss": run.by.iss, "userTenantId": run.by.tid, "userName": run.by.appid, "upn": null});
+    json!({
+        "runMetadata": {
+            "runNumber": times.created.as_second(), "rootRunId": id, "createdUtc": clock::iso(times.created),
+            "createdBy": by, "userId": run.by.oid, "error": error, "warnings": null, "runId": id,
+            "parentRunId": null, "status": run.word(), "startTimeUtc": times.started.map(clock::iso),
+            "endTimeUtc": times.ended.map(clock::iso), "duration": duration,
+            "displayName": run.submission.run_display_name.as_ref().unwrap_or(id), "name": null,
+            "dataContainerId": format!("dcid.{id}"), "description": null, "hidden": false,
+            "runType": "azureml.promptflow.FlowRun",
+            "runTypeV2": {"orchestrator": null, "traits": [], "attribution": "PromptFlow", "computeType": "AmlcDsi"},
+            "properties": properties(run), "parameters": {}, "tags": {}, "inputs": null,
+            "outputs": {"debug_info": asset("debug_info"), "flow_outputs": asset("flow_outputs")},
+        },
+        "runDefinition": null, "jobSpecification": null, "systemSettings": null,
+    })
+}
+
+fn properties(run: &Run) -> Value {
+    let submission = &run.submission;
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let mut all = json!({
+        "azureml.promptflow.runtime_name": text(&submission.runtime_name),
+        "azureml.promptflow.inputs_mapping": Value::Object(submission.inputs_mapping.clone()).to_string(),
+        "azureml.promptflow.definition_file_name": "flow.dag.yaml",
+        "azureml.promptflow.flow_lineage_id": text(&submission.flow_lineage_id),
+        "azureml.promptflow.session_id": text(&submission.session_id),
+        "azureml.promptflow.flow_definition_datastore_name": submission.flow_definition_data_store_name,
+        "azureml.promptflow.flow_definition_blob_path": submission.flow_definition_blob_path,
+        "_azureml.evaluation_run": "promptflow.BatchRun",
+    });
+    if let Some(DataInput { data_uri }) = &submission.batch_data_input {
+        all["azureml.promptflow.input_data"] = json!(data_uri);
+    }
+    if let Some(base) = &submission.variant_run_id {
+        all["azureml.promptflow.input_run_id"] = json!(base);
+    }
+    if run.word() == "Completed" {
+        let tokens: u64 = run.lines().iter().map(|line| tokens(line).iter().sum::<u64>()).sum();
+        all["azureml.promptflow.total_tokens"] = json!(tokens.to_string());
+    }
+    all
+}
+
+/// Of the run as a whole, or, of one that is Completed, a count of its lines' errors in the words of the first.
+fn error(run: &Run) -> Option<Root> {
+    if let Some(root) = run.failure() {
+        return Some(root);
+    }
+    if run.word() != "Completed" {
+        return None;
+    }
+    let failures: Vec<&Root> = run.lines().iter().filter_map(|line| Some(&*line.result.as_ref().err()?.root)).collect();
+    let first = *failures.first()?;
+    let mut kinds: Vec<(String, &str, u64)> = Vec::new();
+    for root in &failures {
+        let (path, format) = (root.path(), root.format.as_str());
+        match kinds.iter_mut().find(|(known, text, _)| (known.as_str(), *text) == (&path, format)) {
+            Some((.., count)) => *count += 1,
+            None => kinds.push((path, format, 1)),
+        }
+    }
+    let details: Vec<Value> =
+        kinds.iter().map(|(code, format, n)| json!({"code": code, "messageFormat": format, "count": n})).collect();
+    let counts = json!({"totalChildRuns": run.lines().len(), "userErrorChildRuns": failures.len(),
+        "systemErrorChildRuns": 0, "errorDetails": details});
+    // The counts stand in place of the message's format.
+    Some(Root { said: Some(first.message()), format: counts.to_string(), ..first.clone() })
+}
+
+/// One line of `childRuns`.
+pub(super) fn line(run: &str, times: &Times, line: &Line) -> Value {
+    let started = times.started.unwrap_or(times.created);
+    let seconds = 1.0 + f64::from(u8::try_from(hash(&line.index.to_be_bytes()) % 200).unwrap_or_default()) / 100.0;
+    let ended = clock::after(started, std::time::Duration::from_secs_f64(seconds));
+    let [prompt, completion] = tokens(line);
+    let (output, error) = match &line.result {
+        Ok(output) => (Value::Object(output.clone()), Value::Null),
+        Err(failure) => {
+            let mut error = failure.root.to_json();
+            if let Some(node) = &failure.node {
+                error["additionalInfo"] = json!([{"type": "ToolExecutionErrorDetails", "info": {
+                    "type": "Exception", "message": failure.root.message(), "traceback": "", "filename": "",
+                    "lineno": 0, "name": node}}]);
+            }
+            (Value::Null, error)
+        }
+    };
+    json!({
+        "run_id": format!("{run}_{}", line.index), "status": if error.is_null() { "Completed" } else { "Failed" },
+        "error": error, "inputs": line.inputs, "output": output, "metrics": null, "request": null,
+        "parent_run_id": run, "root_run_id": run, "source_run_id": null, "flow_id": "default_flow_id",
+        "start_time": clock::iso(started), "end_time": clock::iso(ended), "index": line.index, "api_calls": [],
+        "variant_id": "", "name": "", "description": "", "tags": null,
+        "system_metrics": {"duration": seconds, "prompt_tokens": prompt, "completion_tokens": completion,
+            "total_tokens": prompt + completion},
+        "result": output, "upload_metrics": false,
+    })
+}
+
+/// Four characters a token, as a rule of thumb.
+fn tokens(line: &Line) -> [u64; 2] {
+    let of = |row: &Map<String, Value>| (Value::Object(row.clone()).to_string().len() / 4) as u64;
+    [of(&line.inputs), line.result.as_ref().map_or(0, of)]
+}
+
+/// `BulkRuns/{id}`.
+pub(super) fn info(call: &Call<'_>, run: &Run) -> Value {
+    let (submission, s) = (&run.submission, &call.sim.settings);
+    let id = &submission.run_id;
+    let data = submission.batch_data_input.as_ref().map(|data| json!({"dataUri": data.data_uri}));
+    json!({
+        "flowRunResourceId": format!("azureml://locations/{}/workspaces/{}/flows/{id}/flowRuns/{id}", s.location,
+            s.workspace_id),
+        "flowRunId": id, "flowRunDisplayName": submission.run_display_name.as_ref().unwrap_or(id),
+        "batchDataInput": data, "flowRunType": if submission.is_judge() { "EvaluationRun" } else { "FlowRun" },
+        "flowType": "Default", "runtimeName": submission.runtime_name, "inputsMapping": submission.inputs_mapping,
+        "outputDatastoreName": "workspaceblobstore", "flowDagFileRelativePath": "flow.dag.yaml",
+        "childRunBasePath": format!("promptflow/PromptFlowArtifacts/{id}/flow_artifacts"),
+        "sessionId": submission.session_id,
+        "studioPortalEndpoint": format!("https://ml.azure.com/runs/{id}?wsid=/subscriptions/{}/resourcegroups/{}/\
+            providers/Microsoft.MachineLearningServices/workspaces/{}", s.subscription, s.resource_group, s.workspace),
+    })
+}
+
+/// The log, a line an event.
+pub(super) fn log(run: &Run) -> String {
+    let (id, times) = (&run.submission.run_id, run.times());
+    let mut text = String::new();
+    let mut say = |at: Timestamp, what: String| {
+        let _infallible =
+            writeln!(text, "{} +0000      49 promptflow-runtime INFO     {what}", at.strftime("%Y-%m-%d %H:%M:%S"));
+    };
+    say(times.created, format!("[{id}] Receiving v2 bulk run request"));
+    if let Some(started) = times.started {
+        say(started, format!("Updating {id} to Status.Running..."));
+        for line in run.lines() {
+            let end = match &line.result {
+                Ok(_) => "Finished".to_owned(),
+                Err(failure) => failure.root.message(),
+            };
+            say(started, format!("Line {}: {end}", line.index));
+        }
+    }
+    if let Some(ended) = times.ended {
+        let why = run.failure().map(|root| format!(" {}", root.message())).unwrap_or_default();
+        say(ended, format!("Updating {id} to Status.{}...{why}", run.word()));
+    }
+    text
+}
+
+/// `lastvalues` of the metric service: what the runtime counts.
+pub(super) fn metrics(run: &Run) -> Value {
+    let (lines, id) = (run.lines(), &run.submission.run_id);
+    let failed = lines.iter().filter(|line| line.result.is_err()).count();
+    let of = |name: &str, value: usize| {
+        json!({"dataContainerId": format!("dcid.{id}"), "name": name, "columns": {name: "Double"},
+            "properties": {"uxMetricType": "azureml.v1.scalar", "dataLocation": null}, "namespace": null,
+            "standardSchemaId": null, "value": [{"metricId": format!("{id}-{name}"),
+                "createdUtc": run.times().ended.map(clock::iso), "step": 0, "data": {name: value}}]})
+    };
+    let values = if run.word() == "Completed" {
+        vec![of("__pf__.lines.completed", lines.len() - failed), of("__pf__.lines.failed", failed)]
+    } else {
+        Vec::new()
+    };
+    json!({"value": values})
+}
+
+/// `TraceSessions`: the workspace keeps no traces.
+pub(super) fn no_traces(call: &Call<'_>) -> Value {
+    json!({"entityId": call.sim.settings.workspace_id, "traceCosmosConfiguration": "None",
+        "traceCosmosStatus": "Initialized", "accountEndpoint": "", "databaseName": "PromptFlowTraceSession",
+        "resourceArmId": "", "resourceType": 1})
+}

@@ -1,0 +1,187 @@
+//! A run and its way through the states.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::{Submission, fault::Root};
+use crate::sim::{
+    blob::Place,
+    entra::Claims,
+    scenario::{Ending, Runs},
+};
+
+/// One bulk run.
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    pub submission: Submission,
+    pub graph: Place,
+    pub by: Claims,
+    times: Times,
+    state: State,
+    /// Looks that showed the present state.
+    shown: u32,
+    looks: u32,
+    ending: Ending,
+    outcome: Option<Arc<Outcome>>,
+    /// Readings of the lines that still lack the last one, and whether the present one does.
+    late_lines: u32,
+    late: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    pub created: Timestamp,
+    /// When it began to be Running.
+    pub started: Option<Timestamp>,
+    pub ended: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    NotStarted,
+    Preparing,
+    Running,
+    CancelRequested,
+    Completed,
+    Failed,
+    Canceled,
+}
+
+/// What the executor made of it.
+#[derive(Clone, Debug)]
+pub(super) enum Outcome {
+    /// In the order of the data; rows that lack a source are not there.
+    Lines(Vec<Line>),
+    /// Nothing was executed.
+    Failed(Root),
+}
+
+/// One row, executed.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    /// Of the row in the data, from 0.
+    pub index: usize,
+    pub inputs: Map<String, Value>,
+    pub result: Result<Map<String, Value>, LineFailure>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct LineFailure {
+    pub root: Box<Root>,
+    /// The node that failed, if it was one.
+    pub node: Option<String>,
+}
+
+impl Run {
+    pub fn new(submission: Submission, graph: Place, by: &Claims, runs: &Runs, created: Timestamp) -> Self {
+        let ending = if submission.is_judge() { &runs.judge } else { &runs.base };
+        Self {
+            submission,
+            graph,
+            by: by.clone(),
+            times: Times { created, started: None, ended: None },
+            state: State::NotStarted,
+            shown: 0,
+            looks: runs.looks,
+            ending: ending.clone(),
+            outcome: None,
+            late_lines: runs.late_lines,
+            late: false,
+        }
+    }
+
+    /// Goes on as far as the looks allow, and counts this one. `play` executes it, when it begins to be Running.
+    pub fn look(&mut self, now: Timestamp, play: impl Fn(&Self) -> Outcome) {
+        while self.shown >= self.looks {
+            let Some(next) = self.next() else { break };
+            self.state = next;
+            self.shown = 0;
+            if next == State::Running {
+                self.times.started = Some(now);
+                self.outcome = Some(Arc::new(play(self)));
+            }
+            if self.is_over() {
+                self.times.ended = Some(now);
+            }
+        }
+        self.shown = self.shown.saturating_add(1);
+    }
+
+    fn next(&self) -> Option<State> {
+        Some(match (self.state, &self.ending) {
+            (State::NotStarted, _) => State::Preparing,
+            (State::Preparing, Ending::Fail(_)) => State::Failed,
+            (State::Preparing, _) => State::Running,
+            (State::Running, Ending::Complete | Ending::Fail(_)) => match self.outcome.as_deref() {
+                Some(Outcome::Lines(_)) => State::Completed,
+                _ => State::Failed,
+            },
+            (State::Running, Ending::Cancel) | (State::CancelRequested, _) => State::Canceled,
+            (State::Running, Ending::Stick) | (State::Completed | State::Failed | State::Canceled, _) => return None,
+        })
+    }
+
+    /// A run that is over stays as it is.
+    pub fn cancel(&mut self) {
+        if !self.is_over() && self.state != State::CancelRequested {
+            (self.state, self.shown) = (State::CancelRequested, 0);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Completed | State::Failed | State::Canceled)
+    }
+
+    /// The state in the service's word.
+    pub fn word(&self) -> &'static str {
+        match self.state {
+            State::NotStarted => "NotStarted",
+            State::Preparing => "Preparing",
+            State::Running => "Running",
+            State::CancelRequested => "CancelRequested",
+            State::Completed => "Completed",
+            State::Failed => "Failed",
+            State::Canceled => "Canceled",
+        }
+    }
+
+    pub fn times(&self) -> Times {
+        self.times
+    }
+
+    /// Why the run failed as a whole.
+    pub fn failure(&self) -> Option<Root> {
+        match (self.state, &self.ending, self.outcome.as_deref()) {
+            (State::Failed, Ending::Fail(failure), _) => {
+                let codes = ["UserError", "BadArgument", "ArgumentInvalid", &failure.code];
+                Some(Root::new(&codes, &failure.message, &[], "SubmitFailedInPfo"))
+            }
+            (State::Failed, _, Some(Outcome::Failed(root))) => Some(root.clone()),
+            _ => None,
+        }
+    }
+
+    /// Lines that are executed: all at the end, the first half while it runs.
+    pub fn lines(&self) -> &[Line] {
+        let Some(Outcome::Lines(lines)) = self.outcome.as_deref() else { return &[] };
+        match self.state {
+            State::Completed => lines,
+            _ => &lines[..lines.len() / 2],
+        }
+    }
+
+    /// Lines as they are read from outside: in no order, and the last one late if the scenario says so. A reading begins
+    /// with the first page.
+    pub fn read_lines(&mut self, first_page: bool) -> Vec<&Line> {
+        if first_page && self.state == State::Completed {
+            self.late = self.late_lines > 0;
+            self.late_lines = self.late_lines.saturating_sub(1);
+        }
+        let (lines, late) = (self.lines(), usize::from(self.late));
+        let mut read: Vec<&Line> = lines.iter().take(lines.len().saturating_sub(late)).collect();
+        read.sort_by_cached_key(|line| crate::sim::traffic::hash(&line.index.to_be_bytes()));
+        read
+    }
+}
