@@ -21,6 +21,9 @@ mod settle;
 mod watch;
 mod withdraw;
 
+#[cfg(test)]
+mod tests;
+
 use scene::{Scene, Then};
 
 use super::{

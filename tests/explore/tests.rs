@@ -64,7 +64,11 @@ fn rules() {
 #[test]
 fn stories() {
     for story in [Story::Fast, Story::First, Story::Undo] {
-        for faults in [[Fault::TimeOut, Fault::Abort], [Fault::FailedOperation, Fault::LaggingRead], [Fault::TakeOver, Fault::Crash]] {
+        for faults in [
+            [Fault::TimeOut, Fault::Abort],
+            [Fault::FailedOperation, Fault::LaggingRead],
+            [Fault::TakeOver, Fault::Crash],
+        ] {
             let began = std::time::Instant::now();
             let report = explore(&Question { story, ..question(&faults) });
             show(&format!("{story:?} {faults:?}"), &report, began);
