@@ -14,10 +14,10 @@ use super::{Ground, OPERATOR_NAMESPACE, wait_for};
 
 /// Times with which a story is over soon. They fit together as the ones in production do.
 const SHORT_TIMES: &[&str] = &[
-    "--lease=9s",
+    "--lease=14s",
     "--lease-renew=500ms",
-    "--lease-call=1s",
-    "--lease-deadline=5s",
+    "--lease-call=3s",
+    "--lease-deadline=10s",
     "--azure-write=1s500ms",
     "--azure-read=1s",
     "--read-lag=500ms",
