@@ -18,6 +18,7 @@ mod logs;
 mod pack;
 mod properties;
 mod search;
+mod show;
 mod step;
 mod tests;
 mod world;

@@ -16,11 +16,12 @@ fn question(faults: &[Fault]) -> Question<'_> {
 
 fn show(what: &str, report: &Report, began: std::time::Instant) {
     println!(
-        "{what:<36} {:>9} states {:>6} logs {:>6} at rest, cut {} {} {:?}",
+        "{what:<36} {:>9} states {:>6} logs {:>6} at rest, cut {}, {} bytes a state, {} {:?}",
         report.states,
         report.logs,
         report.at_rest,
         report.cut,
+        report.bytes,
         if report.finished { "all" } else { "NOT ALL" },
         began.elapsed()
     );

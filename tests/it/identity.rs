@@ -115,3 +115,17 @@ async fn a_lost_answer_is_unknown_and_healed_it_is_read() {
     let seen = azure.get_endpoint(ENDPOINT).await.expect("healed").value;
     assert_eq!(seen.tags.get("team").map(String::as_str), Some("assistant"));
 }
+
+#[tokio::test]
+async fn a_held_request_is_answered_when_it_is_let_go() {
+    let ground = Ground::shared().await;
+    let simulator = Simulator::start(ground.plane(), sample_world(&json!({}))).await;
+    let azure = azure_as(&simulator, ground.client_of(OPERATOR_NAMESPACE, OPERATOR).await, ACCOUNT);
+    let rule = json!({"name": "held", "match": {"service": "arm"}, "do": {"holdUntilReleased": true}});
+    let rule = simulator.fault(rule);
+    let held = tokio::spawn(async move { azure.get_endpoint(ENDPOINT).await });
+    simulator.strikes(&rule).await;
+    assert!(!held.is_finished());
+    simulator.release(&rule);
+    held.await.expect("no panic").expect("answered");
+}

@@ -4,6 +4,7 @@ mod architecture;
 mod bench;
 mod crd;
 mod ground;
+mod identity;
 mod lease;
 mod process;
 mod rbac;
