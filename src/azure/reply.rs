@@ -343,7 +343,8 @@ mod tests {
     fn a_token_that_is_not_accepted_is_told_without_times_and_by_whom() {
         let late = "The access token expiry UTC time '2026-11-23T05:00:00Z' is earlier than current UTC time \
                     '2026-11-23T06:00:00Z'.";
-        let xml = format!("<Error><Message>See.</Message><AuthenticationErrorDetail>{late}</AuthenticationErrorDetail>");
+        let xml =
+            format!("<Error><Message>See.</Message><AuthenticationErrorDetail>{late}</AuthenticationErrorDetail>");
         let blob = reply(Service::Blob, 401, &[("x-ms-error-code", "InvalidAuthenticationInfo")], xml).into_error();
         let insights = error("InvalidAuthenticationToken", "The access token signature is invalid.").to_string();
         for (error, says) in [

@@ -173,7 +173,10 @@ async fn a_release_and_an_idle_operator() {
     let (written, asked) = (more(&writes(&team).await, &before), more(&counts(), &asked));
     let windows = team.seen().await.status.and_then(|s| s.canary).map(|canary| canary.windows);
     println!("BENCH one release with gate and {windows:?} windows, profile {}", profile());
-    println!("BENCH writes to our kinds, kubectl's own apply among them: {} {written:?}", written.values().sum::<f64>());
+    println!(
+        "BENCH writes to our kinds, kubectl's own apply among them: {} {written:?}",
+        written.values().sum::<f64>()
+    );
     println!("BENCH requests to Azure, those of users and sampler among them: {asked:?}");
     println!("BENCH resident memory after it: {} KiB", team.operator.resident_kib());
 }
