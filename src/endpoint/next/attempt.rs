@@ -34,7 +34,7 @@ pub fn next<N: Name>(
         },
         Wish::Withdraw(_) => scene.wait(Waiting::FirstPromotion),
         Wish::Raise { step, weight } => increase::raise(scene, live, *step, *weight),
-        Wish::Promote => increase::prepare(scene, live).unwrap_or_else(|| scene.wait(Waiting::Nothing)),
+        Wish::Promote => increase::begin(scene, live),
         Wish::Create { deployment } => deployments::create(scene, live, deployment),
         Wish::Delete { deployment } => deployments::delete(scene, live, deployment),
         Wish::Scale { deployment } => deployments::scale(scene, deployment),

@@ -4,7 +4,7 @@
 use super::{
     claim::{claim, repair_state, stranger},
     difference::{Difference, is_exact},
-    ending, facts, mend,
+    ending, facts, latch, mend,
     scene::{Scene, Then},
 };
 use crate::{
@@ -33,6 +33,17 @@ pub fn raise<N: Name>(scene: &mut Scene<'_, N>, live: &Live<N>, step: i64, weigh
         Some(then) => then,
         None => note(scene, live, Why::Raise, split, step, weight),
     }
+}
+
+/// Decides on a promotion once nothing stands in its way, and sends it.
+pub fn begin<N: Name>(scene: &mut Scene<'_, N>, live: &Live<N>) -> Then<N> {
+    if let Some(then) = prepare(scene, live) {
+        return then;
+    }
+    if scene.log.open().is_some_and(|attempt| attempt.deployment.is_some()) {
+        latch::promote(scene);
+    }
+    promote(scene, live, &Wish::Promote, None)
 }
 
 /// Carries a promotion out, and ends it.

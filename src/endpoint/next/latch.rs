@@ -27,9 +27,8 @@ pub fn latch<N: Name>(
         scene.decide(Course::Withdraw, cause);
         return;
     }
-    let fast = attempt.kind == Kind::Fast;
     if *wish == Wish::Promote && live.is_some_and(|live| may_be_promoted(scene, attempt, live)) {
-        scene.decide(Course::Promote, if fast { Cause::FastPromoted } else { Cause::Promoted });
+        promote(scene);
     }
 }
 
@@ -62,11 +61,18 @@ fn late<N: Name>(scene: &Scene<'_, N>, attempt: &Attempt<N>) -> Option<Cause> {
     (overdue && !facts::is_promoted(&scene.log)).then_some(Cause::PromotionFailed)
 }
 
-/// A promotion's time runs from the decision, so that waits for what goes by the clock.
+/// Decides on a promotion.
+pub fn promote<N: Name>(scene: &mut Scene<'_, N>) {
+    let fast = scene.log.open().is_some_and(|attempt| attempt.kind == Kind::Fast);
+    scene.decide(Course::Promote, if fast { Cause::FastPromoted } else { Cause::Promoted });
+}
+
+/// A promotion has its time from the decision, and is withdrawn after it: so a canary does not keep its traffic for ever
+/// if something stands in the way. What is dark is decided in the write itself; see [`super::increase::begin`].
 fn may_be_promoted<N: Name>(scene: &Scene<'_, N>, attempt: &Attempt<N>, live: &Live<N>) -> bool {
     let claimed = facts::is_claimed(&scene.log, live) && live.at_rest();
     let quiet = facts::in_the_air(scene).is_none() && scene.log.open_traffic().is_none();
-    attempt.deployment.is_some() && claimed && quiet
+    attempt.was_given_traffic() && attempt.deployment.is_some() && claimed && quiet
 }
 
 /// Nobody can see whether users are well: somebody has to know.

@@ -28,8 +28,8 @@ fn a_raise_counts_once_it_is_read_back_by_its_number() {
     bench.writes(&RAISE);
     bench.replied(Reply::Accepted).live().state = State::Updating;
     assert_eq!(bench.waits(&RAISE), Waiting::Updating { why: Some(Why::Raise) });
-    bench.shows(40, Why::Promote, ten());
-    assert!(matches!(bench.waits(&RAISE), Waiting::ReadBack { seq: 41, .. }), "the right split of another write");
+    bench.live().state = State::Succeeded;
+    assert!(matches!(bench.waits(&RAISE), Waiting::ReadBack { seq: 41, .. }), "nothing to see of it yet");
     bench.lands();
     bench.records(&RAISE);
     let at = bench.now;
@@ -48,6 +48,15 @@ fn a_raise_whose_reply_was_lost_is_tried_again_when_it_cannot_land_any_more() {
     bench.later(6).twin(5);
     assert_eq!(bench.writes(&Wish::Nothing), (Why::Raise, ten()), "it was noted, so nobody has to wish for it again");
     assert_eq!(bench.attempt().raised, [Raised { step: 1, weight: 10, seq: 42, verified_at: None }]);
+}
+
+#[test]
+fn the_right_split_under_another_number_is_somebody_elses() {
+    let mut bench = Bench::dark();
+    bench.writes(&RAISE);
+    bench.replied(Reply::Accepted).shows(40, Why::Promote, ten());
+    assert_eq!(bench.writes(&RAISE), (Why::Withdraw, Split::all(OLD)));
+    assert_eq!(bench.decided(), Some((Course::Withdraw, Cause::Drift)));
 }
 
 #[test]
@@ -195,6 +204,16 @@ fn a_promotion_that_does_not_come_about_is_withdrawn() {
     assert_eq!(bench.writes(&Wish::Promote), (Why::Withdraw, Split::all(OLD)));
     assert_eq!(bench.decided(), Some((Course::Withdraw, Cause::PromotionFailed)));
     assert_eq!(bench.log.unsettled.len(), 1, "the lost promotion may still land");
+}
+
+#[test]
+fn a_canary_does_not_keep_its_traffic_because_its_deployment_is_not_ready() {
+    let mut bench = Bench::exposed();
+    bench.look.deployments[1].1.state = Provisioning::Changing;
+    bench.records(&Wish::Promote);
+    assert_eq!(bench.waits(&Wish::Promote), Waiting::NotReady { deployment: NEW });
+    bench.later(T.promotion.0 / 1000);
+    assert_eq!(bench.writes(&Wish::Promote), (Why::Withdraw, Split::all(OLD)));
 }
 
 #[test]
