@@ -1,8 +1,10 @@
-//! Nothing is lost and nothing is done twice: the operator dies in mid-canary and at each submission, another takes over,
-//! the CRDs are older than it, what was uploaded is broken or was changed.
+//! Nothing is lost and nothing is done twice: the operator dies before and after every write, another takes over, the CRDs
+//! are older than it, the way to the API server is cut, what was uploaded is broken or was changed.
 
 mod archives;
+mod cut_off;
 mod lost_runs;
+mod lost_writes;
 mod old_crd;
 mod take_over;
 
@@ -16,7 +18,7 @@ use promptrelease::{
 use serde_json::{Value, json};
 
 use super::team::{ENDPOINT, Team};
-use crate::ground::{OPERATOR, OPERATOR_NAMESPACE, Setup, file};
+use crate::ground::{OPERATOR, OPERATOR_NAMESPACE, Setup, TEAM, file, wait_for};
 
 /// Files by their path in an archive.
 type Files = BTreeMap<String, Vec<u8>>;
@@ -70,6 +72,19 @@ fn in_a_hurry(mut manifest: Value) -> Value {
     manifest
 }
 
+/// The same without an evaluation, where the endpoint's policy lets it go.
+fn unevaluated(mut manifest: Value) -> Value {
+    manifest["spec"].as_object_mut().expect("a spec").remove("evaluation");
+    manifest
+}
+
+/// The platform team asks for no evaluation.
+async fn waive_evaluation(team: &Team) {
+    let patch = json!({"spec": {"policy": {"requireEvaluation": false}}}).to_string();
+    let args = ["patch", "-n", TEAM, "promptendpoint", ENDPOINT, "--type=merge", "-p", &patch];
+    team.story.ground().kubectl(&args, "").await;
+}
+
 /// SIGKILL, and another operator in its place, which need not wait for a lease whose holder is known to be dead: that
 /// wait is `take_over`'s.
 async fn replace(team: &mut Team, pod: &str) {
@@ -117,6 +132,15 @@ fn deployments(team: &Team) -> Vec<String> {
     let endpoints = arm["endpoints"].as_array().into_iter().flatten();
     let deployments = endpoints.filter(|e| e["name"] == ENDPOINT).flat_map(|e| e["deployments"].as_array().cloned());
     deployments.flatten().filter_map(|d| Some(d["name"].as_str()?.to_owned())).collect()
+}
+
+/// Returns when Azure has no deployment but these.
+async fn only_deployments(team: &Team, wanted: &[&str]) {
+    wait_for(&format!("there is nothing but {wanted:?}"), async || {
+        let found = deployments(team);
+        if found == wanted { Ok(()) } else { Err(format!("{found:?}")) }
+    })
+    .await;
 }
 
 /// Bodies of what receivers accepted about a version.
