@@ -1,3 +1,4 @@
+mod prompt_flow;
 mod simulator;
 
 #[tokio::test]

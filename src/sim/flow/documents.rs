@@ -82,7 +82,7 @@ fn error(run: &Run) -> Option<Root> {
     if run.word() != "Completed" {
         return None;
     }
-    let failures: Vec<&Root> = run.lines().iter().filter_map(|line| Some(&line.result.as_ref().err()?.root)).collect();
+    let failures: Vec<&Root> = run.lines().iter().filter_map(|line| Some(&*line.result.as_ref().err()?.root)).collect();
     let first = *failures.first()?;
     let mut kinds: Vec<(String, &str, u64)> = Vec::new();
     for root in &failures {

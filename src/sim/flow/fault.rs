@@ -63,7 +63,7 @@ pub(super) enum Fault {
     Said {
         status: u16,
         component: &'static str,
-        root: Root,
+        root: Box<Root>,
     },
     /// The reply is made already.
     Ready(Response),
@@ -74,7 +74,7 @@ const SERVICE: &str = "PromptFlowOrchestrator";
 
 impl Fault {
     fn user(status: u16, component: &'static str, code: &str, text: &str) -> Self {
-        Self::Said { status, component, root: Root::new(&["UserError", code], text, &[], "") }
+        Self::Said { status, component, root: Root::new(&["UserError", code], text, &[], "").into() }
     }
 
     pub fn no_run(id: &str) -> Self {

@@ -69,7 +69,7 @@ pub(super) struct Line {
 
 #[derive(Clone, Debug)]
 pub(super) struct LineFailure {
-    pub root: Root,
+    pub root: Box<Root>,
     /// The node that failed, if it was one.
     pub node: Option<String>,
 }

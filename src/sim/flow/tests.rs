@@ -287,7 +287,10 @@ async fn one_byte_of_the_set_changes_the_result_of_its_row_and_of_no_other() {
         let differs = |metric| before.mean(&class, metric) != after.mean(&class, metric);
         other_means += usize::from(differs("groundedness") || differs("citation_correctness"));
     }
-    assert!(other_means >= 10, "{other_means} of 12 changes change a mean; 19 in 20 are expected where scores are drawn");
+    assert!(
+        other_means >= 10,
+        "{other_means} of 12 changes change a mean; 19 in 20 are expected where scores are drawn"
+    );
 }
 
 #[tokio::test]
