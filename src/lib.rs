@@ -5,12 +5,18 @@
 pub mod api;
 
 pub mod azure;
+pub mod metrics;
 pub mod policy;
+pub mod telemetry;
 pub mod view;
 
+pub mod endpoint;
 pub mod notify;
+pub mod stage;
 
+pub mod controller;
 pub mod leader;
+pub mod serve;
 
 pub mod samples;
 

@@ -75,6 +75,8 @@ causes! {
     RejectedBefore => Rejected, Some(Blame::Release), Notice;
     /// The archive or its flow is broken.
     BuildFailed => Failed, Some(Blame::Release), Notice;
+    /// Azure did not take what was to be built in time, through no fault of the archive (rights, network, policy).
+    BuildUnavailable => Failed, Some(Blame::Environment), Notice;
     /// The spec cannot work until it is edited.
     InvalidSpec => Failed, Some(Blame::Release), Notice;
     /// The endpoint's policy does not allow the release.

@@ -1,5 +1,7 @@
 //! PromptEndpoint: what the platform team writes.
 
+#![expect(clippy::duplicated_attributes, reason = "each column of kube's derive has the same keys")]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

@@ -28,6 +28,12 @@ pub struct Log {
     /// Last number given to an intent. Never decreases.
     #[serde(default)]
     pub seq: i64,
+    /// What was last read back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verified>,
+    /// When our owner tag was last put on the endpoint and read back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed: Option<At>,
     /// What has, or returns to, all traffic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stable: Option<Stable>,
@@ -52,6 +58,21 @@ pub struct Log {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub outbox: Vec<Owed>,
+}
+
+/// A split that was read back.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+pub struct Verified {
+    /// As in d-1427=90 d-1428=10; {} where nothing has traffic.
+    pub split: String,
+    /// Number in the endpoint's tags; 0 where there was none.
+    #[serde(default)]
+    pub seq: i64,
+    /// When it was read.
+    pub at: At,
+    /// Why it was written: Claim, Raise, Promote, Withdraw or Repair. Absent where it was found and adopted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// A deployment that has all traffic outside a canary.
@@ -138,6 +159,13 @@ pub struct Attempt {
     /// Rises only: none, Promote, Withdraw.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
+    /// What was paged about it besides decision and ending, each once: RollbackFailed, StableLost or Unreadable.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub alarms: Vec<String>,
+    /// Repairs of a failed endpoint that were noted for it.
+    #[serde(default)]
+    pub repairs: i64,
     /// Written once; it frees the endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,

@@ -16,7 +16,10 @@ pub fn crds() -> Vec<(&'static str, Value)> {
 fn tidied(crd: serde_json::Result<Value>) -> Value {
     let mut crd = crd.unwrap_or_default();
     if let Some(versions) = crd.pointer_mut("/spec/versions").and_then(Value::as_array_mut) {
-        versions.iter_mut().filter_map(|v| v.pointer_mut("/schema/openAPIV3Schema")).for_each(tidy);
+        for schema in versions.iter_mut().filter_map(|v| v.pointer_mut("/schema/openAPIV3Schema")) {
+            tidy(schema);
+            schema.pointer_mut("/properties/status").into_iter().for_each(lenient);
+        }
     }
     crd
 }
@@ -44,6 +47,21 @@ fn tidy(node: &mut Value) {
             fields.values_mut().for_each(tidy);
         }
         Value::Array(items) => items.iter_mut().for_each(tidy),
+        _ => {}
+    }
+}
+
+/// No status is refused for want of a field: the write that announces a withdrawal must also pass when operator and CRD
+/// are of different versions. What must be there is the reader's business. Conditions keep Kubernetes' own rules.
+fn lenient(status: &mut Value) {
+    match status {
+        Value::Object(fields) => {
+            if fields.get("required").is_some_and(Value::is_array) {
+                fields.remove("required");
+            }
+            fields.iter_mut().filter(|(name, _)| *name != "conditions").for_each(|(_, node)| lenient(node));
+        }
+        Value::Array(items) => items.iter_mut().for_each(lenient),
         _ => {}
     }
 }

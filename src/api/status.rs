@@ -221,9 +221,6 @@ pub struct CanaryStatus {
     /// First moment at which the planned number of windows can have been counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earliest_promotion_at: Option<At>,
-    /// When the split was last seen as it should be, for verified windows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seen_at: Option<At>,
     /// Step of the plan, counted from 1.
     #[serde(default)]
     pub step: i64,
@@ -268,9 +265,12 @@ pub struct Availability {
 pub struct CriterionSeen {
     /// Class of the criterion; * is every answer.
     pub class: String,
-    /// Failed windows in a row up to the last one.
+    /// Failed windows in a row up to the last one; windows that say nothing are passed over.
     #[serde(default)]
     pub failures_in_a_row: i64,
+    /// Windows that had enough scores to be judged: it passed or failed.
+    #[serde(default)]
+    pub judged: i64,
     /// Metric of the criterion.
     pub metric: String,
     /// Lowest mean that passes, as a decimal.

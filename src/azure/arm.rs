@@ -37,8 +37,7 @@ impl Azure {
         version: &str,
     ) -> Result<Outgoing> {
         let url = join(&format!("https://{}", self.inner.cloud.arm_host), segments);
-        let mut url =
-            url.ok_or_else(|| Error::Malformed { call: what.clone(), reason: "its name is no path".into() })?;
+        let mut url = url.ok_or_else(|| Error::NotSent { call: what.clone(), reason: "its name is no path".into() })?;
         url.query_pairs_mut().append_pair("api-version", version);
         let within = match method {
             Method::GET | Method::POST => self.inner.timeouts.read,

@@ -96,3 +96,74 @@ impl Azure {
         self.send(request.json(body)).await?.seen()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::azure::{
+        Class, differences,
+        loopback::{self, Loopback, in_workspace},
+    };
+
+    fn route(path: &str) -> Route {
+        Route { path: path.into(), port: 8080 }
+    }
+
+    #[tokio::test]
+    async fn a_model_is_registered_and_read_back() {
+        let body = ModelBody {
+            uri: "azureml://subscriptions/s/datastores/store/paths/LocalUpload/ab".into(),
+            properties: BTreeMap::from([("azureml.promptflow.source_flow_id".into(), "qa".into())]),
+            tags: BTreeMap::from([("promptrelease.hash".into(), "5f3a".into())]),
+        }
+        .to_json();
+        let stored = json!({
+            "id": in_workspace("models/qa/versions/1428"), "name": "1428", "systemData": {},
+            "properties": {
+                "modelType": "custom_model", "isAnonymous": false, "isArchived": false, "flavors": {}, "stage": null,
+                "modelUri": "azureml://subscriptions/s/datastores/store/paths/LocalUpload/ab",
+                "properties": {"azureml.promptflow.source_flow_id": "qa"}, "tags": {"promptrelease.hash": "5f3a"},
+                "provisioningState": "Succeeded",
+            },
+        });
+        let server = Loopback::answering([loopback::json(201, &stored), loopback::json(200, &stored)]).await;
+        let azure = server.azure();
+        let put = azure.put_asset(AssetKind::Model, "qa", "1428", &body).await.expect("registered").value;
+        let got = azure.get_asset(AssetKind::Model, "qa", "1428").await.expect("a model").value;
+        assert_eq!(put, got);
+        assert_eq!(differences(&body["properties"], &got.properties), [""; 0]);
+        let seen = server.seen();
+        assert_eq!(seen[0].path(), in_workspace("models/qa/versions/1428"));
+        assert_eq!(seen[0].json(), body);
+    }
+
+    #[test]
+    fn an_environment_is_an_image_and_where_it_answers() {
+        let body = EnvironmentBody {
+            image: "acr.azurecr.io/qa@sha256:9d".into(),
+            liveness: route("/health"),
+            readiness: route("/health"),
+            scoring: route("/score"),
+            tags: BTreeMap::new(),
+        };
+        let health = json!({"path": "/health", "port": 8080});
+        assert_eq!(
+            body.to_json(),
+            json!({"properties": {
+                "image": "acr.azurecr.io/qa@sha256:9d", "osType": "Linux", "isAnonymous": false, "isArchived": false, "tags": {},
+                "inferenceConfig": {
+                    "livenessRoute": health, "readinessRoute": health, "scoringRoute": {"path": "/score", "port": 8080},
+                },
+            }})
+        );
+    }
+
+    #[tokio::test]
+    async fn another_path_under_a_version_that_exists_is_refused() {
+        let error = json!({"error": {"code": "UserError", "message": "Asset paths cannot be updated."}});
+        let server = Loopback::answering([loopback::json(400, &error)]).await;
+        let error = server.azure().put_asset(AssetKind::Environment, "qa", "1", &json!({})).await.expect_err("refused");
+        assert_eq!(error.class(), Class::Refused);
+        assert_eq!(server.only().path(), in_workspace("environments/qa/versions/1"));
+    }
+}

@@ -145,3 +145,93 @@ pub fn serving_environment(
         ("PF_SERVING_METRICS_COMMON_DIMENSIONS".into(), Value::Object(dimensions).to_string()),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body() -> DeploymentBody {
+        DeploymentBody {
+            location: "eastus2".into(),
+            tags: BTreeMap::from([("team".into(), "support".into())]),
+            capacity: 2,
+            description: None,
+            model: "/w/models/qa/versions/1428".into(),
+            model_mount_path: None,
+            environment: "/w/environments/qa/versions/1".into(),
+            environment_variables: BTreeMap::from([("A".into(), "b".into())]),
+            instance_type: "Standard_DS3_v2".into(),
+            app_insights: true,
+            max_concurrent_requests_per_instance: 10,
+            request_timeout: Duration::from_secs(90),
+            liveness_probe: Probe::default(),
+            readiness_probe: Probe { initial_delay: Duration::from_secs(30), ..Probe::default() },
+            startup_probe: None,
+            egress_public_network_access: true,
+            data_collection: true,
+        }
+    }
+
+    fn probe(initial: &str) -> Value {
+        json!({"initialDelay": initial, "period": "PT10S", "timeout": "PT2S", "failureThreshold": 30, "successThreshold": 1})
+    }
+
+    #[test]
+    fn a_body_is_written_out_in_full() {
+        let collected = json!({"dataCollectionMode": "Enabled", "samplingRate": 1.0});
+        assert_eq!(
+            body().to_json(),
+            json!({
+                "location": "eastus2", "tags": {"team": "support"}, "kind": "Managed",
+                "sku": {"name": "Default", "capacity": 2},
+                "properties": {
+                    "endpointComputeType": "Managed", "model": "/w/models/qa/versions/1428",
+                    "environmentId": "/w/environments/qa/versions/1", "environmentVariables": {"A": "b"},
+                    "instanceType": "Standard_DS3_v2", "appInsightsEnabled": true,
+                    "scaleSettings": {"scaleType": "Default"},
+                    "requestSettings": {"maxConcurrentRequestsPerInstance": 10, "requestTimeout": "PT1M30S"},
+                    "livenessProbe": probe("PT10S"), "readinessProbe": probe("PT30S"),
+                    "egressPublicNetworkAccess": "Enabled",
+                    "dataCollector": {
+                        "rollingRate": "Hour", "requestLogging": {"captureHeaders": ["x-ms-client-request-id"]},
+                        "collections": {"request": collected, "response": collected},
+                    },
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn what_is_switched_off_or_given_changes_its_field() {
+        let body = DeploymentBody {
+            description: Some("text".into()),
+            model_mount_path: Some("/model".into()),
+            startup_probe: Some(Probe::default()),
+            egress_public_network_access: false,
+            data_collection: false,
+            ..body()
+        };
+        let properties = &body.to_json()["properties"];
+        assert_eq!(properties["description"], "text");
+        assert_eq!(properties["modelMountPath"], "/model");
+        assert_eq!(properties["startupProbe"], probe("PT10S"));
+        assert_eq!(properties["egressPublicNetworkAccess"], "Disabled");
+        assert_eq!(properties.get("dataCollector"), None);
+    }
+
+    #[test]
+    fn a_container_is_told_where_it_runs_and_what_its_metrics_are_of() {
+        let workspace = WorkspaceId { subscription: "s".into(), resource_group: "g".into(), workspace: "w".into() };
+        let dimensions = BTreeMap::from([("release".to_owned(), "1428 \"b\"".to_owned())]);
+        let env = serving_environment(&workspace, "qa", "d-1428", &dimensions);
+        assert_eq!(env["PROMPTFLOW_RUN_MODE"], "serving");
+        assert_eq!(
+            env["PRT_CONFIG_OVERRIDE"],
+            "deployment.subscription_id=s,deployment.resource_group=g,deployment.workspace_name=w,\
+             deployment.endpoint_name=qa,deployment.deployment_name=d-1428"
+        );
+        let read: BTreeMap<String, String> =
+            serde_json::from_str(&env["PF_SERVING_METRICS_COMMON_DIMENSIONS"]).expect("JSON");
+        assert_eq!(read, dimensions);
+    }
+}

@@ -7,11 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{
-    Accepted, Audience, Azure, Result, Seen, Service,
-    endpoints::or_default,
-    wire::{Outgoing, Reply},
-};
+use super::{Accepted, Audience, Azure, Result, Seen, Service, endpoints::or_default, reply::Reply, wire::Outgoing};
 
 /// An online deployment as it was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,4 +149,128 @@ impl Azure {
 fn next_page(reply: &Reply, link: Option<String>) -> Result<Option<Url>> {
     let link = link.filter(|link| !link.is_empty());
     link.map(|link| Url::parse(&link).map_err(|_| reply.malformed("its nextLink is no address"))).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::azure::{
+        Class,
+        loopback::{self, Answer, Loopback, in_workspace, json, reply},
+    };
+
+    fn deployment(name: &str, state: &str) -> Value {
+        json!({
+            "id": in_workspace(&format!("onlineEndpoints/qa/deployments/{name}")), "name": name, "location": "eastus2",
+            "kind": "Managed", "identity": null, "tags": {"promptrelease.version": "1428"},
+            "sku": {"name": "Default", "capacity": 2, "tier": null},
+            "properties": {"endpointComputeType": "Managed", "provisioningState": state},
+        })
+    }
+
+    #[tokio::test]
+    async fn a_deployment_is_read_as_azure_writes_it() {
+        let server = Loopback::answering([json(200, &deployment("d-1428", "Scaling"))]).await;
+        let found = server.azure().get_deployment("qa", "d-1428").await.expect("a deployment").value;
+        assert_eq!((found.name.as_str(), found.instances()), ("d-1428", Some(2)));
+        assert_eq!(found.tags["promptrelease.version"], "1428");
+        assert!(!found.at_rest() && !found.succeeded());
+        assert_eq!(found.body["location"], "eastus2");
+        assert_eq!(server.only().path(), in_workspace("onlineEndpoints/qa/deployments/d-1428"));
+    }
+
+    #[test]
+    fn a_kubernetes_deployment_without_instances_is_read_too() {
+        let found: OnlineDeployment = serde_json::from_value(
+            json!({"name": "d", "sku": {"name": null}, "properties": {"provisioningState": "Failed"}}),
+        )
+        .expect("a deployment");
+        assert_eq!(found.instances(), None);
+        assert!(found.at_rest() && !found.succeeded());
+    }
+
+    #[tokio::test]
+    async fn a_list_is_read_page_by_page() {
+        let next = format!("https://management.azure.com{}?$skip=1", in_workspace("onlineEndpoints/qa/deployments"));
+        let first = json!({"value": [deployment("a", "Succeeded")], "nextLink": next}).to_string();
+        let server = Loopback::answering([
+            reply(200, &[("date", "Mon, 23 Nov 2026 05:16:32 GMT")], first),
+            json(200, &json!({"value": [], "nextLink": next})),
+            json(200, &json!({"value": [deployment("b", "Creating")], "nextLink": ""})),
+        ])
+        .await;
+        let all = server.azure().list_deployments("qa").await.expect("a list");
+        assert_eq!(all.value.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(all.date, "2026-11-23T05:16:32Z".parse().ok(), "that of the first page");
+        assert!(server.seen()[1].target.ends_with("?$skip=1"));
+    }
+
+    #[tokio::test]
+    async fn a_list_without_an_end_is_no_list() {
+        let next = "https://management.azure.com/again";
+        let server = Loopback::answering((0..20).map(|_| json(200, &json!({"value": [], "nextLink": next})))).await;
+        let error = server.azure().list_deployments("qa").await.expect_err("endless");
+        assert!(error.to_string().contains("the list goes on after 10 pages"), "{error}");
+        let server = Loopback::answering([json(200, &json!({"value": [], "nextLink": "next"}))]).await;
+        let error = server.azure().list_deployments("qa").await.expect_err("no address");
+        assert!(error.to_string().contains("its nextLink is no address"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn writes_are_a_put_a_patch_of_the_instances_and_a_delete() {
+        let operation = "https://management.azure.com/subscriptions/sub/providers/p/mfeOperationResults/odidp:a:b";
+        let accepted = || reply(202, &[("location", operation), ("retry-after", "7")], "");
+        let server = Loopback::answering([json(201, &deployment("d", "Creating")), accepted(), accepted()]).await;
+        let azure = server.azure();
+        azure.put_deployment("qa", "d", &json!({"location": "eastus2"})).await.expect("accepted");
+        let scaled = azure.scale_deployment("qa", "d", 3).await.expect("accepted");
+        let deleted = azure.delete_deployment("qa", "d").await.expect("accepted");
+        assert_eq!(scaled.operation, deleted.operation);
+        assert_eq!(deleted.operation.map(|url| url.to_string()).as_deref(), Some(operation));
+        let seen = server.seen();
+        assert_eq!(seen.iter().map(|got| got.method.as_str()).collect::<Vec<_>>(), ["PUT", "PATCH", "DELETE"]);
+        assert!(seen.iter().all(|got| got.path() == in_workspace("onlineEndpoints/qa/deployments/d")));
+        assert_eq!(seen[0].json(), json!({"location": "eastus2"}));
+        assert_eq!(seen[1].json(), json!({"sku": {"name": "Default", "capacity": 3}}));
+        assert!(seen[2].body.is_empty());
+    }
+
+    #[tokio::test]
+    async fn nothing_to_delete_is_accepted() {
+        let server = Loopback::answering([reply(204, &[], "")]).await;
+        let accepted = server.azure().delete_deployment("qa", "d").await.expect("accepted");
+        assert_eq!(accepted.operation, None);
+    }
+
+    /// The latch of a deployment whose first provisioning failed.
+    #[tokio::test]
+    async fn a_put_over_a_failed_first_provisioning_is_refused_in_the_services_words() {
+        let text = "Specified deployment [d-1428] failed during initial provisioning and is in an unrecoverable state. Delete and re-create.";
+        let inner = json!({"errors": {"": [text]}, "title": "One or more validation errors occurred."}).to_string();
+        let body = json!({"error": {"code": "BadRequest", "message": "The request is invalid.",
+            "details": [{"code": "InferencingClientCallFailed", "message": inner}]}});
+        let server = Loopback::answering([json(400, &body)]).await;
+        let error = server.azure().put_deployment("qa", "d-1428", &json!({})).await.expect_err("refused");
+        assert_eq!(error.class(), Class::Refused);
+        assert_eq!(
+            error.to_string(),
+            format!("PUT onlineEndpoints/qa/deployments/d-1428: refused with 400, BadRequest: {text}")
+        );
+    }
+
+    #[tokio::test]
+    async fn the_tail_of_a_log_is_text_even_if_there_is_none() {
+        let answers: Vec<Answer> = [json!({"content": "one\ntwo"}), json!({"content": null}), json!({})]
+            .iter()
+            .map(|body| loopback::json(200, body))
+            .collect();
+        let server = Loopback::answering(answers).await;
+        let azure = server.azure();
+        for wanted in ["one\ntwo", "", ""] {
+            assert_eq!(azure.deployment_logs("qa", "d", 50).await.expect("a log"), wanted);
+        }
+        let got = &server.seen()[0];
+        assert_eq!(got.method, "POST");
+        assert_eq!(got.json(), json!({"containerType": "InferenceServer", "tail": 50}));
+    }
 }

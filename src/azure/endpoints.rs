@@ -94,8 +94,11 @@ impl OnlineEndpoint {
         for read_only in ["id", "name", "type", "systemData", "etag"] {
             body.remove(read_only);
         }
-        let mut all: Map<String, Value> = self.tags.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
-        all.extend(tags.iter().map(|(k, v)| (k.clone(), json!(v))));
+        // Names of tags are one name in any case.
+        let stays = |name: &String| !tags.iter().any(|(ours, _)| ours.eq_ignore_ascii_case(name));
+        let stay = self.tags.iter().filter(|(name, _)| stays(name));
+        let all: Map<String, Value> =
+            stay.chain(tags.iter().map(|(k, v)| (k, v))).map(|(k, v)| (k.clone(), json!(v))).collect();
         body.insert("tags".into(), Value::Object(all));
         if let Some(identity) = body.get_mut("identity").and_then(Value::as_object_mut) {
             writable_identity(identity);
@@ -126,7 +129,7 @@ fn writable_identity(identity: &mut Map<String, Value>) {
 
 impl Azure {
     /// # Errors
-    /// [`super::Error::NotFound`] only if Azure ML itself says so.
+    /// [`super::Error::NotFound`] only if ARM or Azure ML says so in its own error body.
     pub async fn get_endpoint(&self, name: &str) -> Result<Seen<OnlineEndpoint>> {
         self.send(self.arm(Method::GET, &["onlineEndpoints", name])?).await?.seen()
     }
@@ -135,5 +138,177 @@ impl Azure {
     pub async fn put_endpoint(&self, name: &str, body: &Value) -> Result<Accepted> {
         let reply = self.send(self.arm(Method::PUT, &["onlineEndpoints", name])?.json(body)).await?;
         Ok(reply.accepted(self.cloud()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::azure::{
+        Class,
+        loopback::{self, Loopback, in_workspace, reply},
+    };
+
+    /// The shape of a real reply, with both kinds of identity and a field that nobody knows.
+    fn body() -> Value {
+        let id = in_workspace("onlineEndpoints/qa-prod");
+        json!({
+            "id": id, "name": "qa-prod", "type": "Microsoft.MachineLearningServices/workspaces/onlineEndpoints",
+            "location": "eastus2", "kind": "Managed", "sku": null, "etag": null,
+            "tags": {"team": "support", "promptrelease.write": "v1;seq=40"},
+            "identity": {
+                "type": "SystemAssigned,UserAssigned", "principalId": "p", "tenantId": "t",
+                "userAssignedIdentities": {"/subscriptions/s/u": {"principalId": "p2", "clientId": "c2"}},
+            },
+            "systemData": {"createdAt": "2026-11-01T00:00:00Z", "lastModifiedByType": "Application"},
+            "properties": {
+                "authMode": "AADToken", "compute": null, "description": null, "keys": null, "mirrorTraffic": {},
+                "properties": {
+                    "azureml.onlineendpointid": id.to_lowercase(),
+                    "AzureAsyncOperationUri": "https://management.azure.com/op",
+                },
+                "provisioningState": "Succeeded", "publicNetworkAccess": "Disabled",
+                "scoringUri": "https://qa-prod.eastus2.inference.ml.azure.com/score",
+                "swaggerUri": "https://qa-prod.eastus2.inference.ml.azure.com/swagger.json",
+                "traffic": {"d-1427": 90, "d-1428": 10}, "newInNextYear": {"kept": true},
+            },
+        })
+    }
+
+    fn endpoint(body: Value) -> OnlineEndpoint {
+        serde_json::from_value(body).expect("an endpoint")
+    }
+
+    fn split(shares: &[(&str, u8)]) -> BTreeMap<String, u8> {
+        shares.iter().map(|(name, share)| ((*name).to_owned(), *share)).collect()
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_is_read_as_azure_writes_it() {
+        let date = ("date", "Mon, 23 Nov 2026 05:16:32 GMT");
+        let server = Loopback::answering([reply(200, &[date], body().to_string())]).await;
+        let seen = server.azure().get_endpoint("qa-prod").await.expect("an endpoint");
+        assert_eq!(seen.date, "2026-11-23T05:16:32Z".parse().ok());
+        let endpoint = seen.value;
+        assert_eq!((endpoint.name.as_str(), endpoint.location.as_str()), ("qa-prod", "eastus2"));
+        assert_eq!(endpoint.traffic, split(&[("d-1427", 90), ("d-1428", 10)]));
+        assert_eq!(endpoint.tags["team"], "support");
+        assert_eq!(endpoint.auth_mode.as_deref(), Some("AADToken"));
+        assert!(endpoint.scoring_uri.as_deref().is_some_and(|uri| uri.ends_with("/score")));
+        assert!(endpoint.succeeded() && endpoint.at_rest());
+        assert_eq!(endpoint.body, body());
+    }
+
+    #[test]
+    fn what_is_absent_or_null_is_empty() {
+        for properties in [json!({}), json!({"traffic": null, "mirrorTraffic": null, "provisioningState": null})] {
+            let endpoint = endpoint(json!({"tags": null, "properties": properties}));
+            assert!(endpoint.traffic.is_empty() && endpoint.mirror_traffic.is_empty() && endpoint.tags.is_empty());
+            assert!(!endpoint.at_rest() && !endpoint.succeeded());
+        }
+    }
+
+    #[test]
+    fn only_three_states_are_at_rest() {
+        for (state, rest, succeeded) in [
+            ("Succeeded", true, true),
+            ("succeeded", true, true),
+            ("Failed", true, false),
+            ("Canceled", true, false),
+            ("Creating", false, false),
+            ("Updating", false, false),
+            ("Deleting", false, false),
+            ("Paused", false, false),
+        ] {
+            let endpoint = endpoint(json!({"properties": {"provisioningState": state}}));
+            assert_eq!((endpoint.at_rest(), endpoint.succeeded()), (rest, succeeded), "{state}");
+        }
+    }
+
+    #[test]
+    fn a_write_is_the_whole_endpoint_without_what_only_azure_writes() {
+        let tags = [("promptrelease.write".to_owned(), "v1;seq=41".to_owned())];
+        assert_eq!(
+            endpoint(body()).with_traffic(&split(&[("d-1427", 100)]), &tags),
+            json!({
+                "location": "eastus2", "kind": "Managed",
+                "tags": {"team": "support", "promptrelease.write": "v1;seq=41"},
+                "identity": {"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": {"/subscriptions/s/u": {}}},
+                "properties": {
+                    "authMode": "AADToken", "mirrorTraffic": {}, "publicNetworkAccess": "Disabled",
+                    "properties": {"azureml.onlineendpointid": in_workspace("onlineEndpoints/qa-prod").to_lowercase()},
+                    "traffic": {"d-1427": 100}, "newInNextYear": {"kept": true},
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn an_empty_split_is_sent_and_not_left_out() {
+        let written = endpoint(body()).with_traffic(&BTreeMap::new(), &[]);
+        assert_eq!(written["properties"]["traffic"], json!({}));
+    }
+
+    #[test]
+    fn a_tag_in_another_case_is_replaced_and_not_doubled() {
+        let mut body = body();
+        body["tags"] = json!({"Team": "support", "PromptRelease.Write": "v1;seq=40"});
+        let tags = [("promptrelease.write".to_owned(), "v1;seq=41".to_owned())];
+        let written = endpoint(body).with_traffic(&BTreeMap::new(), &tags);
+        assert_eq!(written["tags"], json!({"Team": "support", "promptrelease.write": "v1;seq=41"}));
+    }
+
+    #[tokio::test]
+    async fn a_write_is_accepted_with_where_to_poll_it() {
+        let operation =
+            "https://management.azure.com/subscriptions/sub/providers/p/mfeOperationsStatus/oeidp:a:b?api-version=1";
+        let headers =
+            [("azure-asyncoperation", operation), ("retry-after", "5"), ("date", "Mon, 23 Nov 2026 05:16:32 GMT")];
+        let server =
+            Loopback::answering([reply(201, &headers, body().to_string()), loopback::json(200, &body())]).await;
+        let accepted = server.azure().put_endpoint("qa-prod", &json!({})).await.expect("accepted");
+        assert_eq!(accepted.operation.map(|url| url.to_string()).as_deref(), Some(operation));
+        assert_eq!(accepted.retry_after, Some(std::time::Duration::from_secs(5)));
+        assert!(accepted.date.is_some());
+        assert_eq!(server.azure().put_endpoint("qa-prod", &json!({})).await.expect("accepted").operation, None);
+    }
+
+    #[tokio::test]
+    async fn absence_is_said_by_the_service_only() {
+        let absent = json!({"error": {"code": "NotFound", "message": "The specified resource was not found."}});
+        let server = Loopback::answering([loopback::json(404, &absent), reply(404, &[], "<html>no such page")]).await;
+        assert_eq!(crate::azure::optional(server.azure().get_endpoint("qa").await), Ok(None));
+        let error = server.azure().get_endpoint("qa").await.expect_err("a proxy");
+        assert_eq!(error.class(), Class::Unknown, "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_endpoint_can_be_written_back(
+            shares in prop::collection::btree_map("[a-z]{1,4}", 0u8..=100, 0..4),
+            tags in prop::collection::btree_map("[a-zA-Z.]{1,5}", "[ -~]{0,8}", 0..4),
+            ours in "[a-zA-Z.]{1,5}",
+            junk in prop::collection::btree_map("[a-zA-Z]{1,6}", any::<Option<bool>>(), 0..4),
+        ) {
+            let mut body = json!({"properties": junk, "tags": tags});
+            body["properties"]["traffic"] = json!({"x": 1});
+            let written = endpoint(body).with_traffic(&shares, &[(ours.clone(), "v".to_owned())]);
+            prop_assert_eq!(&written["properties"]["traffic"], &json!(shares));
+            prop_assert_eq!(&written["tags"][&ours], &json!("v"));
+            let names: Vec<String> =
+                written["tags"].as_object().expect("tags").keys().map(|name| name.to_lowercase()).collect();
+            prop_assert_eq!(names.iter().filter(|name| **name == ours.to_lowercase()).count(), 1);
+            for (name, value) in &tags {
+                prop_assert!(name.eq_ignore_ascii_case(&ours) || written["tags"][name] == json!(value));
+            }
+            prop_assert!(endpoint(written).traffic == shares);
+        }
+
+        #[test]
+        fn any_bytes_are_an_endpoint_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = serde_json::from_slice::<OnlineEndpoint>(&bytes);
+        }
     }
 }

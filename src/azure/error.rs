@@ -1,6 +1,6 @@
 //! What can go wrong with a call, by what the caller has to do about it.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use super::Fault;
 
@@ -16,6 +16,18 @@ pub enum Service {
     Insights,
     /// A host outside Azure, from which an archive is fetched without credentials.
     Web,
+}
+
+impl Service {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Arm => "Azure Resource Manager",
+            Self::Flow => "the Prompt flow service",
+            Self::Blob => "Blob storage",
+            Self::Insights => "Application Insights",
+            Self::Web => "the host",
+        }
+    }
 }
 
 /// Why a call has no result. `call` names it for people, e.g. `PUT onlineEndpoints/qa-prod`; it holds no query string,
@@ -34,11 +46,12 @@ pub enum Error {
     /// 403. `action` and `scope` are empty where the service names none.
     #[error("{call}: not allowed, {}", forbidden(*service, action, scope, message))]
     Forbidden { call: String, service: Service, action: String, scope: String, message: String },
-    /// 401: the service did not take the token that Entra ID gave us.
-    #[error("{call}: the token was not accepted, {message}; check that cloud and tenant are those of the resource")]
-    Unauthorized { call: String, message: String },
-    /// Entra ID gave no token, or the assertion for it could not be had. Nothing was sent to the service.
-    #[error("no token for {scope}: {message}")]
+    /// The service did not take the token that Entra ID gave us: 401, or what the service says in its place.
+    #[error("{call}: the token was not accepted by {}, {}; {}", service.name(), bare(message), mistrusted(message))]
+    Unauthorized { call: String, service: Service, message: String },
+    /// Entra ID refused a token, or the assertion for it could not be had. Nothing was sent to the service. (Entra ID out
+    /// of reach is [`Error::Unreachable`].)
+    #[error("no token for {scope}: {}", refused_exchange(message))]
     Token { scope: String, message: String },
     /// 429.
     #[error("{call}: throttled, {}", wait(*retry_after))]
@@ -57,6 +70,12 @@ pub enum Error {
         "{host}: not a host of {cloud:?}, so no token is sent to it; allowed are https addresses of that cloud's services"
     )]
     ForeignHost { host: String, cloud: super::CloudName },
+    /// The call names nothing that may be sent. Nothing was.
+    #[error("{call}: not sent, {reason}")]
+    NotSent { call: String, reason: String },
+    /// What was to be fetched is larger than the caller takes.
+    #[error("{call}: larger than the {limit} bytes that are taken")]
+    TooLarge { call: String, limit: usize },
     /// A reply that is not what the service documents.
     #[error("{call}: the reply is not understood, {reason}")]
     Malformed { call: String, reason: String },
@@ -73,7 +92,7 @@ pub enum Class {
     /// Asking again changes nothing.
     Refused,
     NotFound,
-    /// A person has to grant or repair something: 401, 403, no token.
+    /// A person has to grant or repair something: 401, 403, a token refused.
     Denied,
     /// Later.
     Throttled,
@@ -85,11 +104,13 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Unknown { .. } | Self::Malformed { .. } | Self::Partial { .. } => Class::Unknown,
-            Self::Refused { .. } => Class::Refused,
+            Self::Refused { .. } | Self::TooLarge { .. } => Class::Refused,
             Self::NotFound { .. } => Class::NotFound,
             Self::Forbidden { .. } | Self::Unauthorized { .. } | Self::Token { .. } => Class::Denied,
             Self::Throttled { .. } => Class::Throttled,
-            Self::Certificate { .. } | Self::Unreachable { .. } | Self::ForeignHost { .. } => Class::NotSent,
+            Self::Certificate { .. } | Self::Unreachable { .. } | Self::ForeignHost { .. } | Self::NotSent { .. } => {
+                Class::NotSent
+            }
         }
     }
 
@@ -119,6 +140,9 @@ impl Error {
     }
 }
 
+/// Said of a token whose time is over, in place of the service's words: they hold the time, and differ with each try.
+pub(super) const EXPIRED: &str = "it has expired";
+
 /// Absence as a value.
 pub fn optional<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
     match result {
@@ -135,23 +159,112 @@ fn wait(retry_after: Option<Duration>) -> String {
     }
 }
 
+/// What to do about a token that a service did not accept.
+fn mistrusted(message: &str) -> &'static str {
+    if message.contains(EXPIRED) {
+        "check the clocks of the cluster's nodes"
+    } else {
+        "check that cloud and tenant are those of the resource"
+    }
+}
+
+/// A refusal of Entra ID, and what to do about it where its own text does not say it.
+fn refused_exchange(message: &str) -> String {
+    let remedies = [
+        ("AADSTS700024", "check the clocks of the cluster's nodes"),
+        ("AADSTS700027", "check that the issuer of the cluster publishes the keys with which it signs now"),
+        ("AADSTS700016", "check the client id of the ServiceAccount"),
+        ("AADSTS90002", "check the tenant id of the ServiceAccount"),
+    ];
+    match remedies.iter().find(|(code, _)| message.contains(code)) {
+        Some((_, remedy)) => format!("{}; {remedy}", bare(message)),
+        None => message.to_owned(),
+    }
+}
+
+/// A sentence that goes on.
+fn bare(message: &str) -> &str {
+    message.trim_end_matches('.')
+}
+
 fn forbidden(service: Service, action: &str, scope: &str, message: &str) -> String {
-    let remedy: &dyn fmt::Display = match service {
-        Service::Arm if !action.is_empty() => {
+    let remedy = match service {
+        Service::Arm if !action.is_empty() && !scope.is_empty() => {
             return format!(
                 "{action} on {scope}; grant the identity a role with this action there (a change of roles takes up to an hour)"
             );
         }
-        Service::Arm => &"grant the identity a role with this action on the workspace",
-        Service::Flow => &"grant the identity the role AzureML Data Scientist on the workspace",
+        Service::Arm => "grant the identity a role with this action on the workspace",
+        Service::Flow => "grant the identity the role AzureML Data Scientist on the workspace",
         Service::Blob => {
-            &"grant the identity the role Storage Blob Data Contributor on the container, and let the cluster's network \
-              through the storage account's firewall"
+            "grant the identity the role Storage Blob Data Contributor on the container, and let the cluster's network \
+             through the storage account's firewall"
         }
-        Service::Insights => &"grant the identity the role Monitoring Reader on the Application Insights component",
+        Service::Insights => "grant the identity the role Monitoring Reader on the Application Insights component",
         Service::Web => {
-            &"archives outside this cloud are fetched without credentials; use a public or a signed address"
+            "no token is sent to a host outside this cloud, nor with a signed address; use a public address, or one \
+             whose signature is valid"
         }
     };
     format!("{message}; {remedy}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused() -> Error {
+        Error::Refused { call: "PUT x".into(), status: 409, fault: Fault::new("Conflict", "busy") }
+    }
+
+    #[test]
+    fn only_what_is_unknown_may_have_landed() {
+        let call = || "PUT x".to_owned();
+        let text = String::new;
+        let all = [
+            (Error::Unknown { call: call(), status: None, reason: text(), retry_after: None }, Class::Unknown),
+            (Error::Malformed { call: call(), reason: text() }, Class::Unknown),
+            (Error::Partial { call: call(), message: text() }, Class::Unknown),
+            (refused(), Class::Refused),
+            (Error::TooLarge { call: call(), limit: 1 }, Class::Refused),
+            (Error::NotFound { call: call(), fault: Fault::default() }, Class::NotFound),
+            (
+                Error::Forbidden {
+                    call: call(),
+                    service: Service::Arm,
+                    action: text(),
+                    scope: text(),
+                    message: text(),
+                },
+                Class::Denied,
+            ),
+            (Error::Unauthorized { call: call(), service: Service::Flow, message: text() }, Class::Denied),
+            (Error::Token { scope: text(), message: text() }, Class::Denied),
+            (Error::Throttled { call: call(), retry_after: None }, Class::Throttled),
+            (Error::Certificate { host: text(), reason: text() }, Class::NotSent),
+            (Error::Unreachable { host: text(), reason: text() }, Class::NotSent),
+            (Error::ForeignHost { host: text(), cloud: crate::azure::CloudName::AzurePublic }, Class::NotSent),
+            (Error::NotSent { call: call(), reason: text() }, Class::NotSent),
+        ];
+        for (error, class) in all {
+            assert_eq!(error.class(), class, "{error:?}");
+            assert_eq!(error.may_have_landed(), class == Class::Unknown, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn absence_is_a_value_and_no_other_error_is() {
+        let absent = Error::NotFound { call: "GET x".into(), fault: Fault::new("NotFound", "no") };
+        assert_eq!(optional(Ok(1)), Ok(Some(1)));
+        assert_eq!(optional::<u8>(Err(absent)), Ok(None));
+        assert_eq!(optional::<u8>(Err(refused())), Err(refused()));
+    }
+
+    #[test]
+    fn a_wait_is_told_in_whole_seconds() {
+        let throttled = |retry_after| Error::Throttled { call: "GET x".into(), retry_after }.to_string();
+        let wait = Duration::from_millis(1_500);
+        assert_eq!(throttled(Some(wait)), "GET x: throttled, the service asks to wait 2 s");
+        assert_eq!(throttled(None), "GET x: throttled, the service does not say for how long");
+    }
 }

@@ -4,12 +4,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{
-    Error, Fault, Flows, Result,
-    endpoints::or_default,
-    error::optional,
-    wire::{Outgoing, Reply},
-};
+use super::{Fault, Flows, Result, endpoints::or_default, error::optional, reply::Reply, wire::Outgoing};
 
 /// A run as the history service sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,29 +92,30 @@ impl Flows {
 
     /// All lines of a run, in the order of the data set.
     ///
-    /// The service answers in pages, in no order, and ends with an empty one. `most` bounds them: a run of a data set of
-    /// n rows has at most n lines.
+    /// The service answers in pages, in no order, and ends with an empty one; a page in between may be short. `most`
+    /// bounds them: a run of a data set of n rows has at most n lines.
     ///
     /// # Errors
-    /// [`Error::Malformed`] if there are more than `most`.
+    /// [`super::Error::Malformed`] if there are more than `most`.
     pub async fn child_runs(&self, run_id: &str, most: usize) -> Result<Vec<Line>> {
         let mut lines: Vec<Line> = Vec::new();
-        loop {
-            let (start, what) = (lines.len().div_ceil(PAGE) * PAGE, format!("lines of run {run_id}"));
+        for start in (0..).step_by(PAGE) {
+            let what = format!("lines of run {run_id}");
             let request = self.request(Method::GET, &["flow", "api"], &["BulkRuns", run_id, "childRuns"], what)?;
             let within = self.azure().timeouts().slow;
             let request = page(Outgoing { within, ..request }, start);
             let reply = self.azure().send(request).await?;
             let page: Vec<Line> = reply.seen()?.value;
             if page.is_empty() {
-                lines.sort_by_key(|line| line.index);
-                return Ok(lines);
+                break;
             }
             lines.extend(page);
             if lines.len() > most {
                 return Err(reply.malformed(&format!("the run has more than {most} lines, the rows of its data set")));
             }
         }
+        lines.sort_by_key(|line| line.index);
+        Ok(lines)
     }
 }
 
@@ -161,5 +157,163 @@ fn run_state(reply: &Reply) -> Result<RunState> {
 impl RunStatus {
     pub fn is_terminal(&self) -> bool {
         !matches!(self, Self::Active(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::azure::{
+        Class,
+        loopback::{self, Answer, Loopback, in_workspace},
+    };
+
+    fn flows(server: &Loopback) -> Flows {
+        server
+            .azure()
+            .flows(&"https://eastus.api.azureml.ms/discovery".parse().expect("an address"))
+            .expect("a service")
+    }
+
+    fn metadata(status: &str, error: &Value) -> Answer {
+        loopback::json(
+            200,
+            &json!({
+                "runMetadata": {"runId": "eval-1428", "rootRunId": "eval-1428", "status": status, "error": error, "tags": {},
+                    "runType": "azureml.promptflow.FlowRun", "properties": {"azureml.promptflow.runtime_name": "automatic"}},
+                "runDefinition": {}, "jobSpecification": null, "systemSettings": null,
+            }),
+        )
+    }
+
+    async fn state(status: &str, error: &Value) -> RunState {
+        let server = Loopback::answering([metadata(status, error)]).await;
+        flows(&server).run_state("eval-1428").await.expect("a reply").expect("a run")
+    }
+
+    #[tokio::test]
+    async fn a_run_is_asked_for_at_the_history_service() {
+        let server = Loopback::answering([metadata("Preparing", &Value::Null)]).await;
+        flows(&server).run_state("eval-1428").await.expect("a reply");
+        let got = server.only();
+        assert_eq!(got.line(), format!("POST https://eastus.api.azureml.ms/history/v1.0{}", in_workspace("rundata")));
+        assert_eq!(got.json()["runId"], "eval-1428");
+        assert_eq!(got.json()["selectRunMetadata"], true);
+    }
+
+    #[tokio::test]
+    async fn only_three_states_are_an_end() {
+        for (word, wanted) in [
+            ("Completed", RunStatus::Completed),
+            ("Failed", RunStatus::Failed),
+            ("Canceled", RunStatus::Canceled),
+            ("Cancelled", RunStatus::Canceled),
+            ("NotStarted", RunStatus::Active("NotStarted".into())),
+            ("CancelRequested", RunStatus::Active("CancelRequested".into())),
+            ("NotResponding", RunStatus::Active("NotResponding".into())),
+        ] {
+            let state = state(word, &Value::Null).await;
+            assert_eq!(state.status.is_terminal(), !matches!(wanted, RunStatus::Active(_)));
+            assert_eq!(state, RunState { status: wanted, error: None, partial: None });
+        }
+    }
+
+    #[tokio::test]
+    async fn a_run_that_completed_with_failed_lines_counts_them() {
+        let counts = json!({
+            "totalChildRuns": 20, "userErrorChildRuns": 10, "systemErrorChildRuns": 0,
+            "errorDetails": [{"code": "UserError/ToolExecutionError", "messageFormat": "Execution failure in '{node_name}'", "count": 10}],
+        });
+        let error = json!({
+            "error": {
+                "code": "UserError", "message": "Execution failure in 'draft': (Exception) no", "messageFormat": counts.to_string(),
+                "referenceCode": "Tool/__pf_main__", "details": [], "innerError": {"code": "ToolExecutionError", "innerError": null},
+            },
+            "correlation": null, "componentName": "promptflow-runtime/1",
+        });
+        let state = state("Completed", &error).await;
+        assert_eq!(state.status, RunStatus::Completed);
+        let partial = state.partial.expect("counts");
+        assert_eq!((partial.total, partial.user_errors, partial.system_errors), (20, 10, 0));
+        assert_eq!(partial.details[0].code, "UserError/ToolExecutionError");
+        assert_eq!(partial.details[0].count, 10);
+        assert_eq!(state.error.expect("a fault").innermost(), "ToolExecutionError");
+    }
+
+    #[tokio::test]
+    async fn a_run_that_failed_says_why() {
+        let error = json!({"error": {
+            "code": "UserError", "message": "Couldn't find these mapping relations: ${data.key}.",
+            "messageFormat": "Couldn't find these mapping relations: {invalid_relations}.", "details": [],
+            "innerError": {"code": "ValidationError", "innerError": {"code": "ApplyInputMappingError", "innerError": null}},
+        }});
+        let state = state("Failed", &error).await;
+        assert_eq!(state.partial, None);
+        assert_eq!(
+            state.error.expect("a fault").to_string(),
+            "ApplyInputMappingError: Couldn't find these mapping relations: ${data.key}."
+        );
+    }
+
+    #[tokio::test]
+    async fn a_run_that_is_not_there_is_none_and_a_proxy_is_not_believed() {
+        let absent = json!({"error": {"code": "UserError", "message": "Run runId=x was not found",
+            "innerError": {"code": "NotFoundError", "innerError": null}}, "componentName": "run-history", "statusCode": 404});
+        let server = Loopback::answering([loopback::json(404, &absent), loopback::reply(404, &[], "")]).await;
+        assert_eq!(flows(&server).run_state("x").await, Ok(None));
+        assert_eq!(flows(&server).run_state("x").await.expect_err("a proxy").class(), Class::Unknown);
+    }
+
+    fn line(index: u64) -> Value {
+        json!({"run_id": format!("r_{index}"), "index": index, "status": "Completed", "error": null,
+            "inputs": {"question": "?", "line_number": index}, "output": {"answer": "!"}, "api_calls": [], "result": null})
+    }
+
+    fn page(indexes: impl IntoIterator<Item = u64>) -> Answer {
+        loopback::json(200, &Value::Array(indexes.into_iter().map(line).collect()))
+    }
+
+    #[tokio::test]
+    async fn lines_come_in_the_order_of_the_data_set_whatever_the_pages_hold() {
+        // Short pages in between: the next one begins 25 further all the same.
+        let pages = [page((0..10).rev()), page(25..35), page([60, 50, 55]), page([])];
+        let server = Loopback::answering(pages).await;
+        let lines = flows(&server).child_runs("r", 95).await.expect("lines");
+        let indexes: Vec<u64> = lines.iter().map(|line| line.index).collect();
+        assert_eq!(indexes, (0..10).chain(25..35).chain([50, 55, 60]).collect::<Vec<_>>());
+        let asked: Vec<String> = server.seen().iter().map(|got| got.target.clone()).collect();
+        let base = format!("/flow/api{}", in_workspace("BulkRuns/r/childRuns"));
+        let pages = [(0, 24), (25, 49), (50, 74), (75, 99)];
+        assert_eq!(asked, pages.map(|(first, last)| format!("{base}?startIndex={first}&endIndex={last}")));
+    }
+
+    #[tokio::test]
+    async fn more_lines_than_rows_are_no_answer() {
+        let server = Loopback::answering((0..100).map(|_| page(0..25))).await;
+        let error = flows(&server).child_runs("r", 30).await.expect_err("endless");
+        assert!(error.to_string().contains("more than 30 lines"), "{error}");
+        assert_eq!(server.seen().len(), 2);
+    }
+
+    #[test]
+    fn a_failed_line_keeps_its_reason() {
+        let failed = json!({"run_id": "r_3", "index": 3, "status": "Failed", "inputs": {"question": "?"}, "output": null,
+            "error": {"message": "Execution failure in 'draft': no", "messageFormat": "Execution failure in '{node_name}'",
+                "code": "UserError", "innerError": {"code": "ToolExecutionError", "innerError": null}, "additionalInfo": []}});
+        let line: Line = serde_json::from_value(failed).expect("a line");
+        assert_eq!((line.index, line.status.as_str(), &line.output), (3, "Failed", &Value::Null));
+        assert_eq!(line.error.expect("a fault").innermost(), "ToolExecutionError");
+        let odd: Line = serde_json::from_value(json!({"index": 4, "status": null, "error": {}})).expect("a line");
+        assert_eq!(odd.error, Some(Fault::new("Unknown", "the service gave no reason")));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_lines_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = serde_json::from_slice::<Vec<Line>>(&bytes);
+            let _ = serde_json::from_slice::<Partial>(&bytes);
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use reqwest::{Method, header::HeaderName};
 use serde::Serialize;
 use serde_json::Value;
+use tokio::time::Instant;
 use url::Url;
 
 use super::{Audience, Azure, Error, Result, Service, arm::join, wire::Outgoing};
@@ -98,12 +99,14 @@ impl Azure {
 impl Flows {
     /// Submits a run. A lost reply ([`Error::may_have_landed`]) is settled by [`Flows::run_state`].
     pub async fn submit(&self, run: &BulkRun) -> Result<Submitted> {
-        let timeouts = self.azure.inner.timeouts;
-        let user = self.azure.inner.tokens.raw(Audience::MachineLearning, timeouts.slow).await?;
+        let (slow, began) = (self.azure.inner.timeouts.slow, Instant::now());
         let what = format!("run {}", run.run_id);
         let request = self.request(Method::POST, &["flow", "api"], &["BulkRuns", "submit"], what)?;
         self.azure.require_own_host(Audience::MachineLearning, &request.url)?;
-        let request = Outgoing { within: timeouts.slow, ..request.json(&run.to_json()).header(USER_TOKEN, user) };
+        let user = self.azure.inner.tokens.raw(Audience::MachineLearning, slow).await;
+        let user = user.inspect_err(|error| self.azure.note(error))?;
+        let within = slow.saturating_sub(began.elapsed());
+        let request = Outgoing { within, ..request.json(&run.to_json()).header(USER_TOKEN, user) };
         match self.azure.send(request).await {
             Ok(_) => Ok(Submitted::Created),
             Err(Error::Refused { status: 409, .. }) => Ok(Submitted::Exists),
@@ -136,7 +139,116 @@ impl Flows {
             &id.workspace,
         ];
         let url = join(self.base.as_str(), service.iter().chain(&workspace).chain(path))
-            .ok_or_else(|| Error::Malformed { call: what.clone(), reason: "its name is no path".into() })?;
+            .ok_or_else(|| Error::NotSent { call: what.clone(), reason: "its name is no path".into() })?;
         Ok(Outgoing::new(Service::Flow, method, url, what, self.azure.inner.timeouts.read))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::azure::{
+        Timeouts,
+        loopback::{self, Answer, Loopback, bearer, in_workspace, reply},
+    };
+
+    fn flows(azure: &Azure) -> Flows {
+        let discovery = Url::parse("https://eastus.api.azureml.ms/discovery?x=1#y").expect("an address");
+        azure.flows(&discovery).expect("a service")
+    }
+
+    fn run() -> BulkRun {
+        BulkRun {
+            run_id: "eval-1428-5f3a".into(),
+            run_display_name: "eval-1428-5f3a".into(),
+            flow_definition_data_store_name: "workspaceblobstore".into(),
+            flow_definition_blob_path: "LocalUpload/ab/flow/flow.dag.yaml".into(),
+            batch_data_input: DataInput {
+                data_uri: "azureml://datastores/workspaceblobstore/paths/ab/eval.jsonl".into(),
+            },
+            inputs_mapping: BTreeMap::from([("question".into(), "${data.question}".into())]),
+            connections: BTreeMap::from([("draft".into(), BTreeMap::from([("connection".into(), "eval".into())]))]),
+            flow_lineage_id: "l".repeat(64),
+            session_id: "s".repeat(48),
+            ..BulkRun::default()
+        }
+    }
+
+    #[test]
+    fn a_submission_is_what_microsofts_client_sends() {
+        let mut wanted = json!({
+            "runId": "eval-1428-5f3a", "runDisplayName": "eval-1428-5f3a", "runExperimentName": "",
+            "flowDefinitionDataStoreName": "workspaceblobstore",
+            "flowDefinitionBlobPath": "LocalUpload/ab/flow/flow.dag.yaml",
+            "batchDataInput": {"dataUri": "azureml://datastores/workspaceblobstore/paths/ab/eval.jsonl"},
+            "inputsMapping": {"question": "${data.question}"}, "environmentVariables": {},
+            "connections": {"draft": {"connection": "eval"}},
+            "flowLineageId": "l".repeat(64), "sessionId": "s".repeat(48), "sessionSetupMode": "SystemWait",
+            "runtimeName": "automatic", "runDisplayNameGenerationType": "UserProvidedMacro", "disableTrace": false,
+        });
+        assert_eq!(run().to_json(), wanted);
+        let judge = BulkRun { variant_run_id: Some("eval-1428".into()), timeout_in_seconds: Some(60), ..run() };
+        wanted["variantRunId"] = json!("eval-1428");
+        wanted["timeoutInSeconds"] = json!(60);
+        assert_eq!(judge.to_json(), wanted);
+    }
+
+    #[tokio::test]
+    async fn a_run_is_submitted_with_both_tokens() {
+        let server = Loopback::answering([loopback::json(200, &json!("eval-1428-5f3a"))]).await;
+        assert_eq!(flows(&server.azure()).submit(&run()).await, Ok(Submitted::Created));
+        let got = server.only();
+        assert_eq!(
+            got.line(),
+            format!("POST https://eastus.api.azureml.ms/flow/api{}", in_workspace("BulkRuns/submit"))
+        );
+        assert_eq!(got.target, got.path(), "no query");
+        assert_eq!(got.header("authorization"), Some(&*bearer("https://management.azure.com/.default")));
+        assert_eq!(got.header("aml-user-token"), Some("token of https://ml.azure.com/.default"));
+        assert_eq!(got.json(), run().to_json());
+    }
+
+    #[tokio::test]
+    async fn a_run_of_this_id_is_found_and_a_lost_reply_is_told_as_one() {
+        let conflict =
+            json!({"error": {"code": "UserError", "message": "The run exists.", "innerError": {"code": "Conflict"}}});
+        let oops = json!({"error": {"code": "ServiceError", "message": "Oops."}});
+        let answers = [loopback::json(409, &conflict), reply(409, &[], ""), loopback::json(500, &oops), Answer::Close];
+        let server = Loopback::answering(answers).await;
+        let flows = flows(&server.azure());
+        assert_eq!(flows.submit(&run()).await, Ok(Submitted::Exists));
+        for sent in 2..=4 {
+            let error = flows.submit(&run()).await.expect_err("unknown");
+            assert!(error.may_have_landed(), "{error}");
+            assert_eq!(server.seen().len(), sent, "once");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_submission_may_take_longer_than_a_read() {
+        let server = Loopback::answering([Answer::Hang, Answer::Hang]).await;
+        let (read, write, slow) = (Duration::from_millis(10), Duration::from_millis(10), Duration::from_millis(300));
+        let flows = flows(&server.azure_within(Timeouts { read, write, slow }));
+        for result in [flows.submit(&run()).await.map(|_| ()), flows.cancel("r").await] {
+            let error = result.expect_err("late").to_string();
+            let (_, rest) = error.split_once("no reply within 0.").expect("a time-out");
+            assert!(rest.starts_with(['2', '3']), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_run_is_canceled_by_an_empty_post() {
+        let server = Loopback::answering([reply(200, &[], "")]).await;
+        flows(&server.azure()).cancel("a/b").await.expect("asked");
+        let got = server.only();
+        assert_eq!(
+            got.line(),
+            format!("POST https://eastus.api.azureml.ms/flow/api{}", in_workspace("BulkRuns/a%2Fb/cancel"))
+        );
+        assert_eq!(got.header("content-length"), Some("0"), "gateways demand it");
     }
 }

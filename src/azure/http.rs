@@ -12,6 +12,8 @@ const IDLE: Duration = Duration::from_secs(30);
 ///   They are read once, here.
 /// - Proxies by `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, read once, here.
 /// - https only, and no redirect is followed.
+/// - Bodies arrive as they are stored: the digest of an archive is that of its bytes, whatever `Content-Encoding` its host
+///   sends with it, and limits are on what crosses the wire.
 /// - No request is sent twice: reqwest's retries are off. (Below it, hyper takes another connection if a pooled one turns
 ///   out to be closed before a byte of the request was written; that cannot be switched off and sends nothing twice.)
 pub fn client(user_agent: &str, connect_timeout: Duration) -> reqwest::Result<reqwest::Client> {
@@ -27,4 +29,6 @@ pub(super) fn builder(user_agent: &str, connect_timeout: Duration) -> reqwest::C
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
+        .no_gzip()
+        .no_deflate()
 }

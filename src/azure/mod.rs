@@ -27,14 +27,25 @@ mod flows;
 pub mod http;
 mod insights;
 mod iso8601;
+#[cfg(test)]
+mod loopback;
 mod operations;
+mod reply;
 mod same;
 mod table;
+#[cfg(test)]
+mod token_hosts;
 mod tokens;
 mod wire;
 mod workspace;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use azure_core::credentials::TokenCredential;
 use jiff::Timestamp;
@@ -139,6 +150,8 @@ struct Inner {
     tokens: Tokens,
     workspace: WorkspaceId,
     timeouts: Timeouts,
+    /// A token was not given, or not accepted.
+    mistrusted: AtomicBool,
 }
 
 impl Azure {
@@ -151,7 +164,14 @@ impl Azure {
         timeouts: Timeouts,
     ) -> Self {
         let cloud = cloud.cloud();
-        Self { inner: Arc::new(Inner { http, cloud, tokens: Tokens::new(cloud, credential), workspace, timeouts }) }
+        let (tokens, mistrusted) = (Tokens::new(cloud, credential), AtomicBool::new(false));
+        Self { inner: Arc::new(Inner { http, cloud, tokens, workspace, timeouts, mistrusted }) }
+    }
+
+    /// Whether Entra ID refused a token, or a service one that it gave. What is kept may be the fault, here or in the
+    /// credential, and lives up to an hour: make a new one.
+    pub fn is_mistrusted(&self) -> bool {
+        self.inner.mistrusted.load(Ordering::Relaxed)
     }
 
     pub fn workspace_id(&self) -> &WorkspaceId {

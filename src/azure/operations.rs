@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use url::Url;
 
-use super::{Audience, Azure, Fault, Result, Seen, Service, wire::Outgoing, wire::Reply};
+use super::{Audience, Azure, Fault, Result, Seen, Service, reply::Reply, wire::Outgoing};
 
 /// One look at an operation.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +41,7 @@ impl Azure {
 }
 
 /// `Azure-AsyncOperation` answers 200 with `{"status":…,"error":…}` in every state; `Location` answers 202 until it is
-/// done, then 200 with the resource, or 204.
+/// done, then 200 with the resource or nothing, or 204.
 fn status(reply: Reply) -> Result<OperationStatus> {
     match reply.status {
         StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(OperationStatus::Gone),
@@ -50,6 +50,9 @@ fn status(reply: Reply) -> Result<OperationStatus> {
         _ => {}
     }
     let reply = reply.successful()?;
+    if reply.body.is_empty() && reply.cut.is_none() {
+        return Ok(OperationStatus::Succeeded);
+    }
     let body: Value = reply.seen()?.value;
     let state = body.get("status").or_else(|| body.pointer("/properties/provisioningState"));
     let Some(state) = state.and_then(Value::as_str) else { return Ok(OperationStatus::Succeeded) };
@@ -62,4 +65,108 @@ fn status(reply: Reply) -> Result<OperationStatus> {
         "canceled" | "cancelled" => OperationStatus::Canceled(fault),
         _ => OperationStatus::Running,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::azure::{
+        Class,
+        loopback::{self, Answer, Loopback, raw, reply},
+    };
+
+    const ASYNC: &str =
+        "https://management.azure.com/subscriptions/s/providers/p/mfeOperationsStatus/oeidp:a:b?api-version=1";
+
+    async fn ask(answer: Answer) -> Result<Operation> {
+        let server = Loopback::answering([answer]).await;
+        let seen = server.azure().get_operation(&Url::parse(ASYNC).expect("an address")).await;
+        assert_eq!(format!("https://{}{}", server.only().host, server.only().target), ASYNC, "as it was given");
+        seen.map(|seen| seen.value)
+    }
+
+    #[tokio::test]
+    async fn the_document_of_an_operation_says_how_it_stands() {
+        use OperationStatus::*;
+        let crashed = json!({"code": "ResourceNotReady", "message": "User container has crashed or terminated."});
+        let fault = Fault::new("ResourceNotReady", "User container has crashed or terminated.");
+        for (body, wanted) in [
+            (json!({"status": "InProgress", "percentComplete": 0.0, "startTime": "2026-03-26T01:00:34.148Z"}), Running),
+            (json!({"status": "Accepted"}), Running),
+            (
+                json!({"status": "Succeeded", "percentComplete": 100.0, "endTime": "2026-03-26T01:01:34.148Z"}),
+                Succeeded,
+            ),
+            (json!({"status": "succeeded", "error": null}), Succeeded),
+            (json!({"status": "Failed", "error": crashed}), Failed(fault.clone())),
+            (json!({"status": "Failed"}), Failed(Fault::new("Failed", "the service gave no reason"))),
+            (json!({"status": "Failed", "error": {}}), Failed(Fault::new("Failed", "the service gave no reason"))),
+            (json!({"status": "Canceled"}), Canceled(None)),
+            (
+                json!({"status": "Cancelled", "error": {"code": "OperationCanceled", "message": "Superseded."}}),
+                Canceled(Some(Fault::new("OperationCanceled", "Superseded."))),
+            ),
+            // A Location answers with the resource in the end.
+            (json!({"name": "qa", "properties": {"provisioningState": "Updating"}}), Running),
+            (
+                json!({"name": "qa", "properties": {"provisioningState": "Failed"}}),
+                Failed(Fault::new("Failed", "the service gave no reason")),
+            ),
+            (json!({"name": "qa", "properties": {"provisioningState": "Succeeded"}}), Succeeded),
+            (json!({"name": "qa", "properties": {}}), Succeeded),
+        ] {
+            assert_eq!(ask(loopback::json(200, &body)).await.expect("an operation").status, wanted, "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_location_says_it_by_its_status() {
+        for (answer, wanted) in [
+            (reply(202, &[("retry-after", "5")], ""), OperationStatus::Running),
+            (reply(204, &[], ""), OperationStatus::Succeeded),
+            (reply(200, &[], ""), OperationStatus::Succeeded),
+            (reply(404, &[], ""), OperationStatus::Gone),
+            (reply(410, &[], ""), OperationStatus::Gone),
+        ] {
+            assert_eq!(ask(answer.clone()).await.expect("an operation").status, wanted, "{answer:?}");
+        }
+        let wait = ask(reply(202, &[("retry-after", "5")], "")).await.expect("an operation").retry_after;
+        assert_eq!(wait, Some(Duration::from_secs(5)));
+    }
+
+    /// Only a terminal document says Failed.
+    #[tokio::test]
+    async fn what_is_no_document_is_no_failure() {
+        let error = json!({"error": {"code": "ServiceError", "message": "Received 500 from a service request"}});
+        for answer in [
+            loopback::json(500, &error),
+            loopback::json(408, &error),
+            reply(400, &[], "<html>"),
+            reply(200, &[], "<html>"),
+            raw(200, &[("content-length", "100")], "{\"status\":\"Failed\""),
+            raw(200, &[("content-length", "100")], ""),
+            Answer::Close,
+        ] {
+            let error = ask(answer.clone()).await.expect_err("no answer");
+            assert_eq!(error.class(), Class::Unknown, "{answer:?}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_document_is_read(status in 200u16..600, body in prop::collection::vec(any::<u8>(), 0..100)) {
+            let reply = Reply {
+                service: Service::Arm,
+                call: "GET operation".into(),
+                status: StatusCode::from_u16(status).expect("a status"),
+                headers: reqwest::header::HeaderMap::new(),
+                body: body.into(),
+                cut: None,
+            };
+            let _ = super::status(reply);
+        }
+    }
 }

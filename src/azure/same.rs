@@ -65,3 +65,85 @@ fn same_text(a: &str, b: &str) -> bool {
 fn region(name: &str) -> String {
     name.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn wanted() -> Value {
+        json!({
+            "location": "eastus2", "tags": {"a": "b"}, "kind": "Managed", "sku": {"name": "Default", "capacity": 2},
+            "properties": {
+                "model": "/subscriptions/S/workspaces/W/models/qa/versions/1", "instanceType": "Standard_DS3_v2",
+                "environmentVariables": {"MODE": "Fast"}, "appInsightsEnabled": true, "description": null,
+                "requestSettings": {"requestTimeout": "PT90S", "maxConcurrentRequestsPerInstance": 4},
+                "dataCollector": {
+                    "requestLogging": {"captureHeaders": ["x-ms-client-request-id"]},
+                    "collections": {"request": {"dataCollectionMode": "Enabled", "samplingRate": 1.0}},
+                },
+            },
+        })
+    }
+
+    /// As Azure may write the same deployment.
+    fn got() -> Value {
+        json!({
+            "id": "/x", "location": "East US 2", "tags": {}, "kind": "managed", "sku": {"name": "Default", "capacity": 5},
+            "properties": {
+                "model": "azureml:/subscriptions/s/workspaces/w/models/qa/versions/1", "instanceType": "STANDARD_DS3_V2",
+                "environmentVariables": {"MODE": "Fast", "AML_APP_INSIGHTS_KEY": "k"}, "appInsightsEnabled": true,
+                "description": "added", "provisioningState": "Succeeded",
+                "requestSettings": {"requestTimeout": "PT1M30S", "maxConcurrentRequestsPerInstance": 4.0, "maxQueueWait": "PT0.5S"},
+                "dataCollector": {
+                    "rollingRate": "Hour", "requestLogging": {"captureHeaders": ["X-MS-Client-Request-Id"]},
+                    "collections": {"request": {"dataCollectionMode": "enabled", "samplingRate": 1, "dataId": "/d"}},
+                },
+            },
+        })
+    }
+
+    #[test]
+    fn what_azure_adds_and_respells_is_no_difference() {
+        assert_eq!(differences(&wanted(), &got()), [""; 0]);
+        assert!(same_body(&wanted(), &got()));
+    }
+
+    #[test]
+    fn what_differs_is_named_by_its_path() {
+        for (path, value) in [
+            ("/location", json!("westus")),
+            ("/sku/name", json!("Other")),
+            ("/properties/model", json!("/subscriptions/S/workspaces/W/models/qa/versions/2")),
+            ("/properties/environmentVariables/MODE", json!("fast")),
+            ("/properties/appInsightsEnabled", json!(false)),
+            ("/properties/appInsightsEnabled", json!(null)),
+            ("/properties/requestSettings", json!(null)),
+            ("/properties/requestSettings/requestTimeout", json!("PT1M")),
+            ("/properties/requestSettings/maxConcurrentRequestsPerInstance", json!("4")),
+            ("/properties/dataCollector/requestLogging/captureHeaders", json!([])),
+            ("/properties/dataCollector/requestLogging/captureHeaders", json!(["other"])),
+            ("/properties/dataCollector/collections/request", json!("Enabled")),
+        ] {
+            let mut got = got();
+            *got.pointer_mut(path).expect("there") = value.clone();
+            let found = differences(&wanted(), &got);
+            let named = path.trim_start_matches('/').replace('/', ".");
+            assert!(
+                !found.is_empty() && found.iter().all(|found| found.starts_with(&named)),
+                "{path} {value}: {found:?}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_body_is_the_same_as_itself(name in "[a-zA-Z:]{0,8}", number in any::<i32>(), text in ".{0,8}") {
+            let mut body = wanted();
+            body["properties"][name] = json!({"n": number, "t": text, "list": [number, text]});
+            prop_assert_eq!(differences(&body, &body), [""; 0]);
+        }
+    }
+}

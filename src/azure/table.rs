@@ -120,3 +120,124 @@ fn json_text(text: &str) -> Value {
 fn wrong(name: &str, value: &Value, wanted: &str) -> String {
     format!("column {name} is {value}, not {wanted}")
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A table of one row.
+    fn table(cells: &[(&str, &str, Value)]) -> Table {
+        let column = |(name, kind, _): &(&str, &str, Value)| Column { name: (*name).into(), kind: (*kind).into() };
+        let row = cells.iter().map(|(_, _, value)| value.clone()).collect();
+        Table { columns: cells.iter().map(column).collect(), rows: vec![row] }
+    }
+
+    #[test]
+    fn numbers_are_numbers_or_text() {
+        for (value, number) in [
+            (json!(2.5), Some(2.5)),
+            (json!("2.5"), Some(2.5)),
+            (json!(3), Some(3.0)),
+            (json!("-Infinity"), Some(f64::NEG_INFINITY)),
+            (json!("Infinity"), Some(f64::INFINITY)),
+            (json!(null), None),
+            (json!(""), None),
+        ] {
+            assert_eq!(
+                table(&[("x", "real", value.clone())]).iter().next().expect("a row").number("x"),
+                Ok(number),
+                "{value}"
+            );
+        }
+        let nan = table(&[("x", "real", json!("NaN"))]);
+        assert!(nan.iter().next().expect("a row").number("x").is_ok_and(|x| x.is_some_and(f64::is_nan)));
+        for wrong in [json!("x"), json!(true), json!([1]), json!("1,5")] {
+            let error =
+                table(&[("x", "real", wrong.clone())]).iter().next().expect("a row").number("x").expect_err("none");
+            assert_eq!(error, format!("column x is {wrong}, not a number"));
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_whole() {
+        let read = |value: Value| table(&[("n", "long", value)]).iter().next().expect("a row").integer("n");
+        for (value, whole) in [
+            (json!(7), Some(7)),
+            (json!("7"), Some(7)),
+            (json!(7.0), Some(7)),
+            (json!("7.0"), Some(7)),
+            (json!(i64::MIN), Some(i64::MIN)),
+            (json!("9223372036854775807"), Some(i64::MAX)),
+            (json!(null), None),
+        ] {
+            assert_eq!(read(value.clone()), Ok(whole), "{value}");
+        }
+        for wrong in [json!(7.5), json!("NaN"), json!(u64::MAX), json!("1e300"), json!("Infinity"), json!({})] {
+            assert!(read(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn text_times_and_dynamic_values() {
+        let table = table(&[
+            ("who", "string", json!("qa")),
+            ("empty", "string", json!("")),
+            ("at", "datetime", json!("2026-11-23T05:16:32.7451830Z")),
+            ("never", "datetime", json!(null)),
+            ("bag", "dynamic", json!("{\"a\":1}")),
+            ("object", "dynamic", json!({"a": 1})),
+            ("nothing", "dynamic", json!("")),
+        ]);
+        let row = table.iter().next().expect("a row");
+        assert_eq!(row.text("who"), Ok(Some("qa")));
+        assert_eq!(row.text("empty"), Ok(Some("")));
+        assert_eq!(row.time("at"), Ok("2026-11-23T05:16:32.745183Z".parse().ok()));
+        assert_eq!(row.time("never"), Ok(None));
+        assert_eq!(row.json("bag"), Ok(Some(json!({"a": 1}))));
+        assert_eq!(row.json("object"), row.json("bag"));
+        assert_eq!(row.json("nothing"), Ok(None));
+        assert_eq!(row.time("who"), Err("column who is \"qa\", not a time".into()));
+        assert_eq!(row.json("who"), Err("column who is \"qa\", not JSON".into()));
+        assert_eq!(row.text("object"), Err("column object is {\"a\":1}, not text".into()));
+        assert_eq!(row.text("lost"), Err("there is no column lost".into()));
+    }
+
+    #[test]
+    fn a_ragged_row_is_no_result() {
+        let body = json!({"tables": [{"name": "PrimaryResult", "columns": [{"name": "a", "type": "long"}], "rows": [[1], [1, 2]]}]});
+        assert_eq!(Table::primary(&body), Err("row 1 has 2 cells, not 1".into()));
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            ".{0,10}".prop_map(Value::from),
+            "-?[0-9]{1,20}(\\.[0-9]{1,4})?".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(2, 8, 3, |inner| prop::collection::vec(inner, 0..3).prop_map(Value::from))
+    }
+
+    proptest! {
+        #[test]
+        fn any_cell_is_read_as_anything(value in values()) {
+            let table = table(&[("x", "real", value)]);
+            let row = table.iter().next().expect("a row");
+            let _ = (row.text("x"), row.number("x"), row.time("x"), row.json("x"));
+            if let (Ok(Some(whole)), Ok(Some(number))) = (row.integer("x"), row.number("x")) {
+                prop_assert_eq!(whole as f64, number);
+            }
+        }
+
+        #[test]
+        fn any_body_is_a_table_or_an_error(columns in values(), rows in values(), name in "PrimaryResult|Other") {
+            let body = json!({"tables": [{"name": name, "columns": columns, "rows": rows}]});
+            let _ = Table::primary(&body);
+        }
+    }
+}

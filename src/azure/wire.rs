@@ -1,24 +1,24 @@
-//! One request out, one reply in: headers, limits, time, and which replies are errors.
+//! One request out: headers, limits, time, and what it means that no reply came.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use jiff::Timestamp;
 use reqwest::{
     Method, StatusCode,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue},
 };
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
-use super::{Accepted, Audience, Azure, Error, Fault, Result, Seen, Service, fault::shorten};
+use super::{
+    Audience, Azure, Error, Result, Service,
+    fault::shorten,
+    reply::{Cut, Reply},
+};
 
 /// Sent with every request and kept by Azure's logs, so that a support case can name it.
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
-const ASYNC_OPERATION: HeaderName = HeaderName::from_static("azure-asyncoperation");
-const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
 
 /// The largest reply that is read: a page of 25 lines of a flow, or a workspace's list, is far below it.
 pub(super) const LIMIT: usize = 16 << 20;
@@ -77,23 +77,16 @@ impl Outgoing {
         headers.extend(id.ok().map(|id| (CLIENT_REQUEST_ID, id)));
         headers.extend(bearer.map(|bearer| (AUTHORIZATION, bearer)));
         headers.extend(self.headers);
-        if let Some(body) = self.body {
-            *request.body_mut() = Some(body.into());
+        match self.body.filter(|body| !body.is_empty()) {
+            Some(body) => *request.body_mut() = Some(body.into()),
+            // hyper says nothing of an empty body, and Azure answers 411 to a write without a length.
+            None if matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) => {
+                request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            }
+            None => {}
         }
         request
     }
-}
-
-/// A reply, read whole.
-#[derive(Debug)]
-pub(super) struct Reply {
-    pub service: Service,
-    pub call: String,
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-    /// Why the body is not whole: the status and headers of such a reply still count.
-    pub cut: Option<String>,
 }
 
 impl Azure {
@@ -104,7 +97,10 @@ impl Azure {
             self.require_own_host(audience, &outgoing.url)?;
         }
         let bearer = match outgoing.audience {
-            Some(audience) => Some(self.inner.tokens.bearer(audience, outgoing.within).await?),
+            Some(audience) => {
+                let bearer = self.inner.tokens.bearer(audience, outgoing.within).await;
+                Some(bearer.inspect_err(|error| self.note(error))?)
+            }
             None => None,
         };
         let (service, call, limit) = (outgoing.service, outgoing.call(), outgoing.limit);
@@ -116,12 +112,23 @@ impl Azure {
         let (status, headers) = (response.status(), response.headers().clone());
         tracing::debug!(call, status = status.as_u16(), request = ?headers.get("x-ms-request-id"), "azure replied");
         let (body, cut) = read(response, limit).await;
-        Ok(Reply { service, call, status, headers, body, cut })
+        let reply = Reply { service, call, status, headers, body, cut };
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            self.note(&reply.clone().into_error());
+        }
+        Ok(reply)
     }
 
     /// As [`Azure::exchange`]; `Ok` is a reply with a status of success.
     pub(super) async fn send(&self, outgoing: Outgoing) -> Result<Reply> {
         self.exchange(outgoing).await?.successful()
+    }
+
+    /// Remembers that our tokens are not worth keeping.
+    pub(super) fn note(&self, error: &Error) {
+        if matches!(error, Error::Token { .. } | Error::Unauthorized { .. }) {
+            self.inner.mistrusted.store(true, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn require_own_host(&self, audience: Audience, url: &Url) -> Result<()> {
@@ -133,16 +140,19 @@ impl Azure {
     }
 }
 
-async fn read(mut response: reqwest::Response, limit: usize) -> (Bytes, Option<String>) {
+async fn read(mut response: reqwest::Response, limit: usize) -> (Bytes, Option<Cut>) {
     let mut body = BytesMut::new();
+    if response.content_length().is_some_and(|length| length > limit as u64) {
+        return (body.freeze(), Some(Cut::TooLarge(limit)));
+    }
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() > limit => {
-                return (body.freeze(), Some(format!("it is larger than {limit} bytes")));
+                return (body.freeze(), Some(Cut::TooLarge(limit)));
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return (body.freeze(), None),
-            Err(error) => return (body.freeze(), Some(format!("it breaks off ({})", chain(&error)))),
+            Err(error) => return (body.freeze(), Some(Cut::Broken(chain(&error)))),
         }
     }
 }
@@ -200,101 +210,165 @@ pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     shorten(&said)
 }
 
-impl Reply {
-    pub fn successful(self) -> Result<Self> {
-        if self.status.is_success() { Ok(self) } else { Err(self.into_error()) }
-    }
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
 
-    /// The body as `T`, with the time of the reply.
-    pub fn seen<T: DeserializeOwned>(&self) -> Result<Seen<T>> {
-        if let Some(cut) = &self.cut {
-            return Err(self.malformed(cut));
-        }
-        let value = serde_json::from_slice(&self.body).map_err(|e| self.malformed(&e.to_string()))?;
-        Ok(Seen { value, date: self.date() })
-    }
+    use serde_json::json;
 
-    pub fn malformed(&self, reason: &str) -> Error {
-        Error::Malformed { call: self.call.clone(), reason: reason.to_owned() }
-    }
-
-    pub fn date(&self) -> Option<Timestamp> {
-        http_date(self.headers.get(reqwest::header::DATE)?)
-    }
-
-    /// Seconds or a date, as RFC 9110 has it; a date is taken relative to the reply's own.
-    pub fn retry_after(&self) -> Option<Duration> {
-        let value = self.headers.get(RETRY_AFTER)?;
-        if let Some(seconds) = value.to_str().ok().and_then(|v| v.trim().parse::<u64>().ok()) {
-            return Some(Duration::from_secs(seconds));
-        }
-        Duration::try_from(http_date(value)?.duration_since(self.date()?)).ok()
-    }
-
-    /// `Azure-AsyncOperation`, else `Location`; `None` if it is not an address that our token may go to.
-    pub fn accepted(&self, cloud: &super::Cloud) -> Accepted {
-        let url = [ASYNC_OPERATION, LOCATION].iter().find_map(|name| self.headers.get(name));
-        let url = url.and_then(|value| Url::parse(value.to_str().ok()?).ok());
-        let operation = url.filter(|url| cloud.admits(Audience::Arm, url));
-        Accepted { operation, retry_after: self.retry_after(), date: self.date() }
-    }
-
-    /// The service's own account: its JSON, or a blob's header and XML (a HEAD has the header only).
-    fn fault(&self) -> Option<Fault> {
-        if self.service == Service::Web {
-            return Some(Fault::new(self.status.to_string(), String::new()));
-        }
-        if let Some(code) = self.headers.get(ERROR_CODE).filter(|_| self.service == Service::Blob) {
-            let xml = String::from_utf8_lossy(&self.body);
-            let message = xml.split_once("<Message>").and_then(|(_, rest)| rest.split_once("</Message>"));
-            // The lines after the first hold a request id and the time.
-            let message = message.and_then(|(text, _)| text.lines().next()).unwrap_or_default();
-            return Some(Fault::new(String::from_utf8_lossy(code.as_bytes()), shorten(message.trim())));
-        }
-        if self.cut.is_some() { None } else { Fault::from_slice(&self.body) }
-    }
-
-    /// What a reply without success means.
-    pub fn into_error(self) -> Error {
-        let (status, retry_after, fault) = (self.status.as_u16(), self.retry_after(), self.fault());
-        let challenged = self.headers.contains_key(reqwest::header::WWW_AUTHENTICATE);
-        let call = self.call;
-        match (status, fault) {
-            (429, _) => Error::Throttled { call, retry_after },
-            (401, fault) if challenged || fault.is_some() => {
-                let message = fault.map_or_else(|| "the service gave no reason".to_owned(), |f| f.to_string());
-                Error::Unauthorized { call, message }
-            }
-            (408 | 500..=599, Some(fault)) => {
-                let reason = format!("the service failed with {status}, {fault}");
-                Error::Unknown { call, status: Some(status), reason, retry_after }
-            }
-            (403, Some(fault)) if !fault.has_code("RequestDisallowedByPolicy") => forbidden(call, self.service, &fault),
-            (404, Some(fault)) => Error::NotFound { call, fault },
-            (400..=499, Some(fault)) => Error::Refused { call, status, fault },
-            (300..=399, _) => {
-                let reason = format!("answered with a redirect ({status}), which is not followed");
-                Error::Unknown { call, status: Some(status), reason, retry_after }
-            }
-            _ => {
-                let reason = format!("answered {status} without the service's error body, perhaps by a proxy");
-                Error::Unknown { call, status: Some(status), reason, retry_after }
-            }
-        }
-    }
-}
-
-/// ARM: `… does not have authorization to perform action '<action>' over scope '<scope>' or the scope is invalid. …`
-fn forbidden(call: String, service: Service, fault: &Fault) -> Error {
-    let sentence = fault.sentence();
-    let quoted = |after: &str| -> String {
-        let rest = sentence.split_once(after).and_then(|(_, rest)| rest.split_once('\''));
-        rest.map(|(value, _)| value.to_owned()).unwrap_or_default()
+    use super::*;
+    use crate::azure::{
+        Class, CloudName, Timeouts,
+        loopback::{self, Answer, Loopback, bearer, in_workspace, raw, reply},
     };
-    let (action, scope) = (quoted("perform action '"), quoted("over scope '"));
-    Error::Forbidden { call, service, action, scope, message: fault.to_string() }
-}
 
-fn http_date(value: &HeaderValue) -> Option<Timestamp> {
-    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value.as_bytes()).ok()
+    fn oops() -> Value {
+        json!({"error": {"code": "ServiceError", "message": "Received 500 from a service request"}})
+    }
+
+    fn short() -> Timeouts {
+        Timeouts { read: Duration::from_millis(300), write: Duration::from_millis(300), ..Timeouts::default() }
+    }
+
+    #[tokio::test]
+    async fn a_request_says_who_asks_what_and_under_which_number() {
+        let server = Loopback::answering([loopback::json(200, &json!({})), loopback::json(200, &json!({}))]).await;
+        let azure = server.azure();
+        azure.put_endpoint("qa", &json!({"location": "eastus2"})).await.expect("accepted");
+        azure.put_endpoint("qa", &json!({"location": "eastus2"})).await.expect("accepted");
+        let seen = server.seen();
+        assert_eq!(seen[0].host, "management.azure.com");
+        assert_eq!(seen[0].method, "PUT");
+        assert_eq!(seen[0].target, format!("{}?api-version=2024-10-01", in_workspace("onlineEndpoints/qa")));
+        assert_eq!(seen[0].header("authorization"), Some(&*bearer("https://management.azure.com/.default")));
+        assert_eq!(seen[0].header("content-type"), Some("application/json"));
+        assert_eq!(seen[0].header("accept"), Some("application/json"));
+        assert_eq!(seen[0].header("accept-encoding"), None);
+        assert_eq!(seen[0].header("user-agent"), Some("test/1"));
+        assert_eq!(seen[0].json(), json!({"location": "eastus2"}));
+        let ids: HashSet<_> = seen.iter().map(|got| got.header("x-ms-client-request-id")).collect();
+        assert_eq!(ids.len(), 2);
+    }
+
+    /// The heart of this module: whatever comes back, a write goes out once.
+    #[tokio::test]
+    async fn one_call_is_one_request_whatever_comes_back() {
+        let throttled = json!({"error": {"code": "TooManyRequests", "message": "slow down"}});
+        for (answer, class) in [
+            (loopback::json(500, &oops()), Class::Unknown),
+            (loopback::json(503, &oops()), Class::Unknown),
+            (loopback::json(408, &oops()), Class::Unknown),
+            (loopback::json(429, &throttled), Class::Throttled),
+            (loopback::json(409, &oops()), Class::Refused),
+            (reply(502, &[], "<html>Bad Gateway</html>"), Class::Unknown),
+            (reply(307, &[("location", "https://management.azure.com/elsewhere")], ""), Class::Unknown),
+            (Answer::Close, Class::Unknown),
+            (Answer::Bytes(b"HTTP/1.1 500 Inter".to_vec()), Class::Unknown),
+            (Answer::Hang, Class::Unknown),
+        ] {
+            let server = Loopback::answering([answer.clone(), loopback::json(200, &json!({}))]).await;
+            let error = server.azure_within(short()).put_endpoint("qa", &json!({})).await.expect_err("no success");
+            assert_eq!(error.class(), class, "{answer:?}: {error}");
+            assert_eq!(error.may_have_landed(), class == Class::Unknown, "{answer:?}");
+            server.only();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_ends_in_its_time() {
+        let server = Loopback::answering([Answer::Hang]).await;
+        let error = server.azure_within(short()).get_endpoint("qa").await.expect_err("late");
+        assert_eq!(
+            error.to_string(),
+            "GET onlineEndpoints/qa: no reply within 0.3 s; whether it was carried out is not known, read the resource \
+             before trying again"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_success_without_its_whole_body_is_a_success_for_a_write_and_no_answer_for_a_read() {
+        let cut = || raw(201, &[("content-length", "1000"), ("azure-asyncoperation", "not one")], "{\"name\":");
+        let server = Loopback::answering([cut(), cut()]).await;
+        let accepted = server.azure().put_endpoint("qa", &json!({})).await.expect("accepted");
+        assert_eq!(accepted.operation, None);
+        let error = server.azure().get_endpoint("qa").await.expect_err("cut");
+        assert!(error.to_string().contains("it breaks off"), "{error}");
+        assert_eq!(error.class(), Class::Unknown);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_without_its_whole_body_is_no_refusal() {
+        let server = Loopback::answering([raw(400, &[("content-length", "1000")], "{\"error\":{\"code\":")]).await;
+        let error = server.azure().put_endpoint("qa", &json!({})).await.expect_err("cut");
+        assert!(error.may_have_landed(), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_refused_token_is_remembered_and_a_missing_role_is_not() {
+        for (status, code, mistrusted) in
+            [(401, "InvalidAuthenticationToken", true), (403, "AuthorizationFailed", false)]
+        {
+            let body = json!({"error": {"code": code, "message": "No."}}).to_string();
+            let server = Loopback::answering([reply(status, &[], body)]).await;
+            let azure = server.azure();
+            azure.get_endpoint("qa").await.expect_err("refused");
+            assert_eq!(azure.is_mistrusted(), mistrusted, "{code}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_its_limit_announced_or_not() {
+        let body = vec![b' '; 101];
+        for answer in [reply(200, &[], &body), raw(200, &[], &body)] {
+            let server = Loopback::answering([answer]).await;
+            let azure = server.azure();
+            let request = Outgoing { limit: 100, ..azure.arm(Method::GET, &["x"]).expect("a request") };
+            let reply = azure.exchange(request).await.expect("a reply");
+            assert_eq!(reply.cut, Some(Cut::TooLarge(100)));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_never_left_is_told_from_what_may_have_landed() {
+        let server = Loopback::answering([]).await;
+        let azure = server.azure();
+        for segment in ["", ".", ".."] {
+            let error = azure.put_endpoint(segment, &json!({})).await.expect_err("no path");
+            assert_eq!(error.class(), Class::NotSent, "{segment:?}: {error}");
+        }
+
+        let untrusting = reqwest::Client::builder().no_proxy().tls_certs_only([]).dns_resolver(server.resolver());
+        let credential = server.credential();
+        let azure = Azure::new(
+            untrusting.build().expect("a client"),
+            CloudName::AzurePublic,
+            credential,
+            loopback::workspace(),
+            Timeouts::default(),
+        );
+        let error = azure.put_endpoint("qa", &json!({})).await.expect_err("not trusted");
+        assert!(matches!(&error, Error::Certificate { host, .. } if host == "management.azure.com"), "{error:?}");
+        assert!(error.to_string().contains("SSL_CERT_FILE"), "{error}");
+        assert_eq!(error.class(), Class::NotSent);
+
+        let gone = server.moved_to(unused_port()).azure();
+        let error = gone.put_endpoint("qa", &json!({})).await.expect_err("nobody listens");
+        assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+        assert!(error.to_string().contains("check DNS, egress rules and HTTPS_PROXY"), "{error}");
+        assert_eq!(error.class(), Class::NotSent);
+        assert_eq!(server.seen().len(), 0);
+    }
+
+    /// A port that was free a moment ago.
+    fn unused_port() -> std::net::SocketAddr {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.local_addr().expect("an address")
+    }
+
+    #[test]
+    fn no_query_is_told_to_anybody() {
+        let url = Url::parse("https://acct.blob.core.windows.net/c/b?sig=secret").expect("an address");
+        let outgoing = Outgoing::new(Service::Blob, Method::GET, url, "store/b", Duration::from_secs(1));
+        assert_eq!(outgoing.call(), "GET store/b");
+    }
 }

@@ -81,7 +81,7 @@ impl Azure {
         Ok(read.map(|resource| Workspace {
             location: resource.location,
             discovery_url,
-            application_insights_id: resource.properties.application_insights,
+            application_insights_id: resource.properties.application_insights.filter(|id| !id.is_empty()),
         }))
     }
 
@@ -140,5 +140,93 @@ impl Workspace {
             call: "GET workspace".into(),
             reason: "it has no discoveryUrl; wait until its provisioning has succeeded".into(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::azure::loopback::{self, Loopback, in_workspace};
+
+    async fn workspace(properties: Value) -> Result<Workspace> {
+        let body = json!({"id": in_workspace(""), "name": "ws", "location": "eastus", "etag": null, "kind": "Default",
+            "sku": {"name": "Basic", "tier": "Basic"}, "properties": properties});
+        let server = Loopback::answering([loopback::json(200, &body)]).await;
+        let workspace = server.azure().get_workspace().await;
+        assert_eq!(server.only().path(), loopback::workspace().arm_id());
+        workspace.map(|seen| seen.value)
+    }
+
+    #[tokio::test]
+    async fn a_workspace_is_read_as_azure_writes_it() {
+        let component = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Insights/components/ai";
+        let found = workspace(
+            json!({"discoveryUrl": "https://eastus.api.azureml.ms/discovery", "applicationInsights": component,
+            "hbiWorkspace": false, "workspaceId": "1b"}),
+        );
+        let found = found.await.expect("a workspace");
+        assert_eq!(found.location, "eastus");
+        assert_eq!(found.discovery().expect("an address").as_str(), "https://eastus.api.azureml.ms/discovery");
+        assert_eq!(found.application_insights_id.as_deref(), Some(component));
+    }
+
+    #[tokio::test]
+    async fn what_a_workspace_lacks_is_said_where_it_is_needed() {
+        for properties in
+            [json!({}), json!({"discoveryUrl": "", "applicationInsights": ""}), json!({"discoveryUrl": null})]
+        {
+            let found = workspace(properties).await.expect("a workspace");
+            assert_eq!(found.application_insights_id, None);
+            let error = found.discovery().expect_err("none").to_string();
+            assert!(error.contains("it has no discoveryUrl; wait until"), "{error}");
+        }
+        assert!(workspace(json!({"discoveryUrl": "discovery"})).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_component_is_found_by_name_or_by_id() {
+        let body =
+            json!({"name": "ai", "location": "eastus", "properties": {"AppId": "1b-2c", "ConnectionString": "…"}});
+        let server = Loopback::answering((0..3).map(|_| loopback::json(200, &body))).await;
+        let azure = server.azure();
+        assert_eq!(azure.get_component(None, "ai").await.expect("one").value.app_id, "1b-2c");
+        azure.get_component(Some("other"), "ai").await.expect("one");
+        azure
+            .component_at("/subscriptions/x/resourceGroups/g/providers/Microsoft.Insights/components/ai")
+            .await
+            .expect("one");
+        let targets: Vec<String> = server.seen().into_iter().map(|got| got.target).collect();
+        let target = |subscription, group| {
+            format!(
+                "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Insights/components/ai?api-version=2020-02-02"
+            )
+        };
+        assert_eq!(targets, [target("sub", "rg"), target("sub", "other"), target("x", "g")]);
+    }
+
+    #[tokio::test]
+    async fn the_default_datastore_is_a_blob_container_or_refused_in_words() {
+        let store = |kind: &str, account: Option<&str>| {
+            json!({"value": [{"id": "…", "name": "workspaceblobstore", "properties": {
+                "description": null, "isDefault": true, "credentials": {"credentialsType": "AccountKey"},
+                "datastoreType": kind, "accountName": account, "containerName": "c", "endpoint": "core.windows.net",
+                "protocol": "https"}, "systemData": {}}]})
+        };
+        let answers = [store("AzureBlob", Some("acct")), store("AzureFile", Some("acct")), json!({"value": []})];
+        let server = Loopback::answering(answers.iter().map(|body| loopback::json(200, body))).await;
+        let azure = server.azure();
+        let found = azure.default_datastore().await.expect("a datastore").value;
+        let (name, account, container) = ("workspaceblobstore".into(), "acct".into(), "c".into());
+        assert_eq!(found, Datastore { name, account, container, endpoint_suffix: "core.windows.net".into() });
+        let file = azure.default_datastore().await.expect_err("no blobs").to_string();
+        assert!(file.contains("is of type AzureFile; make a datastore of type AzureBlob"), "{file}");
+        let none = azure.default_datastore().await.expect_err("none").to_string();
+        assert!(none.contains("no default datastore"), "{none}");
+        assert_eq!(
+            server.seen()[0].target,
+            format!("{}?api-version=2024-10-01&isDefault=true", in_workspace("datastores"))
+        );
     }
 }

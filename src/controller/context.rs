@@ -27,6 +27,8 @@ pub struct Waits {
     pub poll: SignedDuration,
     /// Between two counts of an evaluation that is short of lines.
     pub second_count: SignedDuration,
+    /// How long Azure may keep a release from being built. Longer than the hour that a change of roles may take.
+    pub build: SignedDuration,
     /// How long Azure may take to bring up a deployment.
     pub deploy: SignedDuration,
     /// How long a release may not parse before its canary is withdrawn.
@@ -40,6 +42,7 @@ impl Default for Waits {
         Self {
             poll: SignedDuration::from_secs(10),
             second_count: SignedDuration::from_secs(30),
+            build: SignedDuration::from_mins(120),
             deploy: SignedDuration::from_mins(60),
             invalid: SignedDuration::from_secs(60),
             deliver_before_deletion: SignedDuration::from_mins(15),

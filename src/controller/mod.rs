@@ -3,20 +3,24 @@
 
 mod claim;
 mod context;
+mod deletion;
 mod deliver;
+mod losers;
 mod objects;
 mod pages;
 mod pass;
 mod ports;
-mod record;
 mod report;
+mod round;
 mod story;
 mod stranded;
+mod telling;
 mod tenant;
+mod waits;
 
 use std::{sync::Arc, time::Duration};
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, DynamicObject, PartialObjectMeta},
@@ -72,8 +76,8 @@ pub async fn run<E>(
         .reflect(endpoint_writer)
         .applied_objects()
         .predicate_filter(wanted, PredicateConfig::default());
-    let synced = (store.clone(), endpoint_store.clone(), health.clone());
-    let endpoints = Controller::for_stream(endpoints, endpoint_store)
+    let synced = (store, endpoint_store.clone(), health.clone());
+    let endpoints = Controller::for_stream(endpoints, endpoint_store.clone())
         .with_config(Config::default().concurrency(CONCURRENCY))
         .watches_stream_with(
             changed,
@@ -87,6 +91,12 @@ pub async fn run<E>(
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(reconcile, after_error, context.clone())
         .for_each(|_| async {});
+    let endpoints = async {
+        tokio::select! {
+            () = endpoints => {}
+            () = stopped_before_the_first_list(&endpoint_store, &stop) => {}
+        }
+    };
     let ready = async {
         let (releases, endpoints, health) = synced;
         if releases.wait_until_ready().await.is_ok() && endpoints.wait_until_ready().await.is_ok() {
@@ -95,11 +105,24 @@ pub async fn run<E>(
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        ((), ()) = async { futures::join!(endpoints, stranded::run(client, context, stop)) } => {}
+        ((), ()) = async { futures::join!(endpoints, stranded::run(client, context, endpoint_store.clone(), stop.clone())) } => {}
         () = ready => {}
     }
     health.controller_ended();
     Ok(())
+}
+
+/// Returns after `stop` if the store is empty by then. A controller of kube that is stopped before its first list waits
+/// for that list for ever; no pass can be under way then, so it may be dropped.
+async fn stopped_before_the_first_list<K>(store: &reflector::Store<K>, stop: &CancellationToken)
+where
+    K: reflector::Lookup + Clone + 'static,
+    K::DynamicType: Eq + std::hash::Hash + Clone,
+{
+    stop.cancelled().await;
+    if store.wait_until_ready().now_or_never().is_some() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// What nobody expected; expected waiting is a value.
@@ -124,7 +147,8 @@ impl Error {
 async fn reconcile(endpoint: Arc<EndpointMeta>, context: Arc<Context>) -> Result<Action, Error> {
     let began = std::time::Instant::now();
     let namespace = endpoint.namespace().unwrap_or_default();
-    let result = pass::reconcile(&context, &namespace, &endpoint.name_any()).await;
+    let key = pass::Key { namespace: &namespace, name: &endpoint.name_any() };
+    let result = pass::reconcile(&context, key).await;
     context.metrics.reconciled(began.elapsed());
     result
 }

@@ -7,12 +7,15 @@ use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
 };
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use crate::api::{
-    At, PromptEndpoint, PromptEndpointSpec, PromptEndpointStatus, PromptRelease, PromptReleaseSpec, PromptReleaseStatus,
-    endpoint::AzureEndpoint, log::Log,
+use crate::{
+    api::{
+        ABORT, At, Duration, PromptEndpoint, PromptEndpointSpec, PromptEndpointStatus, PromptRelease,
+        PromptReleaseSpec, PromptReleaseStatus, endpoint::AzureEndpoint, log::Log,
+    },
+    policy::opens::Abort,
 };
 
 /// A PromptEndpoint as stored.
@@ -90,17 +93,13 @@ fn part<T: DeserializeOwned>(value: Option<&Value>) -> Result<T, String> {
     T::deserialize(value.unwrap_or(&Value::Null)).map_err(|e| e.to_string())
 }
 
-use serde::Deserialize;
-
 impl Endpoint {
     pub fn read(raw: DynamicObject) -> Self {
         let spec = raw.data.get("spec");
-        let azure = part(spec.and_then(|s| s.get("azure")))
-            .map_err(|e| format!("spec.azure: {e}"))
-            .and_then(|azure| {
-                let account = part(spec.and_then(|s| s.get("serviceAccountName")));
-                Ok((azure, account.map_err(|e| format!("spec.serviceAccountName: {e}"))?))
-            });
+        let azure = part(spec.and_then(|s| s.get("azure"))).map_err(|e| format!("spec.azure: {e}")).and_then(|azure| {
+            let account = part(spec.and_then(|s| s.get("serviceAccountName")));
+            Ok((azure, account.map_err(|e| format!("spec.serviceAccountName: {e}"))?))
+        });
         let status = raw.data.get("status");
         let log = match status.and_then(|s| s.get("log")) {
             None => Ok(None),
@@ -108,11 +107,36 @@ impl Endpoint {
         };
         Self { spec: part(spec), azure, status: part(status).unwrap_or_default(), log, raw }
     }
+
+    /// The spec, or as much of it as parses: an endpoint that is half broken still pages and takes traffic back.
+    pub fn lenient_spec(&self, azure: &AzureEndpoint, account: &str) -> PromptEndpointSpec {
+        fn field<T: DeserializeOwned>(raw: &DynamicObject, name: &str) -> Option<T> {
+            part(raw.data.get("spec").and_then(|spec| spec.get(name))).ok()
+        }
+        let raw = &self.raw;
+        self.spec.clone().unwrap_or_else(|_| PromptEndpointSpec {
+            azure: azure.clone(),
+            service_account_name: account.to_owned(),
+            application_insights: field(raw, "applicationInsights"),
+            settle: field(raw, "settle").unwrap_or_else(|| Duration::from_secs(300)),
+            policy: field(raw, "policy").unwrap_or_default(),
+            notifications: field(raw, "notifications").unwrap_or_default(),
+        })
+    }
 }
 
 impl Release {
     pub fn read(raw: DynamicObject) -> Self {
         Self { spec: part(raw.data.get("spec")), status: part(raw.data.get("status")).unwrap_or_default(), raw }
+    }
+
+    /// The standing order that a version gets no traffic.
+    ///
+    /// # Errors
+    /// It cannot be obeyed, in a sentence for whoever gave it.
+    pub fn abort(&self) -> Result<Option<Abort>, String> {
+        let order = self.annotation(ABORT).map(str::parse).transpose();
+        order.map_err(|why| format!("the order {ABORT} is not understood: {why}"))
     }
 
     /// Name of the endpoint it refers to, even if the rest does not parse.
@@ -137,10 +161,10 @@ pub fn releases(client: &Client, namespace: &str) -> Api<DynamicObject> {
 pub async fn put_status(
     api: &Api<DynamicObject>,
     read: &DynamicObject,
-    status: Value,
+    status: &(impl Serialize + Sync),
 ) -> Result<DynamicObject, kube::Error> {
     let mut wanted = read.clone();
-    wanted.data["status"] = status;
+    wanted.data["status"] = serde_json::to_value(status).map_err(kube::Error::SerdeError)?;
     api.replace_status(&read.name_any(), &PostParams::default(), &wanted).await
 }
 

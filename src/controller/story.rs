@@ -3,6 +3,7 @@
 use crate::{
     api::{
         ABORT, At, Cause, PromptEndpointSpec, PromptReleaseSpec,
+        endpoint::{ClaimedBy, DeploymentSeen},
         log::{Attempt, Log},
     },
     azure::{self, OnlineDeployment},
@@ -14,7 +15,7 @@ use crate::{
     endpoint::Wish,
     policy::{
         digest,
-        opens::{self, Abort, Asks, Opens},
+        opens::{self, Asks, Opens},
         plan,
     },
     stage::{
@@ -47,10 +48,12 @@ impl Holder {
 }
 
 /// Everything that a turn rests on.
+#[derive(Clone, Copy)]
 pub struct Scene<'a> {
     pub endpoint: &'a Endpoint,
     pub spec: &'a PromptEndpointSpec,
     pub holder: &'a Holder,
+    pub held: Option<&'a ClaimedBy>,
     pub log: &'a Log,
     pub facts: &'a Facts,
     /// Whether the release's status speaks of the open attempt.
@@ -59,8 +62,12 @@ pub struct Scene<'a> {
     pub owner: &'a str,
     pub waits: &'a Waits,
     pub deployments: &'a [OnlineDeployment],
+    /// The same, and what is known of them besides.
+    pub inventory: &'a [DeploymentSeen],
     /// The split is read back as the open attempt's, by number.
     pub verified: bool,
+    /// When the look at Azure began.
+    pub looked: At,
     pub now: At,
 }
 
@@ -128,13 +135,16 @@ pub async fn turn(scene: &Scene<'_>) -> Turn {
         return Turn { actor, ..Turn::withdraw(scene.facts, cause, why) };
     }
     let Holder::Present(release, spec) = scene.holder else {
-        let until = scene.now.plus(scene.waits.poll);
-        return Turn::wait(scene.facts, Wait::until(until, "the release does not parse"));
+        let why = match scene.holder {
+            Holder::Invalid(_, _, why) => format!("the spec does not parse: {why}"),
+            _ => String::new(),
+        };
+        return Turn::wait(scene.facts, Wait::until(scene.now.plus(scene.waits.poll), why));
     };
     match stage {
         Stage::Build => build_one(scene, release, spec, attempt).await,
         Stage::Evaluate => evaluate_one(scene, release, spec, attempt).await,
-        Stage::Deploy => deploy_one(scene, release, spec, attempt).await,
+        Stage::Deploy => deploy_one(scene, release).await,
         Stage::Canary => Turn::settled(watch(scene, spec, attempt).await),
         Stage::Promote => {
             let ahead = promote::next(attempt, scene.facts);
@@ -171,8 +181,7 @@ pub fn interrupt(scene: &Scene<'_>, attempt: &Attempt) -> Option<(Cause, String)
     if release.is_being_deleted() {
         return Some((Cause::Deleted, format!("PromptRelease {name} is being deleted")));
     }
-    let abort = release.annotation(ABORT).and_then(|value| value.parse::<Abort>().ok());
-    if let Some(abort) = abort.filter(|abort| abort.names(&attempt.version, attempt.n)) {
+    if let Some(abort) = release.abort().ok().flatten().filter(|abort| abort.names(&attempt.version, attempt.n)) {
         return Some((Cause::AbortRequested, format!("{ABORT}={abort} was set on PromptRelease {name}")));
     }
     if !attempt.raised.is_empty() && attempt.kind == "Canary" && !scene.has_facts {
@@ -195,12 +204,12 @@ pub fn interrupt(scene: &Scene<'_>, attempt: &Attempt) -> Option<(Cause, String)
 
 /// No attempt is open: the next one, or tidying.
 fn between(scene: &Scene<'_>) -> Turn {
-    let status = &scene.endpoint.status;
     let mut turn = Turn::of(scene.facts.clone());
     let mut instances = None;
-    if let Holder::Present(release, spec) = scene.holder {
+    // Nothing begins before what is live was seen and is on record.
+    if let (Holder::Present(release, spec), Some(_)) = (scene.holder, &scene.log.verified) {
         instances = spec.instance_count;
-        let abort = release.annotation(ABORT).and_then(|value| value.parse::<Abort>().ok());
+        let abort = release.abort().ok().flatten();
         let hash = digest::revision_hash(&spec.artifact, spec.deployment.as_ref());
         let test_hash = digest::test_hash(spec, None);
         let (name, uid, endpoint) = (release.name(), release.uid(), scene.endpoint.name());
@@ -211,7 +220,7 @@ fn between(scene: &Scene<'_>) -> Turn {
             version: &spec.version,
             hash: &hash,
             test_hash: &test_hash,
-            claimed_by: status.claimed_by.as_ref().map(|c| (c.name.as_str(), c.uid.as_str())),
+            claimed_by: scene.held.map(|c| (c.name.as_str(), c.uid.as_str())),
             finalizer_stored: release.has_finalizer() && scene.endpoint.has_finalizer(),
             deleting: release.is_being_deleted() || scene.endpoint.is_being_deleted(),
             invalid: None,
@@ -221,16 +230,17 @@ fn between(scene: &Scene<'_>) -> Turn {
             abort: abort.as_ref(),
             rejected: &release.status.rejected,
             log: scene.log,
-            deployments: &status.deployments,
+            deployments: scene.inventory,
         };
         let answer = opens::opens(&asks);
         if let Opens::Yes(kind) = answer {
+            turn.facts = Facts::default();
             turn.opening = Some(Box::new(attempt(scene, release, spec, kind, &hash, &test_hash)));
             return turn;
         }
         turn.answer = Some(answer);
     }
-    let (wish, until) = clean::next(&status.deployments, scene.log, instances, scene.now);
+    let (wish, until) = clean::next(scene.inventory, scene.log, instances, scene.now);
     turn.wish = wish;
     turn.wait = until.map(|until| Wait::until(until, String::new()));
     turn
@@ -268,7 +278,12 @@ async fn build_one(scene: &Scene<'_>, release: &Release, spec: &PromptReleaseSpe
     let Then::Do(step) = build::next(facts).then else { return Turn::of(facts.clone()) };
     match build::act(&scene.tenant.azure, &plan, &step, facts).await {
         Ok(facts) => Turn::of(facts),
-        Err(build::BuildError::Azure(error)) => Turn::retry(scene, Cause::BuildFailed, &error),
+        Err(build::BuildError::Azure(error)) => {
+            match build::overdue(attempt.started_at, scene.waits.build, scene.now) {
+                Some(why) => Turn::withdraw(facts, Cause::BuildUnavailable, format!("{why}: {error}")),
+                None => Turn::retry(scene, Cause::BuildUnavailable, &error),
+            }
+        }
         Err(error) => Turn::withdraw(facts, Cause::BuildFailed, error.to_string()),
     }
 }
@@ -279,7 +294,10 @@ async fn evaluate_one(scene: &Scene<'_>, release: &Release, spec: &PromptRelease
     let plan = evaluate::Plan { spec, release_uid: &uid, attempt: attempt.n, second_count, poll };
     let failed = |error: azure::Error| match evaluate::overdue(spec, facts, scene.now) {
         Some(why) => Turn::withdraw(facts, Cause::EvalInfraError, format!("{why}: {error}")),
-        None => Turn::retry(scene, Cause::EvalInfraError, &error),
+        None => {
+            let facts = evaluate::begun(facts, scene.now);
+            Turn { facts, ..Turn::retry(scene, Cause::EvalInfraError, &error) }
+        }
     };
     let look = match evaluate::look(azure, facts).await {
         Ok(look) => look,
@@ -301,13 +319,12 @@ async fn evaluate_one(scene: &Scene<'_>, release: &Release, spec: &PromptRelease
     }
 }
 
-async fn deploy_one(scene: &Scene<'_>, release: &Release, spec: &PromptReleaseSpec, attempt: &Attempt) -> Turn {
+async fn deploy_one(scene: &Scene<'_>, release: &Release) -> Turn {
     let location = match scene.tenant.location().await {
         Ok(location) => location,
         Err(error) => return Turn::retry(scene, Cause::DeploymentFailed, &error),
     };
-    let name = release.name();
-    let Some(recipe) = recipe(scene, &name, spec, attempt, location) else { return Turn::of(scene.facts.clone()) };
+    let Some(recipe) = recipe(scene, location) else { return Turn::of(scene.facts.clone()) };
     let since = release.status.revision.as_ref().and_then(|r| r.deploying_since);
     let Waits { deploy: deadline, poll, .. } = *scene.waits;
     let plan = deploy::Plan { recipe, log: scene.log, since, deadline, poll };
@@ -317,28 +334,34 @@ async fn deploy_one(scene: &Scene<'_>, release: &Release, spec: &PromptReleaseSp
 }
 
 /// What the attempt's deployment is made of, once it is built.
-pub fn recipe<'a>(
-    scene: &'a Scene<'_>,
-    release: &'a str,
-    spec: &'a PromptReleaseSpec,
-    attempt: &'a Attempt,
-    location: &'a str,
-) -> Option<Recipe<'a>> {
+pub fn recipe<'a>(scene: &Scene<'a>, location: &'a str) -> Option<Recipe<'a>> {
+    let Holder::Present(release, spec) = scene.holder else { return None };
+    let attempt = scene.log.attempt.as_ref().filter(|a| a.ending.is_none() && a.version == spec.version)?;
     let build = scene.facts.build.as_ref()?;
-    let stable = scene.log.stable.as_ref().and_then(|s| s.instances);
     Some(Recipe {
         workspace: scene.tenant.azure.workspace_id(),
         location,
         endpoint: &scene.spec.azure.endpoint,
         owner: scene.owner,
-        release,
+        release: release.raw.metadata.name.as_deref()?,
         version: &attempt.version,
         hash: &attempt.hash,
         model: build.model.as_deref()?,
         environment: build.environment.as_deref()?,
         deployment: spec.deployment.as_ref(),
-        instances: spec.instance_count.or(stable).unwrap_or(1),
+        instances: scene.wanted_instances(),
     })
+}
+
+impl Scene<'_> {
+    /// As the spec says, else as many as stable has: one would be too few for all traffic.
+    pub fn wanted_instances(&self) -> i64 {
+        let spec = match self.holder {
+            Holder::Present(_, spec) => spec.instance_count,
+            _ => None,
+        };
+        spec.or(self.log.stable.as_ref().and_then(|s| s.instances)).unwrap_or(1)
+    }
 }
 
 async fn watch(scene: &Scene<'_>, spec: &PromptReleaseSpec, attempt: &Attempt) -> Decision<()> {
@@ -350,11 +373,10 @@ async fn watch(scene: &Scene<'_>, spec: &PromptReleaseSpec, attempt: &Attempt) -
     let look = match &source {
         Ok(source) => {
             let source = source.as_ref().map(|s| s as &dyn canary::scores::ScoreSource);
-            canary::look(source, endpoint, attempt, scene.facts, scene.now, scene.waits.poll).await
+            canary::look(source, endpoint, attempt, scene.facts, scene.looked, scene.verified, scene.waits.poll).await
         }
-        Err(error) => canary::Look::failed(error.to_string(), scene.now, scene.waits.poll),
+        Err(error) => canary::Look::failed(error.to_string(), scene.looked, scene.verified, scene.waits.poll),
     };
-    let look = canary::Look { verified: scene.verified, ..look };
     canary::next(spec, attempt, scene.facts, &look)
         .unwrap_or_else(|error| Decision::withdraw(scene.facts.clone(), Cause::InvalidSpec, error.to_string()))
 }

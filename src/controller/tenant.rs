@@ -59,6 +59,11 @@ impl Tenant {
         self.location.get_or_try_init(ask).await.map(String::as_str)
     }
 
+    /// The same, if it was asked already.
+    pub fn known_location(&self) -> Option<&str> {
+        self.location.get().map(String::as_str)
+    }
+
     /// Where scores come from, asked once.
     ///
     /// # Errors
@@ -98,19 +103,14 @@ impl Tenants {
         let key = format!("{namespace}/{endpoint}");
         let made_for = (azure.clone(), account.to_owned());
         let known = self.met.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        if let Some(known) = known.filter(|tenant| tenant.made_for == made_for) {
+        // After a refused token the ServiceAccount's annotations may have been mended, or what Entra ID trusts.
+        if let Some(known) = known.filter(|tenant| tenant.made_for == made_for && !tenant.azure.is_mistrusted()) {
             return Ok(known);
         }
         let azure = self.meet(namespace, azure, account).await?;
         let tenant = Arc::new(Tenant { azure, location: OnceCell::new(), app_id: OnceCell::new(), made_for });
         self.met.lock().unwrap_or_else(PoisonError::into_inner).insert(key, tenant.clone());
         Ok(tenant)
-    }
-
-    /// After a refused token: the ServiceAccount's annotations may have been mended.
-    pub fn forget(&self, namespace: &str, endpoint: &str) {
-        let key = format!("{namespace}/{endpoint}");
-        self.met.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
     }
 
     async fn meet(&self, namespace: &str, azure: &AzureEndpoint, account: &str) -> Result<Azure, TenantError> {

@@ -10,10 +10,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Decision, Log, Look, Ms, Observed, Owed, Remembered, Reply, Rules, Target, Timing, Waiting, Why, Wish, log::Intent,
-    next, tags,
+    Decision, Log, Ms, Observed, Owed, Remembered, Reply, Rules, Target, Timing, Waiting, Why, Wish, log::Intent, next,
+    tags,
 };
-use crate::azure::{self, Accepted, Azure, Class, OnlineEndpoint};
+use crate::{
+    azure::{self, Accepted, Azure, Class, OnlineEndpoint},
+    policy::digest,
+};
 
 /// What the protocol needs of the outside, besides Azure.
 pub trait Ports: Send + Sync {
@@ -21,7 +24,7 @@ pub trait Ports: Send + Sync {
     type Slot: Send;
 
     /// Stores the log by compare-and-swap and starts the delivery of what it owes.
-    fn store(&mut self, log: &Log<String>, pages: &[Owed]) -> impl Future<Output = Stored> + Send;
+    fn store(&mut self, log: &Log<String>, note: Note<'_>) -> impl Future<Output = Stored> + Send;
 
     /// Permission for one write that takes at most `needed`.
     fn begin_write(&self, needed: Duration) -> Option<Self::Slot>;
@@ -30,6 +33,15 @@ pub trait Ports: Send + Sync {
     fn renewed(&self) -> impl Future<Output = ()> + Send;
 
     fn clock(&self) -> Timestamp;
+}
+
+/// What goes with a log that is stored.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Note<'a> {
+    /// Entries of the outbox that are new.
+    pub pages: &'a [Owed],
+    /// Of the body of the write that the log notes, hex.
+    pub sha256: Option<&'a str>,
 }
 
 /// What became of storing a log.
@@ -43,6 +55,8 @@ pub enum Stored {
     Conflict,
     /// It does not want it; since when.
     Refused { since: Ms, why: String },
+    /// No answer: it may be stored or not. Look again.
+    Unanswered(String),
 }
 
 /// What a write is made of, where the log holds only its name.
@@ -81,13 +95,14 @@ pub async fn pass<P: Ports>(
 ) -> Progress {
     match next(log, &observed.look, wish, request.timing, &Rules::ALL, observed.now) {
         Decision::Wait { until, why } => Progress::Wait(until, why),
-        Decision::Record { log, pages } => match ports.store(&log, &pages).await {
+        Decision::Record { log, pages } => match ports.store(&log, Note { pages: &pages, sha256: None }).await {
             Stored::Kept => Progress::Again(None),
             stored => Progress::NotStored(stored),
         },
         Decision::Write { log, pages } => {
-            let stored = ports.store(&log, &pages).await;
             let Some(intent) = log.intent.clone() else { return Progress::Again(None) };
+            let sha256 = body(request, &log, &intent, observed.endpoint.as_ref()).map(|body| sha256(&body));
+            let stored = ports.store(&log, Note { pages: &pages, sha256: sha256.as_deref() }).await;
             if !may_act(&intent, &stored, request.timing, observed.now) {
                 return Progress::NotStored(stored);
             }
@@ -97,7 +112,7 @@ pub async fn pass<P: Ports>(
                 if let Some(intent) = noted.intent.as_mut() {
                     intent.outcome = Some(reply);
                 }
-                let after = ports.store(&noted, &[]).await;
+                let after = ports.store(&noted, Note::default()).await;
                 if after != Stored::Kept {
                     return Progress::NotStored(after);
                 }
@@ -113,7 +128,7 @@ fn may_act(intent: &Intent<String>, stored: &Stored, timing: &Timing, now: Ms) -
     match stored {
         Stored::Kept => true,
         Stored::Pruned => withdraws,
-        Stored::Conflict => false,
+        Stored::Conflict | Stored::Unanswered(_) => false,
         Stored::Refused { since, .. } => withdraws && now - *since >= timing.refused,
     }
 }
@@ -174,7 +189,7 @@ async fn act<P: Ports>(
 /// Increases need the endpoint exactly as the look showed it; what reduces exposure only needs it at rest and not
 /// another's.
 fn still_allowed(request: &Request<'_>, intent: &Intent<String>, observed: &Observed, now: &OnlineEndpoint) -> bool {
-    let owner = tags::read(&now.tags, request.owner).owner;
+    let owner = tags::read(&now.tags).owner;
     let before = observed.endpoint.as_ref();
     let unchanged = before.is_some_and(|b| b.traffic == now.traffic && b.tags == now.tags && b.body == now.body);
     match intent.why {
@@ -190,21 +205,39 @@ async fn send(
     endpoint: Option<&OnlineEndpoint>,
 ) -> azure::Result<Accepted> {
     let Request { azure, endpoint: name, .. } = request;
-    let missing = |what: &str| azure::Error::Malformed { call: format!("PUT {name}"), reason: what.to_owned() };
+    let body = body(request, log, intent, endpoint);
+    let body = body.as_ref().ok_or_else(|| azure::Error::NotSent {
+        call: format!("PUT {name}"),
+        reason: "what is to be written was not read".to_owned(),
+    });
     match &intent.target {
-        Target::Traffic(split) => {
-            let endpoint = endpoint.ok_or_else(|| missing("the endpoint was not read"))?;
-            let traffic: BTreeMap<String, u8> = split.shares().map(|(name, share)| (name.clone(), share)).collect();
-            let tags = tags::write(request.owner, request.by, log, intent);
-            azure.put_endpoint(name, &endpoint.with_traffic(&traffic, &tags)).await
-        }
-        Target::Create(deployment) => {
-            let body = (request.body)(deployment).ok_or_else(|| missing("the deployment's body is not known"))?;
-            azure.put_deployment(name, deployment, &body).await
-        }
+        Target::Traffic(_) => azure.put_endpoint(name, body?).await,
+        Target::Create(deployment) => azure.put_deployment(name, deployment, body?).await,
         Target::Delete(deployment) => azure.delete_deployment(name, deployment).await,
         Target::Scale(deployment) => azure.scale_deployment(name, deployment, request.instances).await,
     }
+}
+
+/// What is PUT; none for other requests, and where its ground was not read.
+fn body(
+    request: &Request<'_>,
+    log: &Log<String>,
+    intent: &Intent<String>,
+    endpoint: Option<&OnlineEndpoint>,
+) -> Option<Value> {
+    match &intent.target {
+        Target::Traffic(split) => {
+            let traffic: BTreeMap<String, u8> = split.shares().map(|(name, share)| (name.clone(), share)).collect();
+            let tags = tags::write(request.owner, request.by, log, intent);
+            Some(endpoint?.with_traffic(&traffic, &tags))
+        }
+        Target::Create(deployment) => (request.body)(deployment),
+        Target::Delete(_) | Target::Scale(_) => None,
+    }
+}
+
+fn sha256(body: &Value) -> String {
+    digest::sha256_hex(body.to_string().as_bytes())
 }
 
 /// Azure's refusal while another operation runs is told by reading the state again, not by its words or its status.
@@ -220,9 +253,4 @@ async fn classify(request: &Request<'_>, error: &azure::Error) -> Option<Reply> 
             Some(if busy { Reply::Busy } else { Reply::Refused })
         }
     }
-}
-
-/// What a look says about deployments that a stage did not list.
-pub fn names<N: Clone>(look: &Look<N>) -> Vec<N> {
-    look.deployments.iter().map(|(name, _)| name.clone()).collect()
 }

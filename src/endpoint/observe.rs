@@ -123,7 +123,7 @@ fn begun(kept: &mut Remembered, date: Option<Timestamp>, sent: Timestamp, receiv
 }
 
 async fn live(q: &Question<'_>, kept: &Remembered, endpoint: &OnlineEndpoint) -> Live<String> {
-    let read = tags::read(&endpoint.tags, q.owner);
+    let read = tags::read(&endpoint.tags);
     let owner = match read.owner {
         None => Owner::Absent,
         Some(owner) if owner == q.owner => Owner::Ours,

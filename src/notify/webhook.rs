@@ -1,6 +1,6 @@
 //! Standard Webhooks: id, timestamp, and an HMAC-SHA256 over both and the body.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -100,7 +100,12 @@ fn reason(error: &reqwest::Error) -> String {
     while let Some(source) = cause.source() {
         cause = source;
     }
-    if error.is_timeout() { "no answer in time".to_owned() } else { cause.to_string() }
+    let closed = cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::UnexpectedEof);
+    match (error.is_timeout(), closed) {
+        (true, _) => "no answer in time".to_owned(),
+        (_, true) => "the connection was closed without an answer".to_owned(),
+        _ => cause.to_string(),
+    }
 }
 
 impl std::fmt::Debug for Receiver {

@@ -4,6 +4,7 @@
 
 mod pki;
 mod process;
+mod wait;
 
 use std::{
     fs, io,
@@ -26,6 +27,7 @@ use tokio::io::AsyncWriteExt;
 
 pub use pki::Pki;
 pub use process::Process;
+pub use wait::{NotSeen, wait_for};
 
 /// Issuer in the ServiceAccount tokens of every control plane that is started here.
 pub const ISSUER: &str = "https://oidc.promptrelease.test";
@@ -184,6 +186,11 @@ impl ControlPlane {
         self.dir.join("kubeconfig")
     }
 
+    /// Where the API server listens, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// PEM file of the key that verifies ServiceAccount tokens of [`ISSUER`].
     pub fn token_key(&self) -> PathBuf {
         self.pki.token_key()
@@ -216,18 +223,25 @@ impl ControlPlane {
         Ok(path)
     }
 
+    /// The real kubectl as the administrator, for arguments to be added.
+    pub fn kubectl_command(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(self.assets.join("kubectl"));
+        command
+            .arg("--cache-dir")
+            .arg(self.dir.join("kubectl-cache"))
+            .env("KUBECONFIG", self.kubeconfig())
+            .env("NO_PROXY", "127.0.0.1");
+        command
+    }
+
     /// Runs the real kubectl as the administrator.
     ///
     /// # Errors
     ///
     /// It does not start. A command that fails is an [`Output`] without success.
     pub async fn kubectl(&self, args: &[&str], stdin: &str) -> Result<Output, Error> {
-        let mut child = tokio::process::Command::new(self.assets.join("kubectl"))
-            .arg("--cache-dir")
-            .arg(self.dir.join("kubectl-cache"))
+        let mut child = tokio::process::Command::from(self.kubectl_command())
             .args(args)
-            .env("KUBECONFIG", self.kubeconfig())
-            .env("NO_PROXY", "127.0.0.1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -6,7 +6,7 @@ use super::{
     completeness::Complete,
     dataset::Dataset,
     decimal::{Decimal, Margin, Mean},
-    rule::{EVERY_ROW, Rule, RuleError, list},
+    rule::{Rule, RuleError, list},
 };
 use crate::api::{
     release::{Class, Criterion, Metric},
@@ -167,7 +167,7 @@ fn measure(rule: &Rule<'_>, complete: &Complete<'_>, dataset: &Dataset) -> Resul
     let output = rule.metric.output.as_deref().unwrap_or(&rule.metric.name);
     let mut mean = Mean::default();
     for (row, line) in complete.lines().iter().enumerate() {
-        if rule.class != EVERY_ROW && dataset.class(row) != Some(rule.class) {
+        if !rule.covers(dataset.class(row).unwrap_or_default()) {
             continue;
         }
         let value = line.outputs.get(output).ok_or_else(|| GateError::MissingMetric {

@@ -1,13 +1,16 @@
 //! Pure judgement: no IO, no clock, no runtime.
 
 pub mod availability;
+pub mod canary;
 pub mod completeness;
 pub mod dataset;
 pub mod decimal;
 pub mod digest;
 pub mod gate;
 pub mod naming;
+pub mod opens;
 pub mod plan;
 pub mod rule;
+pub mod split;
 pub mod telemetry;
 pub mod windows;

@@ -19,7 +19,7 @@ pub fn plan(spec: &PromptReleaseSpec) -> Plan {
         min_samples: analysis.min_samples,
         consecutive_failures: analysis.consecutive_failures,
         consecutive_errors: analysis.consecutive_errors,
-        on_inconclusive: on_inconclusive(analysis.on_inconclusive).into(),
+        on_inconclusive: word(analysis.on_inconclusive).into(),
         hold_timeout_ms: millis(hold_timeout),
         keep_previous_ms: millis(keep_previous_for),
     }
@@ -34,7 +34,13 @@ fn windows(duration_ms: i64, window_ms: i64) -> i64 {
     (duration_ms / window_ms + i64::from(duration_ms % window_ms > 0)).max(1)
 }
 
-fn on_inconclusive(what: OnInconclusive) -> &'static str {
+/// What an attempt does with a step that is over and inconclusive. A word that this operator does not know holds.
+pub fn on_inconclusive(plan: &Plan) -> OnInconclusive {
+    let all = [OnInconclusive::Hold, OnInconclusive::RollBack, OnInconclusive::Promote];
+    all.into_iter().find(|what| word(*what) == plan.on_inconclusive).unwrap_or_default()
+}
+
+fn word(what: OnInconclusive) -> &'static str {
     match what {
         OnInconclusive::Hold => "Hold",
         OnInconclusive::RollBack => "RollBack",
@@ -74,6 +80,16 @@ mod tests {
     fn a_step_is_never_shorter_than_asked() {
         let plan = plan(&spec(json!({"steps": [{"weight": 5, "duration": "100s"}], "analysis": {"window": "30s"}})));
         assert_eq!(plan.windows, [4]);
+    }
+
+    #[test]
+    fn what_to_do_with_the_inconclusive_reads_back() {
+        for word in ["Hold", "RollBack", "Promote"] {
+            let plan = plan(&spec(json!({"analysis": {"onInconclusive": word}})));
+            assert_eq!(format!("{:?}", on_inconclusive(&plan)), word);
+        }
+        let later = Plan { on_inconclusive: "Extend".into(), ..Plan::default() };
+        assert_eq!(on_inconclusive(&later), OnInconclusive::Hold);
     }
 
     #[test]

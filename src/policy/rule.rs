@@ -43,6 +43,11 @@ impl<'a> Rule<'a> {
         Ok(Self { class, metric, minimum, lowest, highest })
     }
 
+    /// Whether it judges answers of this class.
+    pub fn covers(&self, class: &str) -> bool {
+        self.class == EVERY_ROW || self.class == class
+    }
+
     /// Highest less lowest score.
     pub fn width(&self) -> Decimal {
         Decimal::from_millionths(self.highest.millionths().saturating_sub(self.lowest.millionths()))

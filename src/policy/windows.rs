@@ -115,7 +115,8 @@ pub fn verified(window: &Window, before: Option<(At, i64)>, after: Option<(At, i
     }
 }
 
-fn deadline(window: &Window, lateness_ms: i64) -> At {
+/// Until then a window may become complete.
+pub(super) fn deadline(window: &Window, lateness_ms: i64) -> At {
     window.end.plus(SignedDuration::from_millis(lateness_ms.max(0)))
 }
 

@@ -65,7 +65,8 @@ fn canned_reply(canned: &Canned) -> http::Response {
     })
 }
 
-async fn dispatch(sim: &Arc<Sim>, service: Service, req: &http::Request, effect: &Effect) -> http::Response {
+/// What the service itself says: no fault, no entry in the log.
+pub async fn dispatch(sim: &Arc<Sim>, service: Service, req: &http::Request, effect: &Effect) -> http::Response {
     match service {
         Service::Entra => entra::handle(sim, req).await,
         Service::Arm => arm::handle(sim, req, effect).await,

@@ -136,7 +136,7 @@ impl Proxy {
         let req = http::Request {
             host,
             method: head.method.as_str().to_owned(),
-            path: percent_decoded(head.uri.path()),
+            path: http::percent_decoded(head.uri.path()),
             query: form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect(),
             headers: head
                 .headers
@@ -176,27 +176,6 @@ fn from_service(reply: http::Response) -> Response<Body> {
         out.headers_mut().append(known, value);
     }
     out
-}
-
-/// `%41` → `A`. What is no escape stays as it is.
-fn percent_decoded(path: &str) -> String {
-    let bytes = path.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let hex = bytes.get(at + 1..at + 3).filter(|_| *byte == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(escaped) => {
-                decoded.push(escaped);
-                at += 3;
-            }
-            None => {
-                decoded.push(*byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 #[cfg(test)]

@@ -169,6 +169,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_sampler_sees_the_requests_of_real_clients() {
+        let sim = sim(&QA.replace("team: assistant", "promptrelease.split: stable=d-1;canary=d-2;window=2s"));
+        traffic::tick(&sim);
+        for n in 0..5 {
+            assert_eq!(ask(&sim, &format!("request-{n}"), &[(DEPLOYMENT, "d-2")]).await.status, 200);
+        }
+        sim.clock.advance(std::time::Duration::from_secs(2));
+        traffic::tick(&sim);
+        let insights = lock(&sim.insights);
+        let of = |event: &&crate::sim::insights::Event, name: &str| {
+            event.name == name && event.dimensions["deployment"] == "d-2"
+        };
+        let all: Vec<_> = insights.visible(sim.clock.now()).collect();
+        let seen = all.iter().filter(|e| of(e, "promptrelease.window")).filter_map(|e| e.measurements["seen"].as_u64());
+        assert_eq!(seen.sum::<u64>(), 5);
+        let sample = all.iter().find(|e| of(e, "promptrelease.sample")).expect("one in five");
+        assert_eq!(
+            (&sample.dimensions["requestId"], &sample.dimensions["class"]),
+            (&json!("request-0"), &json!("factual"))
+        );
+    }
+
+    #[tokio::test]
     async fn an_empty_split_has_nowhere_to_route_to() {
         let sim = sim("endpoints: [{name: qa-prod, deployments: [{name: d-1}]}]");
         assert_eq!(ask(&sim, "a", &[]).await.status, 404);

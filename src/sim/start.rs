@@ -7,14 +7,26 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use hyper_util::service::TowerToHyperService;
+use serde_json::Value;
 use tempfile::NamedTempFile;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use url::Url;
 
 use super::{
-    Sim, control, entra::Issuer, lock, proxy::Proxy, scenario::Scenario, tls::Authority, traffic, world::World,
+    Service, Sim,
+    answer::dispatch,
+    control,
+    entra::{Federated, Issuer},
+    faults::Effect,
+    http, lock,
+    proxy::Proxy,
+    scenario::Scenario,
+    tls::Authority,
+    traffic,
+    world::World,
 };
 
 /// What to simulate, and where to listen.
@@ -64,6 +76,47 @@ impl Running {
             CaFile::Kept(path) => path,
             CaFile::Temporary(file) => file.path(),
         }
+    }
+
+    /// What a receiver of pages was sent last.
+    pub fn last_page(&self) -> Option<Value> {
+        let inbox = lock(&self.sim.webhook).describe();
+        inbox["deliveries"].as_array()?.last()?.get("body").cloned()
+    }
+
+    /// Puts a file where `url`, an address of Azure's blob storage, says; past faults and the log.
+    ///
+    /// # Errors
+    /// The address is not one of blob storage, or the store's refusal.
+    pub async fn host_file(&self, url: &str, file: Vec<u8>) -> anyhow::Result<()> {
+        let parsed = Url::parse(url).with_context(|| url.to_owned())?;
+        let host = parsed.host_str().unwrap_or_default();
+        ensure!(Service::of(host) == Some(Service::Blob), "{url}: files can be put on *.blob.core.windows.net only");
+        let ci = Federated {
+            tenant: self.sim.settings.tenant.clone(),
+            client: "continuous-integration".into(),
+            subject: String::new(),
+            object: "continuous-integration".into(),
+        };
+        let token = self.sim.entra.mint(&ci, "https://storage.azure.com")?;
+        let headers = [
+            ("authorization", format!("Bearer {token}")),
+            ("content-length", file.len().to_string()),
+            ("x-ms-blob-type", "BlockBlob".into()),
+            ("x-ms-version", "2023-11-03".into()),
+        ];
+        let req = http::Request {
+            host: host.to_owned(),
+            method: "PUT".into(),
+            path: http::percent_decoded(parsed.path()),
+            query: Vec::new(),
+            headers: headers.map(|(name, value)| (name.to_owned(), value)).into(),
+            body: file.into(),
+        };
+        let reply = dispatch(&self.sim, Service::Blob, &req, &Effect::default()).await;
+        let said = String::from_utf8_lossy(&reply.body);
+        ensure!((200..300).contains(&reply.status), "{url}: {} {said}", reply.status);
+        Ok(())
     }
 
     /// Ends it: open connections are closed, held requests forgotten.
@@ -116,4 +169,17 @@ fn write_ca(path: Option<PathBuf>, pem: &str) -> anyhow::Result<CaFile> {
     };
     std::fs::write(path, pem).with_context(|| format!("cannot write the certificate to {}", path.display()))?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn files_are_put_on_blob_storage_only_and_nobody_was_paged_at_the_start() {
+        let running = start(Options::default()).await.unwrap();
+        let error = running.host_file("https://github.com/a.tar.gz", Vec::new()).await.unwrap_err().to_string();
+        assert!(error.contains("*.blob.core.windows.net only"), "{error}");
+        assert_eq!(running.last_page(), None);
+    }
 }

@@ -10,7 +10,7 @@ use flow::FlowError;
 
 use super::{Decision, Facts, Then};
 use crate::{
-    api::{PromptReleaseSpec, release::PromptFlow, status},
+    api::{At, PromptReleaseSpec, release::PromptFlow, status},
     azure::{self, AssetKind, Azure, Datastore, EnvironmentBody, ModelBody, Route},
     policy::{
         dataset::{Column, Dataset, DatasetError},
@@ -18,6 +18,7 @@ use crate::{
         naming,
     },
     stage::evaluate::mapping::{self, MappingError, Sources},
+    view::sentence,
 };
 
 /// What registering needs to know.
@@ -39,7 +40,7 @@ pub enum Step {
     RegisterEnvironment,
 }
 
-/// Why a build fails for good: something in the archive. Everything else is Azure's, and tried again.
+/// Why a build step did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     #[error(transparent)]
@@ -56,22 +57,28 @@ pub enum BuildError {
     Hole { path: String, column: String, line: usize },
     #[error("archive cannot be fetched: {0}")]
     Gone(String),
-    /// Not the archive's fault.
+    /// Azure understood what it was sent and finds it wrong; it would find the same again.
+    #[error("what the release names is not taken: {0}")]
+    Invalid(azure::Error),
+    /// Not the archive's fault, and tried again.
     #[error(transparent)]
     Azure(azure::Error),
 }
 
-impl BuildError {
-    /// Whether trying again can help.
-    pub fn is_final(&self) -> bool {
-        !matches!(self, Self::Azure(_))
+impl From<azure::Error> for BuildError {
+    /// Only a 400, 413 or 422 is about the content. A conflict, a policy, a missing right, container or connection can
+    /// be mended without another version.
+    fn from(error: azure::Error) -> Self {
+        match error {
+            azure::Error::Refused { status: 400 | 413 | 422, .. } => Self::Invalid(error),
+            error => Self::Azure(error),
+        }
     }
 }
 
-impl From<azure::Error> for BuildError {
-    fn from(error: azure::Error) -> Self {
-        Self::Azure(error)
-    }
+/// Why the build is given up, if its time is over.
+pub fn overdue(started: At, deadline: jiff::SignedDuration, now: At) -> Option<String> {
+    (now >= started.plus(deadline)).then(|| format!("the build did not succeed within {}", sentence::span(deadline)))
 }
 
 /// Everything about an archive that can be known before anything is uploaded.
@@ -96,7 +103,7 @@ pub fn next(facts: &Facts) -> Decision<Step> {
 /// Does one step and says what is known after it.
 ///
 /// # Errors
-/// [`BuildError::is_final`] tells the release's faults from Azure's.
+/// [`BuildError::Azure`] is worth another try, the rest is the release's fault.
 pub async fn act(azure: &Azure, plan: &Plan<'_>, step: &Step, facts: &Facts) -> Result<Facts, BuildError> {
     let Some(flow) = &plan.spec.artifact.prompt_flow else {
         return Err(BuildError::Gone("`artifact.promptFlow` is not set".into()));
@@ -119,9 +126,12 @@ pub async fn act(azure: &Azure, plan: &Plan<'_>, step: &Step, facts: &Facts) -> 
 }
 
 async fn fetch(azure: &Azure, flow: &PromptFlow) -> Result<bytes::Bytes, BuildError> {
-    let url = url::Url::parse(&flow.archive.url).map_err(|e| BuildError::Gone(format!("{}: {e}", flow.archive.url)))?;
+    // Azure's errors name the address without its query, which may hold a signature.
+    let url = url::Url::parse(&flow.archive.url).map_err(|e| BuildError::Gone(format!("`url` is no address, {e}")))?;
     match azure.fetch(&url, archive::MAX_PACKED).await {
-        Err(error) if error.is_not_found() => Err(BuildError::Gone(format!("{url} does not exist"))),
+        Err(error @ (azure::Error::NotFound { .. } | azure::Error::TooLarge { .. } | azure::Error::NotSent { .. })) => {
+            Err(BuildError::Gone(error.to_string()))
+        }
         other => Ok(other?),
     }
 }
@@ -134,7 +144,7 @@ pub fn check(packed: &[u8], spec: &PromptReleaseSpec, flow: &PromptFlow) -> Resu
     let folder = archive::unpack(packed, &flow.archive.digest)?;
     let main = flow::read(&folder, flow.path.as_deref().unwrap_or_default())?;
     let Some(evaluation) = &spec.evaluation else { return Ok(Checked { folder, rows: Vec::new(), content: None }) };
-    let path = evaluation.dataset.path.trim_start_matches("./").to_owned();
+    let path = archive::normal(&evaluation.dataset.path);
     let bytes = folder.get(&path).cloned().ok_or_else(|| BuildError::NoDataset(path.clone()))?;
     let wrong = |error| BuildError::Dataset { path: path.clone(), error };
     let dataset = Dataset::parse(&bytes).map_err(wrong)?;
@@ -160,8 +170,7 @@ fn names<V>(map: &std::collections::BTreeMap<String, V>) -> impl Iterator<Item =
 
 /// A column that is missing in one row aborts the whole run on the service; here it costs nothing.
 fn no_holes<'a>(dataset: &Dataset, path: &str, fed: impl Iterator<Item = &'a String>) -> Result<(), BuildError> {
-    let columns: BTreeSet<&str> =
-        fed.filter_map(|source| source.strip_prefix("${data.")?.strip_suffix('}')).collect();
+    let columns: BTreeSet<&str> = fed.filter_map(|source| source.strip_prefix("${data.")?.strip_suffix('}')).collect();
     for column in columns {
         if let Column::MissingInLine(line) = dataset.column(column) {
             return Err(BuildError::Hole { path: path.to_owned(), column: column.to_owned(), line });
@@ -181,7 +190,7 @@ async fn upload(azure: &Azure, spec: &PromptReleaseSpec, checked: &Checked) -> R
     for (path, content) in checked.folder.files() {
         azure.put_if_absent(&store, &format!("{root}/{path}"), content.clone()).await?;
     }
-    let dataset = spec.evaluation.as_ref().map(|e| format!("{root}/{}", e.dataset.path.trim_start_matches("./")));
+    let dataset = spec.evaluation.as_ref().map(|e| format!("{root}/{}", archive::normal(&e.dataset.path)));
     Ok(status::Build {
         bytes: i64::try_from(checked.folder.bytes()).unwrap_or(i64::MAX),
         dataset,
@@ -196,9 +205,7 @@ async fn upload(azure: &Azure, spec: &PromptReleaseSpec, checked: &Checked) -> R
 /// # Errors
 /// Azure's; more than `limit` bytes.
 pub async fn read_blob(azure: &Azure, store: &Datastore, path: &str, limit: usize) -> azure::Result<bytes::Bytes> {
-    let text = format!("https://{}.blob.{}/{}/{path}", store.account, store.endpoint_suffix, store.container);
-    let malformed = |e: url::ParseError| azure::Error::Malformed { call: text.clone(), reason: e.to_string() };
-    azure.fetch(&url::Url::parse(&text).map_err(malformed)?, limit).await
+    azure.get_blob(store, path, limit).await
 }
 
 /// The datastore's path in the spelling that assets and runs use.
@@ -218,9 +225,9 @@ async fn register_model(
 ) -> Result<String, BuildError> {
     let store = azure.default_datastore().await?.value;
     let folder = build.folder.clone().unwrap_or_default();
-    let path = match flow.path.as_deref().map(|p| p.trim_matches('/')) {
-        None | Some("" | ".") => folder,
-        Some(path) => format!("{folder}/{path}"),
+    let path = match archive::normal(flow.path.as_deref().unwrap_or_default()) {
+        root if root.is_empty() => folder,
+        path => format!("{folder}/{path}"),
     };
     let (name, version) = (naming::model(plan.release), naming::model_version(&plan.spec.version, plan.hash));
     let body = ModelBody {

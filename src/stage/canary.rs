@@ -7,7 +7,7 @@ use scores::ScoreSource;
 use super::{Decision, Facts, Then, Wait};
 use crate::{
     api::{
-        At, PromptReleaseSpec,
+        At, Cause, PromptReleaseSpec,
         log::{Attempt, Plan},
         status::CanaryStatus,
     },
@@ -27,18 +27,18 @@ use crate::{
 pub struct Look {
     /// None: no window could close, so nothing was asked.
     scores: Option<Result<Seen<Telemetry>, String>>,
-    /// Azure's time, of the last answer.
-    pub now: At,
-    /// The split is read back in this pass as this attempt's, by number.
-    pub verified: bool,
+    /// When the endpoint was looked at, by Azure's clock: a window that ended later is not over.
+    now: At,
+    /// The split was read back then as this attempt's, by number.
+    verified: bool,
     /// Between two looks while a window is due and incomplete.
-    pub poll: jiff::SignedDuration,
+    poll: jiff::SignedDuration,
 }
 
 impl Look {
     /// The source itself could not be had.
-    pub fn failed(why: String, now: At, poll: jiff::SignedDuration) -> Self {
-        Self { scores: Some(Err(why)), now, verified: false, poll }
+    pub fn failed(why: String, now: At, verified: bool, poll: jiff::SignedDuration) -> Self {
+        Self { scores: Some(Err(why)), now, verified, poll }
     }
 }
 
@@ -49,9 +49,10 @@ pub async fn look(
     attempt: &Attempt,
     facts: &Facts,
     now: At,
+    verified: bool,
     poll: jiff::SignedDuration,
 ) -> Look {
-    let idle = Look { scores: None, now, verified: false, poll };
+    let idle = Look { scores: None, now, verified, poll };
     let Some(status) = &facts.canary else { return idle };
     let Some(started) = status.clock_started_at else { return idle };
     let window = Grid::new(started, attempt.plan.window_ms).next(status.closed_through);
@@ -63,11 +64,7 @@ pub async fn look(
         return Look { scores, ..idle };
     };
     match source.since(endpoint, window.start.get()).await {
-        Ok(seen) => {
-            // A window is over when the source's clock says so.
-            let now = seen.date.map_or(now, |date| now.max(At::from(date)));
-            Look { scores: Some(Ok(seen)), now, ..idle }
-        }
+        Ok(seen) => Look { scores: Some(Ok(seen)), ..idle },
         Err(error) => Look { scores: Some(Err(error.to_string())), ..idle },
     }
 }
@@ -76,14 +73,22 @@ pub async fn look(
 ///
 /// # Errors
 /// A criterion that names no metric; the schema's rules do not let one in.
-pub fn next(spec: &PromptReleaseSpec, attempt: &Attempt, facts: &Facts, look: &Look) -> Result<Decision<()>, RuleError> {
+pub fn next(
+    spec: &PromptReleaseSpec,
+    attempt: &Attempt,
+    facts: &Facts,
+    look: &Look,
+) -> Result<Decision<()>, RuleError> {
     let plan = &attempt.plan;
     let rules = canary::enforced(&spec.metrics, &spec.criteria)?;
     let Some(raised) = attempt.raised.iter().rev().find(|r| r.weight < 100) else {
         return Ok(Decision::new(facts.clone(), Then::Go));
     };
     let Some(verified_at) = raised.verified_at else {
-        return Ok(Decision::new(facts.clone(), Then::Go));
+        // It was noted and is not read back. Whether it came to nothing, and so is sent again, the protocol knows.
+        let weight = u8::try_from(raised.weight).unwrap_or_default();
+        let raise = Wish::Raise { step: raised.step, weight };
+        return Ok(Decision::new(facts.clone(), Then::Ask(raise, String::new())));
     };
     let known = match &facts.canary {
         Some(status) if status.step == raised.step => status.clone(),
@@ -97,7 +102,9 @@ pub fn next(spec: &PromptReleaseSpec, attempt: &Attempt, facts: &Facts, look: &L
             (Then::Ask(Wish::Withdraw(cause), wording::evidence(&evidence, plan)), None)
         }
         Verdict::Promote { .. } => (Then::Ask(Wish::Promote, wording::passed(&status, plan)), Some("Pass")),
-        Verdict::Hold { lacking } => (Then::Wait(wait(plan, &status, look, wording::held(&status, &lacking, plan))), None),
+        Verdict::Hold { lacking } => {
+            (Then::Wait(wait(plan, &status, look, wording::held(&status, &lacking, plan))), None)
+        }
         Verdict::Continue => (Then::Wait(wait(plan, &status, look, wording::progress(&status, plan, look.now))), None),
     };
     let mut facts = facts;
@@ -115,14 +122,19 @@ fn close(known: &CanaryStatus, attempt: &Attempt, rules: &[Rule<'_>], look: &Loo
         // Until `lateness` a failed query is asked again; then its windows close as errors, for this reason.
         Some(Err(why)) => (&nothing, Some(why)),
     };
-    let verified = |_: &windows::Window| look.verified;
+    // One a look: after an outage of ours, one query that fails must not be five errors in a row.
+    let now = match why {
+        Some(_) => look.now.min(first_deadline(known, &attempt.plan, look.now)),
+        None => look.now,
+    };
+    let verified = |window: &windows::Window| look.verified && window.end <= look.now;
     let facts = canary::Facts {
         plan: &attempt.plan,
         rules,
         telemetry,
         canary: attempt.deployment.as_deref().unwrap_or_default(),
         stable: attempt.return_to.as_deref(),
-        now: look.now,
+        now,
         verified: &verified,
     };
     let (status, reports) = canary::advance(known, &facts);
@@ -135,8 +147,17 @@ fn close(known: &CanaryStatus, attempt: &Attempt, rules: &[Rule<'_>], look: &Loo
     (status.clone(), told.collect())
 }
 
+/// When the next window closes at the latest.
+fn first_deadline(status: &CanaryStatus, plan: &Plan, now: At) -> At {
+    let grid = Grid::new(status.clock_started_at.unwrap_or(now), plan.window_ms);
+    grid.next(status.closed_through).end.plus(jiff::SignedDuration::from_millis(plan.lateness_ms))
+}
+
 fn wait(plan: &Plan, status: &CanaryStatus, look: &Look, why: String) -> Wait {
     let grid = Grid::new(status.clock_started_at.unwrap_or(look.now), plan.window_ms);
     let until = windows::next_wake(grid, status.closed_through, look.now, plan.lateness_ms, look.poll);
-    Wait::until(until, why)
+    match &look.scores {
+        Some(Err(error)) => Wait { until, why: wording::unread(error), retry: Some(Cause::CanaryUnmeasurable) },
+        _ => Wait::until(until, why),
+    }
 }

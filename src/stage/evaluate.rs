@@ -139,6 +139,13 @@ pub fn overdue(spec: &PromptReleaseSpec, facts: &Facts, now: At) -> Option<Strin
     (now >= started.plus(timeout.signed())).then(|| format!("the evaluation did not end within {timeout}"))
 }
 
+/// The facts once it was tried: from then on its time runs, even if no run can be submitted.
+pub fn begun(facts: &Facts, now: At) -> Facts {
+    let mut known = status(facts);
+    known.started_at.get_or_insert(now);
+    Facts { evaluation: Some(known), ..facts.clone() }
+}
+
 fn status(facts: &Facts) -> EvaluationStatus {
     facts.evaluation.clone().unwrap_or_default()
 }
@@ -204,7 +211,8 @@ impl Counted<'_> {
         match &gate.verdict {
             Verdict::Pass => Decision::new(facts, Then::Go),
             Verdict::Regression(failed) => {
-                Decision::withdraw(facts, Cause::EvalRegression, sentence::criteria_failed(failed))
+                let failed: Vec<_> = failed.iter().map(gate::Measured::result).collect();
+                Decision::withdraw(facts, Cause::EvalRegression, sentence::criteria_failed(&failed))
             }
             Verdict::Error(errors) => {
                 let first = errors.first().map_or_else(String::new, ToString::to_string);

@@ -23,12 +23,12 @@ pub fn next(attempt: &Attempt, facts: &Facts) -> Decision<()> {
 
 /// A breach in the last windows turns a promotion round as long as it is not read back.
 pub fn or_withdraw(promote: Decision<()>, canary: Decision<()>) -> Decision<()> {
-    let withdraws = matches!(canary.then, Then::Ask(Wish::Withdraw(_), _));
-    if withdraws { canary } else { Decision { facts: canary.facts, told: canary.told, then: promote.then } }
+    let breach = matches!(canary.then, Then::Ask(Wish::Withdraw(cause), _) if is_breach(cause));
+    if breach { canary } else { Decision { facts: canary.facts, told: canary.told, then: promote.then } }
 }
 
 /// Causes that say nothing about the release while it is being promoted: windows that come late are no breach.
-pub fn is_breach(cause: Cause) -> bool {
+fn is_breach(cause: Cause) -> bool {
     matches!(cause, Cause::CanaryFailed | Cause::AvailabilityFailed)
 }
 

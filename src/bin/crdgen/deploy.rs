@@ -149,7 +149,7 @@ fn container() -> Container {
         readiness_probe: Some(probe("/readyz")),
         resources: Some(ResourceRequirements {
             requests: Some(amounts(&[("cpu", "50m"), ("memory", "64Mi")])),
-            limits: Some(amounts(&[("memory", "256Mi")])),
+            limits: Some(amounts(&[("memory", "512Mi")])),
             ..ResourceRequirements::default()
         }),
         security_context: Some(SecurityContext {

@@ -123,9 +123,8 @@ impl Blobs {
         let etag = format!("\"0x8DD{:012X}\"", self.writes);
         let created = self.blobs.get(place).map_or(now, |known| known.created);
         let blob = Blob { bytes, content_type, metadata, etag, created, modified: now };
-        let slot = self.blobs.entry(place.clone()).or_insert_with(|| blob.clone());
-        *slot = blob;
-        slot
+        self.blobs.insert(place.clone(), blob);
+        &self.blobs[place]
     }
 }
 

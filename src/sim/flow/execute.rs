@@ -100,7 +100,7 @@ impl Executor<'_> {
         behaviour: &Behaviour,
         nth: u64,
     ) -> Result<Row, LineFailure> {
-        check_types(self.graph, index, inputs).map_err(|root| LineFailure { root: root.into(), node: None })?;
+        check_types(self.graph, index, inputs).map_err(|root| LineFailure { root: Box::new(root), node: None })?;
         let share = if self.judges { behaviour.failed_judgements } else { behaviour.failed_lines };
         if share.is_some_and(|share: Share| share.hits(nth)) {
             return Err(self.failed("(ScriptedFailure) the scenario fails this line"));
@@ -142,7 +142,7 @@ impl Executor<'_> {
         let text = "Execution failure in '{node_name}': {error_type_and_message}";
         let parameters = [("node_name", node), ("error_type_and_message", why)];
         let root = Root::new(&["UserError", "ToolExecutionError"], text, &parameters, "Tool/__pf_main__");
-        LineFailure { root: root.into(), node: Some(node.to_owned()) }
+        LineFailure { root: Box::new(root), node: Some(node.to_owned()) }
     }
 }
 

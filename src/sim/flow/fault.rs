@@ -74,7 +74,7 @@ const SERVICE: &str = "PromptFlowOrchestrator";
 
 impl Fault {
     fn user(status: u16, component: &'static str, code: &str, text: &str) -> Self {
-        Self::Said { status, component, root: Root::new(&["UserError", code], text, &[], "").into() }
+        Self::Said { status, component, root: Box::new(Root::new(&["UserError", code], text, &[], "")) }
     }
 
     pub fn no_run(id: &str) -> Self {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::sim::{
     Options, Running,
     faults::Rule,
-    lock, start,
+    http, lock, start,
     testing::{in_workspace, token},
 };
 
@@ -153,7 +153,7 @@ async fn escapes_in_paths_and_queries_are_undone() {
     client(&sim).get(url).bearer_auth(token(&sim.sim, ARM)).send().await.unwrap();
     let path = lock(&sim.sim.requests).since(0).next().unwrap().path.clone();
     assert!(path.ends_with("/models/a b"), "{path}");
-    assert_eq!(super::percent_decoded("/a%2Fb%zz%4"), "/a/b%zz%4");
+    assert_eq!(http::percent_decoded("/a%2Fb%zz%4"), "/a/b%zz%4");
 }
 
 #[tokio::test]

@@ -3,7 +3,12 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::sim::{insights::Event, scenario::Scenario, testing::sim};
+use crate::sim::{
+    blob::Place,
+    insights::Event,
+    scenario::Scenario,
+    testing::{arm, in_workspace, sim},
+};
 
 /// d-1428 has 10 percent of qa-prod, in windows of a minute; d-1429 has none.
 const CANARY: &str = "endpoints: [{name: qa-prod, deployments: [{name: d-1427}, {name: d-1428}, {name: d-1429}], \
@@ -126,6 +131,37 @@ fn a_judge_that_fails_and_samples_that_get_lost_differ_in_the_window_event() {
         assert_eq!(counts(of(&windows, "d-1428")[0], ["sampled", "judged", "errors"]), expected);
         assert_eq!(of(&events(&sim, "promptrelease.sample"), "d-1428").len(), rows);
     }
+}
+
+#[tokio::test]
+async fn live_scores_go_by_the_files_that_a_deployments_model_was_registered_from() {
+    let world = CANARY.replace("{name: d-1428}", "{name: d-1428, model: MODEL}");
+    let sim = sim(&world.replace("MODEL", &in_workspace(&sim("{}"), "/models/assistant/versions/1428")));
+    let uri = "azureml://subscriptions/s/resourcegroups/g/workspaces/w/datastores/workspaceblobstore/paths/flows/1428";
+    let body = json!({"properties": {"modelUri": uri, "modelType": "custom_model"}});
+    assert_eq!(arm(&sim, "PUT", "/models/assistant/versions/1428", body).await.status, 201);
+    *lock(&sim.scenario) = Scenario::parse(&format!(
+        "{USERS}contents: [{{name: concise, when: {{file: draft.jinja2, contains: Be concise}}, \
+         classes: {{'*': {{live: {{groundedness: 1}}}}}}}}]"
+    ))
+    .unwrap();
+    let file = Place::in_datastore(&sim.settings, "flows/1428/nodes/draft.jinja2");
+    let play_on = |seconds: f64| play(&sim, &mut lock(&sim.traffic), at(seconds));
+    play_on(0.0);
+    play_on(10.0);
+    lock(&sim.blobs).put(&file, "Be concise.", at(10.0));
+    play_on(20.0);
+    let samples = events(&sim, "promptrelease.sample");
+    let scores = |deployment: &str, from: f64| -> Vec<f64> {
+        let late = of(&samples, deployment).into_iter().filter(|s| s.timestamp >= at(from));
+        let mut scores: Vec<f64> = late.map(|s| s.measurements["groundedness"].as_f64().unwrap()).collect();
+        scores.dedup();
+        scores
+    };
+    assert_eq!(
+        (scores("d-1427", 0.0), scores("d-1428", 0.0), scores("d-1428", 10.0)),
+        (vec![3.0], vec![3.0, 1.0], vec![1.0])
+    );
 }
 
 #[test]

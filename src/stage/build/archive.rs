@@ -9,10 +9,11 @@ use std::{
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-/// Bytes of the archive as fetched.
-pub const MAX_PACKED: usize = 64 << 20;
+/// Bytes of the archive as fetched. With [`MAX_UNPACKED`] it is what one build holds in memory, so that it must stay well
+/// below the operator's limit.
+pub const MAX_PACKED: usize = 32 << 20;
 /// Bytes of all files together.
-pub const MAX_UNPACKED: u64 = 256 << 20;
+pub const MAX_UNPACKED: u64 = 64 << 20;
 /// Files in one archive.
 pub const MAX_FILES: usize = 5_000;
 
@@ -63,12 +64,18 @@ pub fn unpack(packed: &[u8], wanted: &str) -> Result<Folder, ArchiveError> {
     for entry in tar.entries().map_err(broken)? {
         let entry = entry.map_err(broken)?;
         let path = inside(&entry.path().map_err(broken)?)?;
+        if path.is_empty() || entry.path_bytes().ends_with(b"/") {
+            // The archive's own folder; or a folder as the oldest tars write it, which have no type for it.
+            continue;
+        }
         match entry.header().entry_type() {
             tar::EntryType::Regular | tar::EntryType::Continuous => {}
             tar::EntryType::Directory | tar::EntryType::XGlobalHeader => continue,
             other => return Err(ArchiveError::NotAFile { path, kind: kind(other) }),
         }
-        let mut content = Vec::new();
+        // Room for what the header promises, no more than is allowed: a growing buffer would take up to twice the file.
+        let room = entry.size().min(MAX_UNPACKED - total + 1);
+        let mut content = Vec::with_capacity(usize::try_from(room).unwrap_or_default());
         entry.take(MAX_UNPACKED - total + 1).read_to_end(&mut content).map_err(broken)?;
         total += content.len() as u64;
         if total > MAX_UNPACKED {
@@ -121,14 +128,21 @@ fn inside(path: &Path) -> Result<String, ArchiveError> {
     Ok(parts.join("/"))
 }
 
+/// A path as people write it (`./flows/qa/`) in the spelling of an archive (`flows/qa`; `""` for its root). Anything that
+/// leads upward stays as it is and is found nowhere.
+pub fn normal(path: &str) -> String {
+    path.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/")
+}
+
 impl Folder {
     #[cfg(test)]
     pub fn of<const N: usize>(files: [(&str, &str); N]) -> Self {
         Self { files: files.map(|(path, text)| (path.to_owned(), Bytes::from(text.to_owned()))).into() }
     }
 
+    /// The file of this path, as people write it.
     pub fn get(&self, path: &str) -> Option<&Bytes> {
-        self.files.get(path)
+        self.files.get(&normal(path))
     }
 
     pub fn files(&self) -> impl Iterator<Item = (&str, &Bytes)> {
@@ -150,8 +164,8 @@ impl Folder {
 
     /// The part below `path` (`""`: all of it), with paths relative to it.
     pub fn below(&self, path: &str) -> Self {
-        let prefix = match path.trim_matches('/') {
-            "" | "." => String::new(),
+        let prefix = match normal(path) {
+            root if root.is_empty() => root,
             path => format!("{path}/"),
         };
         let inside =
@@ -178,6 +192,8 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -267,6 +283,132 @@ mod tests {
             }))
             .contains("twice")
         );
+    }
+
+    /// A path that stands in an extended header, as it does where the plain field is too short.
+    fn extended(tar: &mut tar::Builder<Vec<u8>>, path: &str) {
+        tar.append_pax_extensions([("path", path.as_bytes())]).expect("append");
+        file(tar, "harmless", b"x");
+    }
+
+    fn special(tar: &mut tar::Builder<Vec<u8>>, kind: tar::EntryType) {
+        let mut header = tar::Header::new_gnu();
+        header.set_path("a").expect("a path");
+        header.set_entry_type(kind);
+        header.set_size(0);
+        header.set_cksum();
+        tar.append(&header, &b""[..]).expect("append");
+    }
+
+    fn unpacked(build: impl FnOnce(&mut tar::Builder<Vec<u8>>)) -> Folder {
+        let bytes = packed(build);
+        unpack(&bytes, &digest(&bytes)).expect("unpacks")
+    }
+
+    #[test]
+    fn an_extended_header_smuggles_nothing() {
+        for path in ["../a", "/etc/passwd", "flow/../../a", "a/..", ".."] {
+            assert!(refused(&packed(|t| extended(t, path))).contains("stay inside"), "{path}");
+        }
+        let long = format!("{}/a.txt", "folder/".repeat(40));
+        let folder = unpacked(|t| extended(t, &long));
+        assert_eq!(folder.get(&long).map(|b| &b[..]), Some(&b"x"[..]));
+    }
+
+    #[test]
+    fn devices_and_pipes_are_named() {
+        for (kind, name) in [
+            (tar::EntryType::Char, "a device"),
+            (tar::EntryType::Block, "a device"),
+            (tar::EntryType::Fifo, "a pipe"),
+            (tar::EntryType::new(b'X'), "a special entry"),
+        ] {
+            let error = refused(&packed(|t| special(t, kind)));
+            assert_eq!(error, format!("archive holds `a`, {name}: only files and folders are allowed"));
+        }
+    }
+
+    #[test]
+    fn folders_are_no_files_however_they_are_written() {
+        let folder = unpacked(|t| {
+            special(t, tar::EntryType::Directory);
+            file(t, "./", b"");
+            file(t, "a/", b"");
+            file(t, "a/b", b"x");
+        });
+        assert_eq!(folder.files().map(|(path, _)| path).collect::<Vec<_>>(), ["a/b"]);
+    }
+
+    #[test]
+    fn a_path_is_found_as_people_write_it() {
+        let folder = Folder::of([("flows/qa/flow.dag.yaml", "x"), ("eval.jsonl", "y")]);
+        for path in ["flows/qa", "./flows/qa", "flows//qa/", "/flows/./qa"] {
+            assert_eq!(folder.below(path).len(), 1, "{path}");
+            assert!(folder.get(&format!("{path}/flow.dag.yaml")).is_some(), "{path}");
+        }
+        for root in ["", ".", "./", "/"] {
+            assert_eq!(folder.below(root).len(), 2, "{root:?}");
+        }
+        for nowhere in ["flows/qa/..", "../flows/qa", "flow", "flows/q"] {
+            assert!(folder.below(nowhere).is_empty(), "{nowhere}");
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_anywhere_is_broken() {
+        let mut tar = tar::Builder::new(Vec::new());
+        let noise: Vec<u8> = (0..3000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        file(&mut tar, "a", &noise);
+        let tar = tar.into_inner().expect("tar");
+        let gzip = |bytes: &[u8]| {
+            let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            gz.write_all(bytes).expect("gzip");
+            gz.finish().expect("gzip")
+        };
+        for cut in [100, 511, 512, 1000, 3000] {
+            assert!(refused(&gzip(&tar[..cut])).contains("cannot be read as tar.gz"), "a tar of {cut} bytes");
+        }
+        let whole = gzip(&tar);
+        for cut in [5, 11, 100, whole.len() / 2] {
+            assert!(refused(&whole[..cut]).contains("cannot be read as tar.gz"), "a gzip of {cut} bytes");
+        }
+    }
+
+    #[test]
+    fn a_header_that_lies_about_its_size_costs_nothing() {
+        let lie = packed(|t| {
+            let mut header = tar::Header::new_gnu();
+            header.set_path("a").expect("a path");
+            header.set_size(u64::MAX >> 2);
+            header.set_cksum();
+            t.append(&header, &b"x"[..]).expect("append");
+        });
+        assert!(refused(&lie).contains("cannot be read as tar.gz"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_bytes_are_an_archive_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..2048), zipped: bool) {
+            let bytes = if zipped {
+                let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+                gz.write_all(&bytes).expect("gzip");
+                gz.finish().expect("gzip")
+            } else {
+                bytes
+            };
+            let _ = unpack(&bytes, &digest(&bytes));
+        }
+
+        #[test]
+        fn what_was_packed_is_unpacked(
+            files in prop::collection::btree_map("[a-z]{1,3}(/[a-z]{1,3}){0,2}", prop::collection::vec(any::<u8>(), 0..600), 1..6),
+        ) {
+            let folder = unpacked(|t| files.iter().for_each(|(path, content)| file(t, path, content)));
+            let got: BTreeMap<_, _> = folder.files().map(|(path, content)| (path.to_owned(), content.to_vec())).collect();
+            prop_assert_eq!(got, files);
+        }
     }
 
     #[test]

@@ -1,25 +1,43 @@
 //! `flow.dag.yaml` as types, and the checks of its graph. A broken graph is refused by naming the node.
 
+mod circle;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::archive::Folder;
+use super::archive::{self, Folder};
+use circle::circle;
 
 /// Name of the file that makes a folder a flow.
 pub const FILE: &str = "flow.dag.yaml";
+/// Bytes of that file; a graph is text written by people.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// The flow's file for the flow's folder, as people write it: `flows/qa/flow.dag.yaml`.
+pub fn file(path: &str) -> String {
+    match archive::normal(path) {
+        root if root.is_empty() => FILE.to_owned(),
+        path => format!("{path}/{FILE}"),
+    }
+}
+
+/// Prompt flow takes a key without a value for an empty one, and editors leave such keys behind.
+fn or_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(d)?.unwrap_or_default())
+}
 
 /// A DAG flow. Unknown keys are Prompt flow's business and stay in the file.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Flow {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     pub inputs: BTreeMap<String, Input>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     pub outputs: BTreeMap<String, Output>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     pub nodes: Vec<Node>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     pub node_variants: BTreeMap<String, Variants>,
 }
 
@@ -48,7 +66,7 @@ pub struct Node {
     pub type_: Option<String>,
     #[serde(default)]
     pub source: Option<Source>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     pub inputs: BTreeMap<String, Value>,
     #[serde(default)]
     pub connection: Option<String>,
@@ -73,7 +91,7 @@ pub struct Source {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Variants {
     pub default_variant_id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     pub variants: BTreeMap<String, Variant>,
 }
 
@@ -89,7 +107,7 @@ pub struct VariantNode {
     pub type_: Option<String>,
     #[serde(default)]
     pub source: Option<Source>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     pub inputs: BTreeMap<String, Value>,
     #[serde(default)]
     pub connection: Option<String>,
@@ -133,12 +151,12 @@ pub enum FlowError {
 /// # Errors
 /// The first thing that is wrong, by the name of its node.
 pub fn read(folder: &Folder, path: &str) -> Result<Flow, FlowError> {
-    let file = match path.trim_matches('/') {
-        "" | "." => FILE.to_owned(),
-        path => format!("{path}/{FILE}"),
-    };
+    let file = file(path);
     let bytes = folder.get(&file).ok_or_else(|| FlowError::Missing(file.clone()))?;
     let unreadable = |error: String| FlowError::Unreadable { path: file.clone(), error };
+    if bytes.len() > MAX_BYTES {
+        return Err(unreadable(format!("it is larger than {} KiB", MAX_BYTES >> 10)));
+    }
     let text = std::str::from_utf8(bytes).map_err(|e| unreadable(e.to_string()))?;
     let flow: Flow = serde_saphyr::from_str(text).map_err(|e| unreadable(first_line(&e.to_string())))?;
     check(&flow, &folder.below(path))?;
@@ -217,10 +235,8 @@ fn check(flow: &Flow, folder: &Folder) -> Result<(), FlowError> {
 
 fn check_source(node: &Running<'_>, folder: &Folder) -> Result<(), FlowError> {
     let Some(source) = node.source else { return Err(FlowError::NoSource(node.name.to_owned())) };
-    if let Some(path) = &source.path {
-        if folder.get(path.trim_start_matches("./")).is_none() {
-            return Err(FlowError::NoFile { node: node.name.to_owned(), path: path.clone() });
-        }
+    if let Some(path) = source.path.as_ref().filter(|path| folder.get(path).is_none()) {
+        return Err(FlowError::NoFile { node: node.name.to_owned(), path: path.clone() });
     }
     if node.type_ == Some("llm") && node.connection.is_none_or(str::is_empty) {
         return Err(FlowError::NoConnection(node.name.to_owned()));
@@ -280,30 +296,10 @@ fn references(value: &Value) -> Vec<Reference> {
     }
 }
 
-/// The nodes of a circle in order, `a -> b -> a`.
-fn circle(waits_for: &BTreeMap<&str, BTreeSet<&str>>) -> Option<String> {
-    let mut open: BTreeMap<&str, BTreeSet<&str>> = waits_for.clone();
-    // Take away what waits for nothing until nothing of that kind is left: the rest is in, or behind, a circle.
-    while let Some(free) = open.iter().find(|(_, on)| on.is_empty()).map(|(name, _)| *name) {
-        open.remove(free);
-        open.values_mut().for_each(|on| {
-            on.remove(free);
-        });
-    }
-    let mut at = *open.keys().next()?;
-    let mut path = vec![at];
-    loop {
-        at = open.get(at)?.iter().next().copied()?;
-        if let Some(from) = path.iter().position(|seen| *seen == at) {
-            path.push(at);
-            return Some(path[from..].join(" -> "));
-        }
-        path.push(at);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const GOOD: &str = "
@@ -371,5 +367,88 @@ node_variants:
         flow(yaml).expect("good");
         let error = flow(&yaml.replace("default_variant_id: v1", "default_variant_id: v2")).expect_err("bad");
         assert_eq!(error.to_string(), "node `draft`: default variant `v2` does not exist");
+    }
+
+    #[test]
+    fn a_flow_is_found_as_people_write_its_folder() {
+        let files = || Folder::of([("flow/flow.dag.yaml", GOOD), ("flow/find.py", ""), ("flow/draft.jinja2", "")]);
+        for path in ["flow", "./flow", "flow/", "/flow/."] {
+            read(&files(), path).expect(path);
+            assert_eq!(file(path), "flow/flow.dag.yaml", "{path}");
+        }
+        let root = Folder::of([("flow.dag.yaml", GOOD), ("find.py", ""), ("draft.jinja2", "")]);
+        for path in ["", ".", "./"] {
+            read(&root, path).expect("the root");
+        }
+        assert_eq!(read(&files(), "../flow").expect_err("outside"), FlowError::Missing("../flow/flow.dag.yaml".into()));
+    }
+
+    #[test]
+    fn a_circle_is_told_without_what_only_waits_for_it() {
+        let node = |name: &str, on: &str| {
+            format!("- {{name: {name}, source: {{path: find.py}}, inputs: {{x: '${{{on}.output}}'}}}}\n")
+        };
+        let nodes = |list: &[(&str, &str)]| list.iter().map(|(name, on)| node(name, on)).collect::<String>();
+        for (list, circle) in [
+            (&[("a", "a")][..], "a -> a"),
+            (&[("a", "b"), ("b", "c"), ("c", "b")], "b -> c -> b"),
+            (&[("z", "y"), ("y", "x"), ("x", "z"), ("a", "x")], "x -> z -> y -> x"),
+        ] {
+            let error = flow(&format!("nodes:\n{}", nodes(list))).expect_err(circle);
+            assert_eq!(error.to_string(), format!("nodes {circle} wait for each other in a circle"));
+        }
+    }
+
+    #[test]
+    fn references_are_found_wherever_a_value_may_stand() {
+        for input in ["['${gone.output}']", "{a: {b: ' ${gone.output.x} '}}", "'${gone}'"] {
+            let yaml = GOOD.replacen("'${find.output}'", input, 1);
+            let error = flow(&yaml).expect_err(input).to_string();
+            assert!(error.contains("node `draft`") && error.contains("`gone`"), "{input}: {error}");
+        }
+        let activated =
+            GOOD.replacen("connection: aoai,", "connection: aoai, activate: {when: '${gone.output}', is: true},", 1);
+        assert!(flow(&activated).expect_err("activate").to_string().contains("node `draft`"));
+        for text in ["'{{question}}'", "'costs ${5}'", "'$'", "'${'", "7", "null", "[]"] {
+            flow(&GOOD.replacen("'${find.output}'", text, 1)).expect(text);
+        }
+        flow(&GOOD.replacen("'${inputs.question}'", "'${inputs.question[0].text}'", 1)).expect("a part of an input");
+    }
+
+    /// As editors leave it behind: a key without a value.
+    #[test]
+    fn what_is_left_empty_is_empty() {
+        let empty = "inputs:\noutputs:\nnodes: [{name: find, source: {path: find.py}, inputs: }]\nnode_variants:\n";
+        assert!(flow(empty).expect("a flow").inputs.is_empty());
+    }
+
+    #[test]
+    fn a_graph_has_a_size() {
+        let mut yaml = GOOD.to_owned();
+        yaml.extend(std::iter::repeat_n('#', MAX_BYTES + 1 - GOOD.len()));
+        assert_eq!(
+            flow(&yaml).expect_err("too large").to_string(),
+            "flow/flow.dag.yaml cannot be read: it is larger than 1024 KiB"
+        );
+        yaml.pop();
+        flow(&yaml).expect("just fits");
+    }
+
+    #[test]
+    fn yaml_that_is_no_flow_is_told_in_one_line() {
+        for yaml in ["", "[]", "a: [", "nodes: 7", "nodes: [{}]", "inputs: {q: {}}\nnodes: []", "&a [*a]", "nodes: *x"]
+        {
+            let error = flow(yaml).expect_err(yaml);
+            assert!(matches!(error, FlowError::Unreadable { .. } | FlowError::Empty), "{yaml}: {error}");
+            assert_eq!(error.to_string().lines().count(), 1, "{yaml}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_flow_or_an_error(yaml in ".{0,200}", cut in 0..GOOD.len(), insert in "[-:{}\\[\\]'&*!|>#\n a$]{0,6}") {
+            let _ = flow(&yaml);
+            let _ = flow(&format!("{}{insert}{}", &GOOD[..cut], &GOOD[cut..]));
+        }
     }
 }

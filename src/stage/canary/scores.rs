@@ -140,14 +140,16 @@ mod tests {
     #[test]
     fn a_sample() {
         let dimensions = json!({"requestId": "r1", "deployment": "d-1428", "class": "multi_hop", "endpoint": "qa"});
-        let telemetry = read(&table("promptrelease.sample", &dimensions, &json!({"groundedness": "2"}))).expect("reads");
+        let telemetry =
+            read(&table("promptrelease.sample", &dimensions, &json!({"groundedness": "2"}))).expect("reads");
         let sample = &telemetry.samples[0];
         assert_eq!((sample.class.as_str(), sample.scores["groundedness"]), ("multi_hop", 2.0));
     }
 
     #[test]
     fn a_window_with_requests_by_status_class() {
-        let dimensions = json!({"deployment": "d-1428", "start": "2026-11-20T17:11:00Z", "end": "2026-11-20T17:12:00Z"});
+        let dimensions =
+            json!({"deployment": "d-1428", "start": "2026-11-20T17:11:00Z", "end": "2026-11-20T17:12:00Z"});
         let counts = json!({"seen": 10, "sampled": 4, "judged": 3, "errors": 1, "requests_2xx": 8, "requests_5xx": 2});
         let manifest = read(&table("promptrelease.window", &dimensions, &counts)).expect("reads").manifests.remove(0);
         assert_eq!((manifest.requests, manifest.server_errors, manifest.judged), (10, 2, 3));

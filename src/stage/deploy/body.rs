@@ -170,6 +170,9 @@ mod tests {
         assert_eq!(with(&plain, 1), with(&plain, 5), "instances are scaled in place");
         assert_eq!(with(&plain, 1), with(&tagged, 1), "tags may change");
         assert_ne!(with(&plain, 1), with(&env, 1));
-        assert_ne!(body_hash(&recipe(&workspace, None, 1).body("d-1428")), body_hash(&recipe(&workspace, None, 1).body("d-1428--2")));
+        assert_ne!(
+            body_hash(&recipe(&workspace, None, 1).body("d-1428")),
+            body_hash(&recipe(&workspace, None, 1).body("d-1428--2"))
+        );
     }
 }

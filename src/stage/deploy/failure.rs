@@ -23,7 +23,10 @@ const fn environment(code: &'static str, remedy: &'static str) -> Entry {
 /// Codes of Microsoft's "Troubleshoot online endpoints".
 const TABLE: &[Entry] = &[
     release("ResourceNotReady", "the container started and died: read the end of its log, run the image locally"),
-    release("ImageBuildFailure", "the image cannot be pulled or built: check its name, digest and the registry's access"),
+    release(
+        "ImageBuildFailure",
+        "the image cannot be pulled or built: check its name, digest and the registry's access",
+    ),
     release("BadArgument", "Azure refuses a setting of the deployment: compare it with the message"),
     release("SecretsInjectionError", "the endpoint's identity must be allowed to read the connections that env names"),
     release("ResourceNotFound", "something that the deployment names does not exist"),

@@ -97,6 +97,8 @@ fn list(names: &BTreeSet<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn judge(wanted: &[(&str, &str)]) -> Result<BTreeMap<String, String>, String> {
@@ -147,5 +149,49 @@ mod tests {
             error.to_string(),
             "judge: input `answer` could be data.answer or run.outputs.answer; say which in `columnMapping`"
         );
+    }
+
+    #[test]
+    fn a_base_run_has_no_outputs_to_be_fed_from() {
+        let sources = Sources { columns: ["question"].into(), outputs: None };
+        let feed = |input: &str, wanted: &[(&str, &str)]| {
+            let wanted = wanted.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            mapping("flow", [input].into_iter(), &sources, &wanted).map_err(|e| e.to_string())
+        };
+        assert_eq!(feed("question", &[]).expect("maps")["question"], "${data.question}");
+        assert_eq!(
+            feed("q", &[("q", "run.outputs.answer")]),
+            Err("flow: `q: run.outputs.answer` must be data.<column>".into())
+        );
+        let error = feed("q", &[]).expect_err("no source");
+        assert!(error.contains("no column of the data set has this name") && !error.contains("output"), "{error}");
+        assert!(feed("q", &[("q", "data.")]).expect_err("no name").contains("names no column"));
+    }
+
+    proptest! {
+        /// Every input is fed, from something that is there, and nothing else is.
+        #[test]
+        fn a_mapping_feeds_all_inputs_from_what_there_is(
+            inputs in prop::collection::btree_set("[a-d]", 0..4),
+            columns in prop::collection::btree_set("[a-e]", 0..4),
+            outputs in prop::option::of(prop::collection::btree_set("[a-e]", 0..4)),
+            wanted in prop::collection::btree_map("[a-e]", "(\\$\\{)?(data|run.outputs|run.inputs)?\\.?[a-e]?\\}?", 0..3),
+        ) {
+            let sources = Sources {
+                columns: columns.iter().map(String::as_str).collect(),
+                outputs: outputs.as_ref().map(|outputs| outputs.iter().map(String::as_str).collect()),
+            };
+            if let Ok(mapping) = mapping("flow", inputs.iter().map(String::as_str), &sources, &wanted) {
+                prop_assert!(mapping.keys().eq(inputs.iter()));
+                for source in mapping.values() {
+                    let bare = source.strip_prefix("${").and_then(|s| s.strip_suffix('}')).expect("Prompt flow's spelling");
+                    let column = bare.strip_prefix("data.").is_some_and(|name| sources.columns.contains(name));
+                    let output = bare.strip_prefix("run.outputs.").is_some_and(|name| {
+                        sources.outputs.as_ref().is_some_and(|outputs| outputs.contains(name))
+                    });
+                    prop_assert!(column || output, "{}", source);
+                }
+            }
+        }
     }
 }

@@ -19,9 +19,6 @@ use crate::{
     },
 };
 
-/// Bytes; a flow's graph is text written by people.
-const MAX_GRAPH: usize = 1 << 20;
-
 /// What both submissions need of what was uploaded.
 struct Uploaded {
     store: Datastore,
@@ -35,7 +32,7 @@ struct Uploaded {
 }
 
 async fn uploaded(azure: &Azure, spec: &PromptReleaseSpec, build: &Build) -> azure::Result<Uploaded> {
-    let missing = |what: &str| azure::Error::Malformed { call: "submit".into(), reason: format!("{what} is not known") };
+    let missing = |what: &str| azure::Error::NotSent { call: "submit".into(), reason: format!("{what} is not known") };
     let store = azure.default_datastore().await?.value;
     let folder = build.folder.clone().ok_or_else(|| missing("the uploaded folder"))?;
     let dataset_path = build.dataset.clone().ok_or_else(|| missing("the uploaded data set"))?;
@@ -50,15 +47,12 @@ async fn uploaded(azure: &Azure, spec: &PromptReleaseSpec, build: &Build) -> azu
 }
 
 fn file(folder: &str, path: &str) -> String {
-    match path.trim_matches('/') {
-        "" | "." => format!("{folder}/{}", flow::FILE),
-        path => format!("{folder}/{path}/{}", flow::FILE),
-    }
+    format!("{folder}/{}", flow::file(path))
 }
 
 async fn graph(azure: &Azure, store: &Datastore, folder: &str, path: &str) -> azure::Result<Flow> {
     let path = file(folder, path);
-    let text: Bytes = build::read_blob(azure, store, &path, MAX_GRAPH).await?;
+    let text: Bytes = build::read_blob(azure, store, &path, flow::MAX_BYTES).await?;
     let text = String::from_utf8_lossy(&text);
     serde_saphyr::from_str(&text)
         .map_err(|e| azure::Error::Malformed { call: format!("GET {path}"), reason: e.to_string() })
@@ -101,7 +95,7 @@ async fn submit(
 ) -> azure::Result<()> {
     // The archive was checked by the same function before it was uploaded, so this is not the release's fault.
     let inputs_mapping =
-        mapping.map_err(|e| azure::Error::Malformed { call: format!("run {id}"), reason: e.to_string() })?;
+        mapping.map_err(|e| azure::Error::NotSent { call: format!("run {id}"), reason: e.to_string() })?;
     let definition = file(&up.folder, path);
     let lineage = digest::sha256_hex(format!("{}/{path}", azure.workspace_id().arm_id()).as_bytes());
     let run = BulkRun {

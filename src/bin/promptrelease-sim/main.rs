@@ -1,5 +1,8 @@
 //! The Azure simulator as a process of its own. It prints one line of JSON on standard output when it answers.
 
+mod demo;
+mod narrate;
+
 use std::{fs, io::Write, net::SocketAddr, path::PathBuf};
 
 use anyhow::Context;
@@ -12,6 +15,7 @@ use promptrelease::sim::{
     world::World,
 };
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// An Azure that runs on this machine: an HTTPS proxy under Azure's host names, with a page about what happens in it.
 #[derive(Parser)]
@@ -27,6 +31,8 @@ struct Cli {
 enum Verb {
     /// Serve until SIGTERM or SIGINT, or until the process that started it has gone. This is the default.
     Serve(Serve),
+    /// A bad prompt is released, fails its canary and is rolled back, on a real API server.
+    Demo(demo::Demo),
 }
 
 #[derive(Args)]
@@ -90,10 +96,11 @@ async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_env_filter(EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).from_env_lossy())
         .init();
     match cli.verb.unwrap_or(Verb::Serve(cli.serve)) {
         Verb::Serve(serve) => serve_until_told(serve.options()?).await,
+        Verb::Demo(demo) => demo.run().await,
     }
 }
 

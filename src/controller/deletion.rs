@@ -1,0 +1,61 @@
+//! When an object that is being deleted may go: its traffic is back, and what is owed was delivered.
+
+use super::{
+    Error,
+    objects::{self, Endpoint, Release, Stored as _},
+    round::Round,
+};
+use crate::api::{
+    At, FORGET,
+    log::{Log, Owed},
+};
+
+/// Takes the finalizers away that nothing needs any more. True: the endpoint itself goes.
+///
+/// # Errors
+/// The API server's.
+pub async fn go_on(
+    round: &Round<'_>,
+    endpoint: &Endpoint,
+    release: Option<&Release>,
+    log: &Log,
+    now: At,
+) -> Result<bool, Error> {
+    let endpoint_goes =
+        endpoint.is_being_deleted() && endpoint.has_finalizer() && endpoint_may_go(round, endpoint, log, now);
+    if let Some(release) = release.filter(|release| release.has_finalizer()) {
+        let goes = endpoint_goes || (release.is_being_deleted() && release_may_go(round, release, log, now));
+        if goes {
+            let api = objects::releases(&round.context.client, round.key.namespace);
+            objects::set_finalizer(&api, &release.raw, false).await?;
+        }
+    }
+    if endpoint_goes {
+        objects::set_finalizer(round.api, &endpoint.raw, false).await?;
+    }
+    Ok(endpoint_goes)
+}
+
+/// Nothing of the release's is exposed, and nobody has to be told about it any more. One that was promoted goes at once:
+/// what serves is not touched.
+fn release_may_go(round: &Round<'_>, release: &Release, log: &Log, now: At) -> bool {
+    let own = log.attempt.as_ref().filter(|attempt| attempt.release.uid == release.uid());
+    let open = own.is_some_and(|attempt| attempt.ending.is_none());
+    !open && (own.is_none() || told(round, &log.outbox, release.deleted_at(), now))
+}
+
+/// Nothing is exposed or open, or a person says that it is to be forgotten.
+fn endpoint_may_go(round: &Round<'_>, endpoint: &Endpoint, log: &Log, now: At) -> bool {
+    if endpoint.annotation(FORGET).is_some() {
+        return true;
+    }
+    let open = log.attempt.as_ref().is_some_and(|attempt| attempt.ending.is_none());
+    let quiet = !open && log.unsettled.is_empty();
+    quiet && told(round, &log.outbox, endpoint.deleted_at(), now)
+}
+
+/// Receivers that are down hold nobody up for long.
+fn told(round: &Round<'_>, outbox: &[Owed], since: Option<At>, now: At) -> bool {
+    let limit = round.context.waits.deliver_before_deletion;
+    outbox.is_empty() || since.is_some_and(|since| now.since(since) >= limit)
+}

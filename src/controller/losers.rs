@@ -1,0 +1,72 @@
+//! Releases that refer to an endpoint which another one holds are told so; there is no queue.
+
+use super::{
+    Error,
+    claim::Claimant,
+    context::Context,
+    objects::{self, Release, Stored as _},
+    pass::{Claims, Key},
+};
+use crate::{
+    api::{At, log::Log},
+    policy::opens::Opens,
+    view::{
+        claims::{self, Answer},
+        release::{self as wording, ReleaseView, Standing},
+    },
+};
+
+/// Tells each of them once, and says nothing again as long as nothing changes.
+///
+/// # Errors
+/// The API server's.
+pub async fn tell(context: &Context, key: Key<'_>, all: &Claims) -> Result<(), Error> {
+    let Some(holder) = &all.held else { return Ok(()) };
+    let lost = |claimant: &&Claimant| claimant.uid != holder.uid;
+    for loser in all.all.iter().filter(lost) {
+        let held = Opens::ClaimedByOther { endpoint: key.name.to_owned(), release: holder.name.clone() };
+        if let Some(answer) = claims::answer(&held, &loser.name) {
+            answered(context, key.namespace, &loser.name, answer).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes an answer into a release that nobody works on.
+///
+/// # Errors
+/// The API server's.
+pub async fn answered(context: &Context, namespace: &str, name: &str, answer: Answer) -> Result<(), Error> {
+    let api = objects::releases(&context.client, namespace);
+    let Some(release) = api.get_opt(name).await?.map(Release::read) else { return Ok(()) };
+    let now = At::from(context.clock());
+    let (log, misread) = (Log::default(), release.abort().err());
+    let view = ReleaseView {
+        name,
+        generation: release.generation(),
+        spec: release.spec.as_ref().ok(),
+        log: &log,
+        standing: Standing::Answered(answer),
+        build: None,
+        evaluation: None,
+        canary: None,
+        deployments: &[],
+        traffic: None,
+        waiting: None,
+        alarm: None,
+        misread: misread.as_deref(),
+        notified: None,
+    };
+    let mut status = release.status.clone();
+    status.observed_generation = release.generation();
+    status.conditions = wording::conditions(&view, &release.status.conditions, now);
+    let stage = wording::stage(&view);
+    if status.stage.as_ref() != Some(&stage) {
+        status.stage_started_at = Some(now);
+    }
+    status.stage = Some(stage);
+    if status != release.status {
+        objects::put_status(&api, &release.raw, &status).await?;
+    }
+    Ok(())
+}

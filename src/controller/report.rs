@@ -1,0 +1,239 @@
+//! What both statuses say after a pass. Pure.
+
+use crate::{
+    api::{
+        At, Blame, Cause, Outcome, PromptEndpointStatus, PromptReleaseSpec, PromptReleaseStatus,
+        endpoint::ClaimedBy,
+        log::{self, Attempt, Log, Owed},
+        status::{Ended, MAX_HISTORY, MAX_REJECTED, Rejected, Revision, StableSeen},
+    },
+    controller::objects::{Endpoint, Release, Stored as _},
+    endpoint::{Observed, Sight, State},
+    stage::{Facts, Stage, clean},
+    view::{
+        page::{self, About},
+        release::{self as wording, ReleaseView},
+        timeline::Event,
+    },
+};
+
+/// The endpoint's status after a look, its log and its conditions as they were.
+pub fn seen(
+    endpoint: &Endpoint,
+    log: &Log,
+    observed: &Observed,
+    held: Option<&ClaimedBy>,
+    owner: &str,
+) -> PromptEndpointStatus {
+    let before = &endpoint.status;
+    let mut status = PromptEndpointStatus {
+        format: before.format.max(Some(log::FORMAT)),
+        observed_generation: endpoint.generation(),
+        claimed_by: held.cloned(),
+        ..before.clone()
+    };
+    let (Some(endpoint), Sight::Live(live)) = (&observed.endpoint, &observed.look.endpoint) else { return status };
+    status.scoring_uri.clone_from(&endpoint.scoring_uri);
+    if live.state == State::Succeeded {
+        status.traffic = Some(live.split.to_string());
+    }
+    if observed.look.listed {
+        let (found, now) = (&observed.deployments, observed.now.into());
+        status.deployments = clean::inventory(&before.deployments, found, &endpoint.traffic, log, owner, now);
+    } else {
+        for deployment in &mut status.deployments {
+            deployment.weight = endpoint.traffic.get(&deployment.name).copied().map_or(0, i64::from);
+            deployment.served |= deployment.weight > 0;
+        }
+    }
+    status
+}
+
+/// Body of the page or notice that `owed` stands for. `facts` are those of the log's attempt, `timeline` is its, and
+/// `history` is what is left of those before it: a page that nobody took may outlive its attempt.
+pub fn page(
+    (namespace, endpoint): (&str, &str),
+    (facts, timeline): (&Facts, &[String]),
+    history: &[Ended],
+    log: &Log,
+    owed: &Owed,
+    traffic: Option<&str>,
+) -> Vec<u8> {
+    let last = log.attempt.as_ref().filter(|last| is_about(owed, namespace, last));
+    let mut former = history.iter().filter_map(|ended| former(ended, owed));
+    let former = former.find(|former| is_about(owed, namespace, former));
+    let about = About {
+        namespace,
+        endpoint,
+        attempt: last.or(former.as_ref()).or(log.attempt.as_ref()),
+        evaluation: facts.evaluation.as_ref().filter(|_| last.is_some()),
+        canary: facts.canary.as_ref().filter(|_| last.is_some()),
+        traffic,
+        timeline: if last.is_some() { timeline } else { &[] },
+        what: None,
+    };
+    page::body(&page::page(owed, &about))
+}
+
+fn is_about(owed: &Owed, namespace: &str, attempt: &Attempt) -> bool {
+    let incident = page::key(namespace, attempt, "");
+    owed.key.starts_with(&incident)
+}
+
+/// What is known of an attempt that ended before the log's. The name of its release is in the key alone.
+fn former(ended: &Ended, owed: &Owed) -> Option<Attempt> {
+    let name = owed.key.split('/').nth(1)?.to_owned();
+    let cause = ended.reason.clone().unwrap_or_else(|| ended.outcome.clone());
+    let evidence = ended.message.clone().unwrap_or_default();
+    Some(Attempt {
+        n: ended.attempt?,
+        release: log::ReleaseRef { name, uid: String::new() },
+        version: ended.version.clone(),
+        hash: ended.hash.clone(),
+        decision: Some(log::Decision {
+            cause: cause.clone(),
+            evidence,
+            at: ended.ended_at,
+            ..log::Decision::default()
+        }),
+        ending: Some(log::Ending {
+            outcome: ended.outcome.clone(),
+            reason: cause,
+            at: ended.ended_at,
+            ..log::Ending::default()
+        }),
+        ..Attempt::default()
+    })
+}
+
+/// The stage in the words of `status.stage`.
+pub fn stage(stage: Stage) -> Option<wording::Stage> {
+    Some(match stage {
+        Stage::Build => wording::Stage::Building,
+        Stage::Evaluate => wording::Stage::Evaluating,
+        Stage::Deploy => wording::Stage::Deploying,
+        Stage::Canary => wording::Stage::Canary,
+        Stage::Promote => wording::Stage::Promoting,
+        Stage::RollBack => wording::Stage::RollingBack,
+        Stage::Clean => return None,
+    })
+}
+
+/// What a release's status is made of, besides what people are told.
+pub struct Report<'a> {
+    pub release: &'a Release,
+    pub spec: Option<&'a PromptReleaseSpec>,
+    pub view: ReleaseView<'a>,
+    /// The log's attempt, if it is this release's.
+    pub attempt: Option<&'a Attempt>,
+    pub facts: &'a Facts,
+    /// Seen by the stages in this pass.
+    pub told: Vec<Event>,
+    pub now: At,
+}
+
+/// The release's status, and the events that are new in its timeline.
+pub fn release(report: &Report<'_>) -> (PromptReleaseStatus, Vec<Event>) {
+    let Report { release, view, attempt, facts, told, now, .. } = report;
+    let before = &release.status;
+    let mut status = PromptReleaseStatus {
+        observed_generation: release.generation(),
+        traffic: view.traffic.map(str::to_owned),
+        stable: view.log.stable.as_ref().map(stable),
+        ..before.clone()
+    };
+    if let Some(attempt) = attempt {
+        let digest = report.spec.filter(|spec| spec.version == attempt.version);
+        let digest = digest.and_then(|s| s.artifact.prompt_flow.as_ref()).map(|flow| flow.archive.digest.clone());
+        status.revision = Some(revision(before.revision.as_ref(), attempt, digest, *now));
+        (status.build, status.evaluation) = (facts.build.clone(), facts.evaluation.clone());
+        status.canary = facts.canary.clone().map(|canary| judged(canary, attempt));
+        remember(&mut status, attempt);
+    }
+    let stage = wording::stage(view);
+    if before.stage.as_deref() != Some(&stage) {
+        status.stage_started_at = Some(*now);
+    }
+    status.stage = Some(stage);
+    let new = wording::tell(&mut status.timeline, view, told, *now);
+    status.conditions = wording::conditions(view, &before.conditions, *now);
+    (status, new)
+}
+
+fn stable(stable: &log::Stable) -> StableSeen {
+    StableSeen {
+        deployment: stable.deployment.clone(),
+        hash: stable.hash.clone(),
+        since: stable.since,
+        version: stable.version.clone(),
+    }
+}
+
+fn revision(before: Option<&Revision>, attempt: &Attempt, digest: Option<String>, now: At) -> Revision {
+    let before = before.filter(|before| before.attempt == attempt.n);
+    let deploying = attempt.deployment.as_ref().map(|_| now);
+    Revision {
+        artifact_digest: digest.or_else(|| before.and_then(|b| b.artifact_digest.clone())),
+        attempt: attempt.n,
+        deployment: attempt.deployment.clone(),
+        deploying_since: before.and_then(|b| b.deploying_since).or(deploying),
+        hash: attempt.hash.clone(),
+        started_at: Some(attempt.started_at),
+        version: attempt.version.clone(),
+    }
+}
+
+/// The canary's own record after a decision about it.
+fn judged(mut canary: crate::api::status::CanaryStatus, attempt: &Attempt) -> crate::api::status::CanaryStatus {
+    let decision = attempt.decision.as_ref().map(|d| (d.kind.as_str(), d.cause.parse::<Cause>()));
+    if let Some(("Withdraw", Ok(Cause::CanaryFailed | Cause::AvailabilityFailed))) = decision {
+        canary.verdict = Some("Fail".to_owned());
+    }
+    match attempt.ending.as_ref().map(|ending| ending.outcome.as_str()) {
+        Some("Promoted") => canary.weight = 100,
+        Some(_) => canary.weight = 0,
+        None => {}
+    }
+    canary
+}
+
+/// An ended attempt goes into the history, and what is bad into the list of what is not tried again.
+fn remember(status: &mut PromptReleaseStatus, attempt: &Attempt) {
+    let Some(ending) = &attempt.ending else { return };
+    if status.history.iter().any(|ended| ended.attempt == Some(attempt.n)) {
+        return;
+    }
+    let evidence = attempt.decision.as_ref().map(|d| d.evidence.clone()).filter(|e| !e.is_empty());
+    let promoted = ending.outcome == Outcome::Promoted.as_str();
+    status.history.insert(
+        0,
+        Ended {
+            attempt: Some(attempt.n),
+            ended_at: ending.at,
+            hash: attempt.hash.clone(),
+            message: evidence.filter(|_| !promoted),
+            outcome: ending.outcome.clone(),
+            reason: (ending.reason != ending.outcome).then(|| ending.reason.clone()),
+            version: attempt.version.clone(),
+        },
+    );
+    status.history.truncate(MAX_HISTORY);
+    let is_bad = matches!(ending.outcome.as_str(), "Rejected" | "RolledBack")
+        && ending.blame.as_deref() == Some(Blame::Release.as_str());
+    if is_bad {
+        let known =
+            |r: &Rejected| r.hash == attempt.hash && r.test_hash == attempt.test_hash && r.version == attempt.version;
+        status.rejected.retain(|r| !known(r));
+        status.rejected.insert(
+            0,
+            Rejected {
+                at: ending.at,
+                hash: attempt.hash.clone(),
+                outcome: ending.outcome.clone(),
+                test_hash: attempt.test_hash.clone(),
+                version: attempt.version.clone(),
+            },
+        );
+        status.rejected.truncate(MAX_REJECTED);
+    }
+}

@@ -1,0 +1,265 @@
+//! The middle of a pass: one look, one turn, at most one write to Azure, and what is told about it.
+
+use std::time::Duration;
+
+use futures::channel::oneshot;
+use kube::{
+    api::{Api, DynamicObject},
+    runtime::controller::Action,
+};
+
+use super::{
+    Error,
+    context::{Context, Kept},
+    deliver::{self, Delivered},
+    objects::{Endpoint, Stored as _},
+    pass::{Claims, Key},
+    ports::ClusterPorts,
+    report,
+    story::{self, Holder, Scene, Turn},
+    telling::Telling,
+    tenant::Tenant,
+};
+use crate::{
+    api::{
+        At, Cause, PromptEndpointSpec, PromptEndpointStatus, TAKE_OVER,
+        log::{Log, Owed, ReleaseRef},
+        status::CanaryStatus,
+    },
+    azure::{self, OnlineDeployment},
+    endpoint::{
+        Ms, Observed, Sight, State, Timing, Wish,
+        convert::{self, Remarks},
+        drive::{self, Request, Stored},
+        observe::{Question, observe},
+    },
+    notify,
+    policy::plan,
+    stage::{self, Facts, Stage},
+    view::timeline,
+};
+
+/// What a pass has read of the cluster.
+#[derive(Clone, Copy)]
+pub struct Round<'a> {
+    pub context: &'a Context,
+    pub key: Key<'a>,
+    pub api: &'a Api<DynamicObject>,
+    pub endpoint: &'a Endpoint,
+    pub spec: &'a PromptEndpointSpec,
+    pub claims: &'a Claims,
+    pub holder: &'a Holder,
+    pub tenant: &'a Tenant,
+    /// Value of our owner tag.
+    pub owner: &'a str,
+}
+
+impl Round<'_> {
+    /// Looks at Azure, takes one turn, and tells what came of it.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn go(&self, log: Log, kept: &mut Kept) -> Result<Action, Error> {
+        let facts = self.facts(&log);
+        let has_facts = facts.is_some();
+        let facts = facts.unwrap_or_default();
+        let scene = Scene {
+            endpoint: self.endpoint,
+            spec: self.spec,
+            holder: self.holder,
+            held: self.claims.held.as_ref(),
+            log: &log,
+            facts: &facts,
+            has_facts,
+            tenant: self.tenant,
+            owner: self.owner,
+            waits: &self.context.waits,
+            deployments: &[],
+            inventory: &[],
+            verified: false,
+            looked: At::default(),
+            now: At::from(self.context.clock()),
+        };
+        let observed = self.look(&scene, kept).await;
+        let seen = report::seen(self.endpoint, &log, &observed, self.claims.held.as_ref(), self.owner);
+        let scene = Scene {
+            deployments: &observed.deployments,
+            inventory: &seen.deployments,
+            verified: verified(&log, &observed),
+            looked: observed.look.begun.into(),
+            now: observed.now.into(),
+            ..scene
+        };
+        let turn = story::turn(&scene).await;
+        self.act(&scene, &seen, &turn, &observed, kept).await
+    }
+
+    /// The endpoint's own time for a lost write, which no write can be shorter than.
+    fn timing(&self) -> Timing {
+        let settle = i64::try_from(self.spec.settle.get().as_millis()).unwrap_or(i64::MAX);
+        Timing { settle: Ms(settle).max(self.context.timing.write), ..self.context.timing }
+    }
+
+    /// Those of the log's attempt, open or ended.
+    fn facts(&self, log: &Log) -> Option<Facts> {
+        Facts::of(&self.holder.release()?.status, log.attempt.as_ref()?)
+    }
+
+    async fn look(&self, scene: &Scene<'_>, kept: &mut Kept) -> Observed {
+        // Only where a deployment may be made: the way back asks for nothing but the endpoint itself.
+        let deploys = stage::stage_of(scene.log, scene.facts) == Stage::Deploy;
+        let location = if deploys { self.tenant.location().await.ok() } else { None };
+        let recipe = location.and_then(|location| story::recipe(scene, location));
+        let same_body = |found: &OnlineDeployment| {
+            let recipe = recipe.as_ref()?;
+            Some(azure::same_body(&recipe.body(&found.name), &found.body))
+        };
+        let before = &self.endpoint.status.deployments;
+        let served = |name: &str| before.iter().any(|d| d.name.eq_ignore_ascii_case(name) && d.served);
+        let record = convert::read(scene.log);
+        let question = Question {
+            azure: &self.tenant.azure,
+            endpoint: &self.spec.azure.endpoint,
+            owner: self.owner,
+            take_over: self.endpoint.annotation(TAKE_OVER),
+            log: &record,
+            list: lists(scene),
+            same_body: &same_body,
+            served: &served,
+            timing: &self.timing(),
+        };
+        observe(&question, &mut kept.azure, || self.context.clock()).await
+    }
+
+    /// At most one write to Azure; beside it, at most one entry of the outbox is delivered.
+    async fn act(
+        &self,
+        scene: &Scene<'_>,
+        seen: &PromptEndpointStatus,
+        turn: &Turn,
+        observed: &Observed,
+        kept: &mut Kept,
+    ) -> Result<Action, Error> {
+        let quietly = |log: &Log| PromptEndpointStatus { log: Some(log.clone()), ..seen.clone() };
+        let (announce, announced) = oneshot::channel();
+        let Kept { azure: remembered, refused_since, .. } = kept;
+        let mut ports = ClusterPorts {
+            context: self.context,
+            api: self.api,
+            endpoint: self.endpoint.clone(),
+            log: scene.log.clone(),
+            render: &quietly,
+            remarks: self.remarks(turn, observed),
+            refused_since,
+            announce: Some(announce),
+            problem: None,
+        };
+        if let Some(attempt) = &turn.opening {
+            let log = Log { owner: self.owner.to_owned(), attempt: Some((**attempt).clone()), ..scene.log.clone() };
+            return opened(ports.put(log).await, ports.problem);
+        }
+        let location = self.tenant.known_location();
+        let recipe = location.and_then(|location| story::recipe(scene, location));
+        let body = |name: &str| recipe.as_ref().map(|recipe| recipe.body(name));
+        let timing = self.timing();
+        let request = Request {
+            azure: &self.tenant.azure,
+            endpoint: &self.spec.azure.endpoint,
+            owner: self.owner,
+            by: &self.context.by,
+            timing: &timing,
+            body: &body,
+            instances: u32::try_from(scene.wanted_instances()).unwrap_or(1),
+        };
+        let record = convert::read(scene.log);
+        let act = async {
+            let progress = drive::pass(&mut ports, &request, &record, observed, &turn.wish, remembered).await;
+            // Nothing more is going to be announced.
+            ports.announce = None;
+            progress
+        };
+        let (progress, delivered) = futures::join!(act, self.deliver(scene, turn, announced));
+        let telling = Telling { round: *self, scene, seen, turn, observed, remembered, progress, delivered };
+        telling.tell(ports).await
+    }
+
+    fn remarks<'r>(&'r self, turn: &'r Turn, observed: &Observed) -> Remarks<'r> {
+        let holder = self.claims.held.as_ref();
+        let cause = match turn.wish {
+            Wish::Withdraw(cause) => Some(cause),
+            Wish::Promote => Some(Cause::Promoted),
+            _ => None,
+        };
+        Remarks {
+            owner: self.owner,
+            by: &self.context.by,
+            namespace: self.key.namespace,
+            holder: holder.map(|held| ReleaseRef { name: held.name.clone(), uid: held.uid.clone() }),
+            cause,
+            evidence: &turn.why,
+            actor: turn.actor.as_deref(),
+            live: observed.look.live().map(|live| live.split.to_string()),
+        }
+    }
+
+    /// What was due already, else what this pass adds. It is told with what this pass has found: the release's status
+    /// still lacks the window, or the gate's results, that decided.
+    async fn deliver(
+        &self,
+        scene: &Scene<'_>,
+        turn: &Turn,
+        announced: oneshot::Receiver<(Owed, Log)>,
+    ) -> Option<(Owed, Delivered)> {
+        let now = scene.now;
+        let (owed, log) = match notify::due(&scene.log.outbox, now) {
+            Some(owed) => (owed.clone(), scene.log.clone()),
+            None => announced.await.ok()?,
+        };
+        let status = self.holder.release().map(|release| &release.status);
+        let mut timeline = status.filter(|_| scene.has_facts).map(|s| s.timeline.clone()).unwrap_or_default();
+        for event in &turn.told {
+            timeline::append(&mut timeline, now, event);
+        }
+        let (told, history) = ((&turn.facts, timeline.as_slice()), status.map_or(&[][..], |s| s.history.as_slice()));
+        let (names, traffic) = ((self.key.namespace, self.key.name), self.endpoint.status.traffic.as_deref());
+        let body = report::page(names, told, history, &log, &owed, traffic);
+        let to = &self.spec.notifications;
+        let sent = self.context.clock();
+        let delivered = deliver::deliver(self.context, self.key.namespace, to, &owed, &body, sent).await;
+        Some((owed, delivered))
+    }
+}
+
+/// Deployments are read where one may be made, sent traffic or deleted: also where a raise may have to be sent again. While
+/// a canary is only watched, and on the way back, nothing that they show would change anything.
+fn lists(scene: &Scene<'_>) -> bool {
+    match stage::stage_of(scene.log, scene.facts) {
+        Stage::Build | Stage::Evaluate | Stage::RollBack => false,
+        Stage::Deploy | Stage::Promote | Stage::Clean => true,
+        Stage::Canary => {
+            let attempt = scene.log.attempt.as_ref();
+            let (canary, plan) = (scene.facts.canary.as_ref(), attempt.map(|a| &a.plan));
+            let left = |c: &CanaryStatus| plan.map_or(0, |plan| plan::planned(plan, c.step)) - c.counted;
+            let unverified = attempt.and_then(|a| a.raised.last()).is_some_and(|raised| raised.verified_at.is_none());
+            unverified || canary.is_some_and(|canary| left(canary) <= 1)
+        }
+    }
+}
+
+/// The split is read back as that of the open attempt's last raise, by number.
+fn verified(log: &Log, observed: &Observed) -> bool {
+    let raised = log.attempt.as_ref().and_then(|a| a.raised.last()).filter(|r| r.verified_at.is_some());
+    let (Some(raised), Some(verified), Sight::Live(live)) = (raised, &log.verified, &observed.look.endpoint) else {
+        return false;
+    };
+    let as_written = live.seq() == Some(raised.seq) && verified.seq == raised.seq;
+    as_written && live.state == State::Succeeded && live.split.to_string() == verified.split
+}
+
+/// The attempt is on record: the next pass takes its first step.
+fn opened(stored: Stored, problem: Option<kube::Error>) -> Result<Action, Error> {
+    match (stored, problem) {
+        (Stored::Kept | Stored::Pruned | Stored::Conflict, _) | (_, None) => Ok(Action::requeue(Duration::ZERO)),
+        (_, Some(error)) => Err(error.into()),
+    }
+}

@@ -1,0 +1,373 @@
+//! The end of a pass: both statuses and the Events are brought up to date, deletions are let go on, and it is said when
+//! the next pass is due.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use kube::{
+    Resource,
+    api::{Api, DynamicObject},
+    runtime::{
+        controller::Action,
+        events::{Event as KubeEvent, EventType},
+    },
+};
+
+use super::{
+    Error,
+    context::Context,
+    deletion,
+    deliver::Delivered,
+    objects::{self, Endpoint, Release, Stored as _},
+    ports::ClusterPorts,
+    report::{self, Report},
+    round::Round,
+    story::{Holder, Scene, Turn},
+    tenant::TenantError,
+    waits::{self, Around, Said},
+};
+use crate::{
+    api::{
+        At, Cause, PromptEndpointStatus,
+        log::{self, Attempt, Log, Owed, ReleaseRef},
+    },
+    azure::Class,
+    endpoint::{
+        Ms, Observed, Owner, Remembered, Sight,
+        drive::{Progress, Stored},
+    },
+    notify, stage,
+    view::{
+        claims,
+        endpoint::{self as endpoint_wording, Access, EndpointView},
+        notified::{Delivery, Notified},
+        release::{Alarm, ReleaseView, Standing, Waiting, standing},
+        timeline::Event,
+        trouble::{self, Trouble},
+    },
+};
+
+/// Nobody changes anything, yet somebody may have: the pause where nothing else is due.
+const STEADY: SignedDuration = SignedDuration::from_mins(5);
+
+/// Everything that a pass came to.
+pub struct Telling<'a> {
+    pub round: Round<'a>,
+    pub scene: &'a Scene<'a>,
+    /// The endpoint's status as looked at, its conditions as they were.
+    pub seen: &'a PromptEndpointStatus,
+    pub turn: &'a Turn,
+    pub observed: &'a Observed,
+    pub remembered: &'a Remembered,
+    pub progress: Progress,
+    pub delivered: Option<(Owed, Delivered)>,
+}
+
+impl Telling<'_> {
+    /// Tells, and says when the next pass is due.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn tell(self, ports: ClusterPorts<'_>) -> Result<Action, Error> {
+        let now = self.remembered.azure_time(self.round.context.clock()).into();
+        let problem = self.observed.problem.as_ref().map(ToString::to_string);
+        let said = self.said(problem.as_deref());
+        let (log, given_up) = self.marked(&ports.log, now);
+        let notified = self.notified(given_up);
+        let trouble = self.trouble(&said);
+        let status = |log: &Log| {
+            let status = PromptEndpointStatus { log: Some(log.clone()), ..self.seen.clone() };
+            let view = self.endpoint_view(&status, trouble.as_ref(), problem.as_deref(), notified);
+            let conditions = endpoint_wording::conditions(&view, &self.seen.conditions, now);
+            PromptEndpointStatus { conditions, ..status }
+        };
+        let mut ports = ClusterPorts { render: &status, ..ports };
+        let stored = ports.put(log.clone()).await;
+        if let Stored::Refused { why, .. } | Stored::Unanswered(why) = &stored {
+            tracing::warn!(why, "the endpoint's status could not be written");
+        }
+        let endpoint = ports.endpoint;
+        let release = self.tell_release(&endpoint, &log, &said, notified, now).await?;
+        self.count(&log);
+        let gone = deletion::go_on(&self.round, &endpoint, release.as_ref(), &log, now).await?;
+        if gone {
+            return Ok(Action::await_change());
+        }
+        Ok(Action::requeue(self.due(&log, &stored, now)))
+    }
+
+    fn said(&self, problem: Option<&str>) -> Said {
+        let around = Around {
+            azure: &self.round.spec.azure,
+            name: self.round.key.name,
+            live: self.observed.endpoint.as_ref(),
+            remembered: self.remembered,
+            problem,
+            now: self.observed.now.into(),
+        };
+        match &self.progress {
+            Progress::Wait(_, waiting) => waits::say(waiting, &around),
+            Progress::NotStored(Stored::Pruned) => Said { trouble: Some(trouble::crd_outdated()), ..Said::default() },
+            Progress::NotStored(_) | Progress::Again(_) => Said::default(),
+        }
+    }
+
+    /// The log after the delivery, and whether its entry was given up.
+    fn marked(&self, log: &Log, now: At) -> (Log, bool) {
+        let Some((_, delivered)) = &self.delivered else { return (log.clone(), false) };
+        let (outbox, given_up) = notify::mark(&log.outbox, &delivered.key, delivered.accepted, now);
+        (Log { outbox, ..log.clone() }, given_up)
+    }
+
+    fn notified(&self, given_up: bool) -> Option<Notified<'_>> {
+        let (_, delivered) = self.delivered.as_ref()?;
+        let delivery = match (delivered.accepted, given_up) {
+            (true, _) => Delivery::Accepted(&delivered.by),
+            (false, true) => Delivery::GivenUp(&delivered.problems),
+            (false, false) => Delivery::Pending(&delivered.problems),
+        };
+        Some(Notified { key: &delivered.key, delivery })
+    }
+
+    fn trouble(&self, said: &Said) -> Option<Trouble> {
+        let known = self.seen.format.unwrap_or_default();
+        if known > log::FORMAT {
+            return Some(trouble::newer_format(known, log::FORMAT));
+        }
+        if let Err(why) = &self.round.endpoint.spec {
+            return Some(trouble::invalid_spec(why));
+        }
+        said.trouble.clone()
+    }
+
+    fn endpoint_view<'v>(
+        &'v self,
+        status: &'v PromptEndpointStatus,
+        trouble: Option<&'v Trouble>,
+        problem: Option<&'v str>,
+        notified: Option<Notified<'v>>,
+    ) -> EndpointView<'v> {
+        let denied = self.observed.problem.as_ref().is_some_and(|p| p.class() == Class::Denied);
+        let access = match (&self.observed.look.endpoint, problem) {
+            (_, Some(why)) if denied => Access::Denied(why),
+            (Sight::Live(live), _) => Access::Verified { wrote: live.owner == Owner::Ours },
+            _ => Access::Unknown,
+        };
+        EndpointView {
+            generation: self.round.endpoint.generation(),
+            log: status.log.as_ref(),
+            deployments: &status.deployments,
+            traffic: status.traffic.as_deref(),
+            access,
+            trouble,
+            stage: status.log.as_ref().and_then(|log| report::stage(stage::stage_of(log, &self.turn.facts))),
+            notified,
+        }
+    }
+
+    /// The holder's status, and its Events.
+    async fn tell_release(
+        &self,
+        endpoint: &Endpoint,
+        log: &Log,
+        said: &Said,
+        notified: Option<Notified<'_>>,
+        now: At,
+    ) -> Result<Option<Release>, Error> {
+        let Some(release) = self.round.holder.release() else { return Ok(None) };
+        let uid = release.uid();
+        let attempt = log.attempt.as_ref().filter(|attempt| attempt.release.uid == uid);
+        let (alarm, misread) = (alarm(attempt, said), release.abort().err());
+        let waiting = self.waiting(said);
+        let facts = &self.turn.facts;
+        let view = ReleaseView {
+            name: &release.name(),
+            generation: release.generation(),
+            spec: release.spec.as_ref().ok(),
+            log,
+            standing: self.standing(release, attempt, log),
+            build: facts.build.as_ref(),
+            evaluation: facts.evaluation.as_ref(),
+            canary: facts.canary.as_ref(),
+            deployments: &endpoint.status.deployments,
+            traffic: endpoint.status.traffic.as_deref(),
+            waiting,
+            alarm: alarm.as_ref().map(|(cause, what)| Alarm { cause: *cause, what }),
+            misread: misread.as_deref(),
+            notified,
+        };
+        let misread = misread.clone().map(|why| Event::Misread { why });
+        let told = self.turn.told.iter().cloned().chain(misread).chain(self.delivery(notified)).collect();
+        let spec = release.spec.as_ref().ok();
+        let report = Report { release, spec, view, attempt, facts, told, now };
+        let (status, events) = report::release(&report);
+        let mut release = release.clone();
+        if status != release.status {
+            let api = objects::releases(&self.round.context.client, self.round.key.namespace);
+            release = Release::read(objects::put_status(&api, &release.raw, &status).await?);
+        }
+        for event in events {
+            publish(self.round.context, &release, attempt, &event).await;
+        }
+        Ok(Some(release))
+    }
+
+    fn standing(&self, release: &Release, attempt: Option<&Attempt>, log: &Log) -> Standing {
+        if let Some(stage) = attempt.and_then(|_| report::stage(stage::stage_of(log, &self.turn.facts))) {
+            return Standing::UnderWay(stage);
+        }
+        if let Holder::Invalid(_, _, why) = self.round.holder {
+            return Standing::Answered(claims::invalid(why));
+        }
+        let (own, spec) = (ReleaseRef { name: release.name(), uid: release.uid() }, release.spec.as_ref().ok());
+        let version = spec.map_or("", |spec| &spec.version);
+        let answered = self.turn.answer.as_ref().and_then(|opens| standing(opens, log, &own, version));
+        let pending = || Standing::Answered(claims::Answer::waits("Pending", ""));
+        // In the pass that ends it no question was asked yet.
+        let ended = || attempt.filter(|a| a.ending.is_some() && a.version == version).map(|_| Standing::Ended);
+        answered.or_else(ended).unwrap_or_else(pending)
+    }
+
+    /// The protocol's own waiting comes first: it stands between a stage and what it wants.
+    fn waiting<'v>(&'v self, said: &'v Said) -> Option<Waiting<'v>> {
+        if let Some(why) = &said.why {
+            return Some(Waiting { why, retry: said.retry });
+        }
+        match &self.turn.wait {
+            Some(wait) => Some(Waiting { why: &wait.why, retry: wait.retry }),
+            None => Some(Waiting { why: &self.turn.why, retry: None }).filter(|w| !w.why.is_empty()),
+        }
+    }
+
+    /// What became of a delivery, as an event of the attempt that it was about. One that is tried again is told by the
+    /// condition Notified.
+    fn delivery(&self, notified: Option<Notified<'_>>) -> Option<Event> {
+        let (owed, delivered) = self.delivered.as_ref()?;
+        let reason = owed.kind.clone();
+        if !delivered.accepted {
+            let given_up = notified.is_some_and(|n| matches!(n.delivery, Delivery::GivenUp(_)));
+            return given_up.then(|| Event::Undelivered { reason, why: delivered.problems.join("; ") });
+        }
+        let page = reason.parse::<Cause>().is_ok_and(|cause| cause.severity() == crate::api::Severity::Page);
+        (!delivered.by.is_empty()).then(|| Event::Delivered { by: delivered.by.clone(), reason, page })
+    }
+
+    fn count(&self, log: &Log) {
+        let (metrics, key) = (&self.round.context.metrics, self.round.key);
+        let open = log.attempt.as_ref().filter(|a| a.ending.is_none());
+        metrics.exposed(key.namespace, key.name, open.is_some_and(|a| !a.raised.is_empty()));
+        let before = self.scene.log.attempt.as_ref().and_then(|a| a.ending.as_ref());
+        let ended = log.attempt.as_ref().and_then(|a| a.ending.as_ref()).filter(|_| before.is_none());
+        if let Some(ending) = ended
+            && let Ok(cause) = ending.reason.parse::<Cause>()
+        {
+            let had_traffic = log.attempt.as_ref().is_some_and(|a| !a.raised.is_empty());
+            metrics.ended(cause.outcome(had_traffic), cause);
+        }
+    }
+
+    /// The earliest of what the protocol, the stage and the outbox wait for.
+    fn due(&self, log: &Log, stored: &Stored, now: At) -> Duration {
+        let azure_now = self.observed.now;
+        let from_azure = |until: Ms| SignedDuration::from_millis((until - azure_now).0);
+        let protocol = match (&self.progress, stored) {
+            (_, Stored::Conflict) | (Progress::NotStored(Stored::Conflict) | Progress::Again(None), _) => {
+                SignedDuration::ZERO
+            }
+            (Progress::Again(Some(until)) | Progress::Wait(until, _), _) => from_azure(*until),
+            (Progress::NotStored(_), _) => SignedDuration::from_secs(2),
+        };
+        let stage = match &self.turn.wait {
+            Some(wait) => wait.until.since(azure_now.into()),
+            // A step was done: the next one is not kept waiting.
+            None if self.turn.facts != *self.scene.facts => SignedDuration::ZERO,
+            None => STEADY,
+        };
+        let outbox = log.outbox.iter().map(|owed| owed.next_at.since(now)).min().unwrap_or(STEADY);
+        let due = protocol.min(stage).min(outbox).max(SignedDuration::ZERO);
+        Duration::try_from(due).unwrap_or_default()
+    }
+}
+
+/// A person is needed though nothing has ended.
+fn alarm(attempt: Option<&Attempt>, said: &Said) -> Option<(Cause, String)> {
+    let attempt = attempt.filter(|a| a.ending.is_none())?;
+    let cause = attempt.alarms.last()?.parse::<Cause>().ok()?;
+    Some((cause, said.why.clone().unwrap_or_else(|| cause.to_string())))
+}
+
+/// An Event is a courtesy: the timeline has it all, so one that is refused is only logged.
+async fn publish(context: &Context, release: &Release, attempt: Option<&Attempt>, event: &Event) {
+    let (version, n) = attempt.map_or(("", 0), |attempt| (attempt.version.as_str(), attempt.n));
+    let told = event.announce(version, n);
+    let event = KubeEvent {
+        type_: if told.warning { EventType::Warning } else { EventType::Normal },
+        reason: told.reason,
+        note: Some(told.note),
+        action: told.action,
+        secondary: None,
+    };
+    let kind = kube::api::ApiResource::erase::<crate::api::PromptRelease>(&());
+    let published = context.recorder.publish(&event, &release.raw.object_ref(&kind)).await;
+    if let Err(error) = published {
+        tracing::warn!(%error, reason = event.reason, "an Event could not be written");
+    }
+}
+
+/// What a withdrawal needs does not parse: nothing can be done before a person edits the object.
+///
+/// # Errors
+/// The API server's.
+pub async fn unreadable(
+    context: &Context,
+    api: &Api<DynamicObject>,
+    endpoint: &Endpoint,
+    why: &str,
+) -> Result<Action, Error> {
+    let trouble = trouble::invalid_spec(why);
+    only_conditions(context, api, endpoint, Access::Unknown, &trouble).await
+}
+
+/// There is no identity to act with.
+///
+/// # Errors
+/// The API server's.
+pub async fn no_identity(
+    context: &Context,
+    api: &Api<DynamicObject>,
+    endpoint: &Endpoint,
+    error: &TenantError,
+) -> Result<Action, Error> {
+    let why = error.to_string();
+    let trouble = trouble::forbidden(&why);
+    only_conditions(context, api, endpoint, Access::Denied(&why), &trouble).await
+}
+
+async fn only_conditions(
+    context: &Context,
+    api: &Api<DynamicObject>,
+    endpoint: &Endpoint,
+    access: Access<'_>,
+    trouble: &Trouble,
+) -> Result<Action, Error> {
+    let (before, now) = (&endpoint.status, At::from(context.clock()));
+    let view = EndpointView {
+        generation: endpoint.generation(),
+        log: before.log.as_ref(),
+        deployments: &before.deployments,
+        traffic: before.traffic.as_deref(),
+        access,
+        trouble: Some(trouble),
+        stage: None,
+        notified: None,
+    };
+    let conditions = endpoint_wording::conditions(&view, &before.conditions, now);
+    // Written into what is stored, not from our types: some of it does not parse.
+    let mut status = endpoint.raw.data.get("status").cloned().unwrap_or_else(|| serde_json::json!({}));
+    let wanted = serde_json::to_value(&conditions).map_err(kube::Error::SerdeError)?;
+    if status.get("conditions") != Some(&wanted) {
+        status["conditions"] = wanted;
+        objects::put_status(api, &endpoint.raw, &status).await?;
+    }
+    Ok(Action::requeue(Duration::from_secs(30)))
+}

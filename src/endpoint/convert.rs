@@ -1,0 +1,269 @@
+//! The log as it is stored, and as the protocol sees it.
+//!
+//! The stored form says more than the protocol knows: versions, evidence, who sent what. [`merge`] keeps all of it where
+//! nothing changed and adds it where something did.
+
+mod read;
+
+use super::{
+    Log, Owed, Target,
+    log::{Attempt, Course, Decided, Ended, Intent, Kind, Notice, Previous, Raised, Unsettled, Verified},
+};
+use crate::{
+    api::{
+        At, Cause,
+        log::{self as stored, MAX_EVIDENCE, MAX_WITHDRAWN, ReleaseRef},
+    },
+    policy::naming,
+    view::sentence,
+};
+
+pub use read::{content, read};
+
+/// What the protocol does not know of its decisions.
+#[derive(Clone, Debug, Default)]
+pub struct Remarks<'a> {
+    /// Value of our owner tag.
+    pub owner: &'a str,
+    /// This process.
+    pub by: &'a str,
+    pub namespace: &'a str,
+    /// The release that holds the endpoint.
+    pub holder: Option<ReleaseRef>,
+    /// The cause that a stage gave, with its evidence and who stands behind it.
+    pub cause: Option<Cause>,
+    pub evidence: &'a str,
+    pub actor: Option<&'a str>,
+    /// The split as this pass saw it.
+    pub live: Option<String>,
+}
+
+/// The stored log brought to what the protocol made of it. `sha256` is of the body of the write that it notes.
+pub fn merge(before: &stored::Log, log: &Log<String>, remarks: &Remarks<'_>, sha256: Option<&str>) -> stored::Log {
+    let attempt = log.attempt.as_ref().map(|attempt| merge_attempt(before, attempt, remarks));
+    let stable = log.stable.as_ref().map(|name| stable(before, attempt.as_ref(), name, log));
+    let previous = log.previous.as_ref().map(|previous| merge_previous(before, previous));
+    let mut merged = stored::Log {
+        owner: remarks.owner.to_owned(),
+        seq: log.seq,
+        verified: log.verified.as_ref().map(verified),
+        claimed: log.claimed.map(At::from),
+        stable,
+        previous,
+        withdrawn: withdrawn(before, log, attempt.as_ref()),
+        attempt,
+        intent: log.intent.as_ref().map(|intent| merge_intent(before, intent, remarks, sha256)),
+        unsettled: log.unsettled.iter().map(unsettled).collect(),
+        outbox: Vec::new(),
+    };
+    merged.outbox = log.outbox.iter().filter_map(|page| outbox_entry(before, &merged, page, remarks)).collect();
+    merged
+}
+
+/// An entry of the outbox as it is stored, once its attempt is.
+pub fn owed(page: &Owed, log: &stored::Log, remarks: &Remarks<'_>) -> Option<stored::Owed> {
+    let attempt = log.attempt.as_ref().filter(|attempt| attempt.n == page.attempt)?;
+    let (kind, word) = words(page.notice, attempt);
+    let key = naming::page_key(remarks.namespace, &attempt.release.name, &attempt.hash, attempt.n, word);
+    let created_at = At::from(page.created_at);
+    Some(stored::Owed { key, kind: kind.to_string(), created_at, tries: 0, next_at: created_at })
+}
+
+fn outbox_entry(
+    before: &stored::Log,
+    merged: &stored::Log,
+    page: &Owed,
+    remarks: &Remarks<'_>,
+) -> Option<stored::Owed> {
+    let known = before.outbox.iter().find(|entry| read::page(entry).as_ref() == Some(page));
+    known.cloned().or_else(|| owed(page, merged, remarks))
+}
+
+/// The cause that is told, and the word by which the page's key differs from others about the attempt: an ending is
+/// told by its outcome, so that it is no repeat of the page that said why.
+fn words(notice: Notice, attempt: &stored::Attempt) -> (Cause, &str) {
+    match notice {
+        Notice::Decided(cause) | Notice::Alarm(cause) => (cause, cause.as_str()),
+        Notice::Ended(cause) => (cause, attempt.ending.as_ref().map_or(cause.as_str(), |ending| &ending.outcome)),
+    }
+}
+
+fn verified(verified: &Verified<String>) -> stored::Verified {
+    let why = verified.why.map(|why| why.as_str().to_owned());
+    stored::Verified { split: verified.split.to_string(), seq: verified.seq, at: verified.at.into(), why }
+}
+
+fn stable(before: &stored::Log, attempt: Option<&stored::Attempt>, name: &str, log: &Log<String>) -> stored::Stable {
+    if let Some(known) = before.stable.as_ref().filter(|stable| stable.deployment == name) {
+        return known.clone();
+    }
+    let since = log.verified.as_ref().map(|verified| At::from(verified.at));
+    let deployment = name.to_owned();
+    if let Some(attempt) = attempt.filter(|attempt| attempt.deployment.as_deref() == Some(name)) {
+        let (version, hash) = (Some(attempt.version.clone()), Some(attempt.hash.clone()));
+        return stored::Stable { deployment, version, hash, instances: None, since };
+    }
+    let previous = before.previous.as_ref().filter(|previous| previous.deployment == name);
+    stored::Stable {
+        deployment,
+        version: previous.and_then(|p| p.version.clone()),
+        hash: previous.and_then(|p| p.hash.clone()),
+        instances: previous.and_then(|p| p.instances),
+        since,
+    }
+}
+
+fn merge_previous(before: &stored::Log, previous: &Previous<String>) -> stored::Previous {
+    let keep_until = Some(At::from(previous.keep_until));
+    let deployment = previous.deployment.clone();
+    if let Some(known) = before.previous.as_ref().filter(|known| known.deployment == deployment) {
+        return stored::Previous { keep_until, ..known.clone() };
+    }
+    let stable = before.stable.as_ref().filter(|stable| stable.deployment == deployment);
+    stored::Previous {
+        deployment,
+        version: stable.and_then(|s| s.version.clone()),
+        hash: stable.and_then(|s| s.hash.clone()),
+        instances: stable.and_then(|s| s.instances),
+        keep_until,
+    }
+}
+
+fn withdrawn(before: &stored::Log, log: &Log<String>, attempt: Option<&stored::Attempt>) -> Vec<stored::Withdrawn> {
+    let known = |id: u64| before.withdrawn.iter().find(|w| content(&w.version, &w.hash) == id).cloned();
+    let own = |id: u64| {
+        let attempt = attempt.filter(|a| content(&a.version, &a.hash) == id)?;
+        Some(stored::Withdrawn { version: attempt.version.clone(), hash: attempt.hash.clone(), attempt: attempt.n })
+    };
+    let mut all: Vec<_> = log.withdrawn.iter().filter_map(|id| known(*id).or_else(|| own(*id))).collect();
+    let excess = all.len().saturating_sub(MAX_WITHDRAWN);
+    all.drain(..excess);
+    all
+}
+
+fn merge_attempt(before: &stored::Log, attempt: &Attempt<String>, remarks: &Remarks<'_>) -> stored::Attempt {
+    let known = before.attempt.as_ref().filter(|known| known.n == attempt.n);
+    let base = known.cloned().unwrap_or_else(|| unrecorded(before, attempt, remarks));
+    let decision = attempt.decision.map(|decided| {
+        let same =
+            |known: &&stored::Decision| known.kind == course(decided.course) && known.cause == decided.cause.as_str();
+        base.decision.as_ref().filter(same).cloned().unwrap_or_else(|| decision(decided, remarks))
+    });
+    stored::Attempt {
+        kind: kind(attempt.kind).to_owned(),
+        deployment: attempt.deployment.clone(),
+        return_to: attempt.return_to.clone(),
+        raised: attempt.raised.iter().map(raised).collect(),
+        decision,
+        alarms: attempt.alarms.iter().map(ToString::to_string).collect(),
+        repairs: attempt.repairs,
+        ending: attempt.ending.map(ending),
+        ..base
+    }
+}
+
+/// An attempt that Azure's tags told of and no log: its release is the endpoint's.
+fn unrecorded(before: &stored::Log, attempt: &Attempt<String>, remarks: &Remarks<'_>) -> stored::Attempt {
+    let deployment = attempt.deployment.as_deref().unwrap_or_default();
+    let last = before.attempt.as_ref().map(|last| last.release.clone());
+    stored::Attempt {
+        n: attempt.n,
+        release: remarks.holder.clone().or(last).unwrap_or_default(),
+        version: naming::version_of(deployment).unwrap_or(deployment).to_owned(),
+        started_at: attempt.decision.map(|decided| At::from(decided.at)).unwrap_or_default(),
+        ..stored::Attempt::default()
+    }
+}
+
+fn raised(raised: &Raised) -> stored::Raised {
+    let Raised { step, weight, seq, verified_at } = *raised;
+    stored::Raised { step, weight: i64::from(weight), seq, verified_at: verified_at.map(At::from) }
+}
+
+fn decision(decided: Decided, remarks: &Remarks<'_>) -> stored::Decision {
+    let staged = remarks.cause == Some(decided.cause);
+    let evidence = if staged { remarks.evidence.to_owned() } else { found(decided.cause, remarks) };
+    stored::Decision {
+        kind: course(decided.course).to_owned(),
+        cause: decided.cause.to_string(),
+        evidence: sentence::clamp(&evidence, MAX_EVIDENCE),
+        at: decided.at.into(),
+        actor: remarks.actor.filter(|_| staged).map(str::to_owned),
+    }
+}
+
+/// What the protocol itself found, in one line.
+fn found(cause: Cause, remarks: &Remarks<'_>) -> String {
+    let live = remarks.live.as_deref().unwrap_or("what is live is not known");
+    match cause {
+        Cause::Drift => format!("somebody else changed the traffic to {live}"),
+        Cause::StatusBehind => {
+            format!("Azure shows a later write than the log knows ({live}): the status was restored or lost")
+        }
+        Cause::Orphan => format!("no record says who gave traffic to {live}"),
+        Cause::EndpointFailed => format!("the endpoint did not come back from a failed operation ({live})"),
+        Cause::PromotionFailed => format!("100 % was not read back in time ({live})"),
+        other => format!("{other}: {live}"),
+    }
+}
+
+fn ending(ended: Ended) -> stored::Ending {
+    stored::Ending {
+        outcome: ended.outcome.to_string(),
+        reason: ended.cause.to_string(),
+        blame: ended.cause.blame().map(|blame| blame.as_str().to_owned()),
+        at: ended.at.into(),
+    }
+}
+
+fn merge_intent(
+    before: &stored::Log,
+    intent: &Intent<String>,
+    remarks: &Remarks<'_>,
+    sha256: Option<&str>,
+) -> stored::Intent {
+    let known = before.intent.as_ref().filter(|known| known.seq == intent.seq);
+    let (kind, target) = target(&intent.target);
+    stored::Intent {
+        seq: intent.seq,
+        kind: kind.to_owned(),
+        why: intent.why.map(|why| why.as_str().to_owned()),
+        target,
+        before: intent.before.as_ref().map(|b| stored::Before { split: b.split.to_string(), seq: b.seq }),
+        sha256: sha256.or(known.map(|k| k.sha256.as_str())).unwrap_or_default().to_owned(),
+        by: known.map_or(remarks.by, |known| &known.by).to_owned(),
+        tries: intent.tries,
+        deadline: intent.deadline.into(),
+        outcome: intent.outcome.map(|reply| read::reply_word(reply).to_owned()),
+    }
+}
+
+fn unsettled(entry: &Unsettled<String>) -> stored::Unsettled {
+    let (kind, target) = target(&entry.target);
+    stored::Unsettled { seq: entry.seq, kind: kind.to_owned(), target, until: entry.until.into() }
+}
+
+fn target(target: &Target<String>) -> (&'static str, String) {
+    match target {
+        Target::Traffic(split) => (read::SET_TRAFFIC, split.to_string()),
+        Target::Create(name) => (read::CREATE, name.clone()),
+        Target::Delete(name) => (read::DELETE, name.clone()),
+        Target::Scale(name) => (read::SCALE, name.clone()),
+    }
+}
+
+fn course(course: Course) -> &'static str {
+    match course {
+        Course::Promote => "Promote",
+        Course::Withdraw => "Withdraw",
+    }
+}
+
+fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Canary => "Canary",
+        Kind::Fast => "Fast",
+        Kind::Undo => "Undo",
+        Kind::Orphan => "Orphan",
+    }
+}

@@ -1,0 +1,298 @@
+//! The endpoint's log as the protocol sees it: no strings, no clocks, generic over what a deployment is called.
+//!
+//! How it is stored is [`crate::api::log`]; [`super::convert`] goes between the two.
+
+use std::fmt::Debug;
+
+use super::Ms;
+use crate::{
+    api::{Cause, Outcome},
+    policy::split::Split,
+};
+
+/// What names a deployment: a string in the operator, a small number in the explorer.
+pub trait Name: Clone + Debug + Ord {}
+
+impl<T: Clone + Debug + Ord> Name for T {}
+
+/// Lock and log of one endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Log<N> {
+    /// Last number given to a write. Never decreases.
+    pub seq: i64,
+    /// What was last read back, and what live traffic should be while nothing is open. None: never looked.
+    pub verified: Option<Verified<N>>,
+    /// When our owner tag was last put on the endpoint and read back.
+    pub claimed: Option<Ms>,
+    pub stable: Option<N>,
+    pub previous: Option<Previous<N>>,
+    /// Content that lost its traffic here; see [`Attempt::content`].
+    pub withdrawn: Vec<u64>,
+    /// The open attempt, or the one that ended last. The lock is an attempt without an ending.
+    pub attempt: Option<Attempt<N>>,
+    /// The one write that is under way, or the last one that came to nothing.
+    pub intent: Option<Intent<N>>,
+    /// Writes whose outcome nobody knows, and deployments' names that are held until theirs is seen.
+    pub unsettled: Vec<Unsettled<N>>,
+    /// Pages and notices that no receiver has accepted yet.
+    pub outbox: Vec<Owed>,
+}
+
+/// A split that was read back.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Verified<N> {
+    pub split: Split<N>,
+    /// Number in the endpoint's tags; 0 where there was none.
+    pub seq: i64,
+    pub at: Ms,
+    /// Why it was written. None: it was found and adopted.
+    pub why: Option<Why>,
+}
+
+/// The deployment that was stable before.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Previous<N> {
+    pub deployment: N,
+    pub keep_until: Ms,
+}
+
+/// One try to bring one revision to 100 %.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Attempt<N> {
+    /// Counted per endpoint, never reset.
+    pub n: i64,
+    pub kind: Kind,
+    /// Stands for version and hash: equal content has equal numbers.
+    pub content: u64,
+    /// Its deployment, set by each creation and frozen once raised.
+    pub deployment: Option<N>,
+    /// Where a withdrawal sends all traffic. None on a first release.
+    pub return_to: Option<N>,
+    /// Length of the canary's windows.
+    pub window: Ms,
+    /// How long the deployment that served before is kept.
+    pub keep_previous: Ms,
+    /// Traffic that was noted for its deployment, append-only. All of it is a step too.
+    pub raised: Vec<Raised>,
+    /// Only rises.
+    pub decision: Option<Decided>,
+    /// What was paged about it besides its decision and ending, each once.
+    pub alarms: Vec<Cause>,
+    /// Repairs of a failed endpoint that were noted for it.
+    pub repairs: i64,
+    /// Written once.
+    pub ending: Option<Ended>,
+}
+
+/// What an attempt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A new revision, step by step.
+    Canary,
+    /// Back to what served before and is still up: one write.
+    Fast,
+    /// A person takes back what was promoted. It begins with a withdrawal.
+    Undo,
+    /// Traffic that no record describes is taken back.
+    Orphan,
+}
+
+/// Traffic for the canary in one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Raised {
+    /// From 1.
+    pub step: i64,
+    /// Percent.
+    pub weight: u8,
+    /// Number of the write that was noted last for it.
+    pub seq: i64,
+    /// When it was read back.
+    pub verified_at: Option<Ms>,
+}
+
+/// Which way an attempt goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Course {
+    Promote,
+    Withdraw,
+}
+
+/// What was decided, never taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Decided {
+    pub course: Course,
+    pub cause: Cause,
+    pub at: Ms,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ended {
+    pub outcome: Outcome,
+    pub cause: Cause,
+    pub at: Ms,
+}
+
+/// One numbered write, noted before it is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Intent<N> {
+    /// Travels in the endpoint's tags.
+    pub seq: i64,
+    /// Of a split only.
+    pub why: Option<Why>,
+    pub target: Target<N>,
+    /// What was live when it was noted.
+    pub before: Option<Before<N>>,
+    /// From 1; writes of the same target in a row.
+    pub tries: i64,
+    /// Latest moment at which it may still be sent.
+    pub deadline: Ms,
+    /// None: nobody knows.
+    pub outcome: Option<Reply>,
+}
+
+/// What a write is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Target<N> {
+    Traffic(Split<N>),
+    Create(N),
+    Delete(N),
+    Scale(N),
+}
+
+/// Why a split is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// The split as it is, with our tags.
+    Claim,
+    Raise,
+    Promote,
+    Withdraw,
+    /// Back to what it was, without more for a canary.
+    Repair,
+}
+
+/// Split and number that were live when an intent was noted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Before<N> {
+    pub split: Split<N>,
+    /// 0 where there was none.
+    pub seq: i64,
+}
+
+/// What became of a write. Where nobody knows there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reply {
+    /// Azure works on it.
+    Accepted,
+    /// Another operation was under way, or Azure throttles.
+    Busy,
+    /// Azure does not want it.
+    Refused,
+    /// It never left the process.
+    NotSent,
+    /// It was accepted and came to nothing, or can no longer land.
+    Failed,
+}
+
+/// A write that may still land.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Unsettled<N> {
+    pub seq: i64,
+    pub target: Target<N>,
+    /// After this it cannot be accepted any more.
+    pub until: Ms,
+}
+
+/// A page or notice that is owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Owed {
+    /// Number of the attempt that it is about.
+    pub attempt: i64,
+    pub notice: Notice,
+    pub created_at: Ms,
+}
+
+/// What is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Notice {
+    /// Traffic is being taken back, for this cause.
+    Decided(Cause),
+    /// Something stands in the way and a person is needed.
+    Alarm(Cause),
+    /// The attempt ended, for this cause.
+    Ended(Cause),
+}
+
+impl<N> Default for Log<N> {
+    fn default() -> Self {
+        Self {
+            seq: 0,
+            verified: None,
+            claimed: None,
+            stable: None,
+            previous: None,
+            withdrawn: Vec::new(),
+            attempt: None,
+            intent: None,
+            unsettled: Vec::new(),
+            outbox: Vec::new(),
+        }
+    }
+}
+
+impl<N: Name> Log<N> {
+    /// The attempt that holds the endpoint.
+    pub fn open(&self) -> Option<&Attempt<N>> {
+        self.attempt.as_ref().filter(|attempt| attempt.ending.is_none())
+    }
+
+    /// A split that was noted and may be live, be applied just now, or land later.
+    pub fn open_traffic(&self) -> Option<&Intent<N>> {
+        self.intent.as_ref().filter(|intent| intent.is_open() && matches!(intent.target, Target::Traffic(_)))
+    }
+
+    /// Every name that the log mentions outside splits.
+    pub fn names(&self) -> impl Iterator<Item = &N> {
+        let attempt = self.attempt.iter().flat_map(|a| a.deployment.iter().chain(&a.return_to));
+        let previous = self.previous.iter().map(|previous| &previous.deployment);
+        let targets = self.intent.iter().map(|i| &i.target).chain(self.unsettled.iter().map(|u| &u.target));
+        let deployments = targets.filter_map(Target::deployment);
+        self.stable.iter().chain(previous).chain(attempt).chain(deployments)
+    }
+}
+
+impl<N> Attempt<N> {
+    pub fn withdraws(&self) -> bool {
+        self.decision.is_some_and(|decision| decision.course == Course::Withdraw)
+    }
+
+    /// Whether traffic was ever noted for it, so that it ends by a write only.
+    pub fn was_given_traffic(&self) -> bool {
+        !self.raised.is_empty() || matches!(self.kind, Kind::Undo | Kind::Orphan)
+    }
+}
+
+impl<N> Intent<N> {
+    /// Whether it may be live, be applied just now, or land later.
+    pub fn is_open(&self) -> bool {
+        matches!(self.outcome, None | Some(Reply::Accepted))
+    }
+}
+
+impl<N> Target<N> {
+    /// The deployment that is created, deleted or scaled.
+    pub fn deployment(&self) -> Option<&N> {
+        match self {
+            Self::Traffic(_) => None,
+            Self::Create(name) | Self::Delete(name) | Self::Scale(name) => Some(name),
+        }
+    }
+}
+
+impl Why {
+    /// Whether it gives a canary traffic: such a write never runs without its record.
+    pub fn increases(self) -> bool {
+        matches!(self, Self::Raise | Self::Promote)
+    }
+}

@@ -1,0 +1,78 @@
+//! What is decided about the open attempt, and whom that wakes. A decision is noted as soon as it is known, whatever
+//! else has to wait.
+
+use super::{difference::Difference, facts, scene::Scene};
+use crate::{
+    api::Cause,
+    endpoint::{
+        Live, Ms, Wish,
+        log::{Attempt, Course, Kind, Name},
+    },
+};
+
+/// Takes the decision that look and wish call for. The first cause in this order is the one that is told: a stage's or a
+/// person's, another hand's, a promotion that does not come about.
+pub fn latch<N: Name>(
+    scene: &mut Scene<'_, N>,
+    live: Option<&Live<N>>,
+    wish: &Wish<N>,
+    difference: Option<Difference>,
+) {
+    let Some(attempt) = scene.log.open().filter(|attempt| !attempt.withdraws()) else { return };
+    let cause = wished(attempt, wish)
+        .or_else(|| undo(attempt))
+        .or_else(|| disturbed(attempt, live?, difference?))
+        .or_else(|| late(scene, attempt));
+    if let Some(cause) = cause {
+        scene.decide(Course::Withdraw, cause);
+        return;
+    }
+    let fast = attempt.kind == Kind::Fast;
+    if *wish == Wish::Promote && live.is_some_and(|live| may_be_promoted(scene, attempt, live)) {
+        scene.decide(Course::Promote, if fast { Cause::FastPromoted } else { Cause::Promoted });
+    }
+}
+
+fn wished<N>(attempt: &Attempt<N>, wish: &Wish<N>) -> Option<Cause> {
+    match wish {
+        Wish::Withdraw(cause) if !facts::is_first_promotion(attempt) => Some(*cause),
+        _ => None,
+    }
+}
+
+fn undo<N>(attempt: &Attempt<N>) -> Option<Cause> {
+    (attempt.kind == Kind::Undo).then_some(Cause::AbortRequested)
+}
+
+/// With an attempt exposed every difference is answered by taking its traffic back: it is never raised again to repair.
+fn disturbed<N: Name>(attempt: &Attempt<N>, live: &Live<N>, difference: Difference) -> Option<Cause> {
+    if !facts::needs_write(attempt, live) || facts::is_first_promotion(attempt) {
+        return None;
+    }
+    match difference {
+        Difference::Lagging => None,
+        Difference::Own => Some(Cause::EndpointFailed),
+        Difference::Unclaimed | Difference::Empty | Difference::Foreign | Difference::OtherOwner => Some(Cause::Drift),
+    }
+}
+
+fn late<N: Name>(scene: &Scene<'_, N>, attempt: &Attempt<N>) -> Option<Cause> {
+    let decision = attempt.decision.filter(|decision| decision.course == Course::Promote)?;
+    let overdue = scene.now >= decision.at + scene.timing.promotion;
+    (overdue && !facts::is_promoted(&scene.log)).then_some(Cause::PromotionFailed)
+}
+
+/// A promotion's time runs from the decision, so that waits for what goes by the clock.
+fn may_be_promoted<N: Name>(scene: &Scene<'_, N>, attempt: &Attempt<N>, live: &Live<N>) -> bool {
+    let claimed = facts::is_claimed(&scene.log, live) && live.at_rest();
+    let quiet = facts::in_the_air(scene).is_none() && scene.log.open_traffic().is_none();
+    attempt.deployment.is_some() && claimed && quiet
+}
+
+/// Nobody can see whether users are well: somebody has to know.
+pub fn alarm_unreadable<N: Name>(scene: &mut Scene<'_, N>, since: Ms, denied: bool) {
+    let exposed = scene.log.open().is_some_and(|a| a.was_given_traffic() && !facts::is_withdrawn(&scene.log, a));
+    if exposed && (denied || scene.now - since >= scene.timing.unreadable) {
+        scene.alarm(Cause::Unreadable);
+    }
+}

@@ -1,0 +1,122 @@
+//! The three tags that travel in every write of the split: whose endpoint it is, which write this was, and who is who.
+//! With them anyone who can read the endpoint can roll it back, and a write can be told from another with the same split.
+//!
+//! Azure has no conditional write here; the number in the tag is the poor man's ETag. A tag's value has at most 256
+//! characters, and its name is compared without regard to case ("Use tags to organize your Azure resources").
+
+use std::collections::BTreeMap;
+
+use super::{
+    Log, Ms, Target, Why,
+    log::{Attempt, Intent},
+    look::{Roles, Written},
+};
+use crate::policy::split::Split;
+
+/// `<kube-system uid>/<namespace>/<name>` of the PromptEndpoint.
+pub const OWNER: &str = "promptrelease.owner";
+/// `v1;seq=41;n=7;why=Raise;by=5f3a`: number of the write, of the attempt, and the process that sent it.
+pub const WRITE: &str = "promptrelease.write";
+/// `stable=d-1427;canary=d-1428;window=60s`; the last two only while a canary has traffic.
+pub const SPLIT: &str = "promptrelease.split";
+
+const VERSION: &str = "v1";
+const MAX_VALUE: usize = 256;
+/// Longest name of a process in a tag.
+const MAX_BY: usize = 64;
+
+/// What the tags say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read<'a> {
+    pub owner: Option<&'a str>,
+    /// None: no such tag, or one that is not ours to understand.
+    pub write: Option<Written>,
+    pub roles: Roles<String>,
+}
+
+/// Reads what is there. A tag that does not parse counts as none: others may write tags too.
+pub fn read(tags: &BTreeMap<String, String>) -> Read<'_> {
+    Read {
+        owner: find(tags, OWNER).filter(|owner| !owner.is_empty()),
+        write: find(tags, WRITE).and_then(written),
+        roles: find(tags, SPLIT).map(roles).unwrap_or_default(),
+    }
+}
+
+/// The tags of a write of the split.
+pub fn write(owner: &str, by: &str, log: &Log<String>, intent: &Intent<String>) -> Vec<(String, String)> {
+    let n = log.attempt.as_ref().map_or(0, |attempt| attempt.n);
+    let why = intent.why.map_or("", Why::as_str);
+    let by: String = by.chars().filter(|c| c.is_ascii_alphanumeric() || "-.".contains(*c)).take(MAX_BY).collect();
+    let written = format!("{VERSION};seq={};n={n};why={why};by={by}", intent.seq);
+    let tags = [(OWNER, owner.to_owned()), (WRITE, written), (SPLIT, roles_of(log, &intent.target))];
+    tags.into_iter().map(|(name, value)| (name.to_owned(), value.chars().take(MAX_VALUE).collect())).collect()
+}
+
+fn find<'a>(tags: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+    let same = tags.get(name).or_else(|| tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, v)| v));
+    same.map(String::as_str)
+}
+
+fn fields(value: &str) -> BTreeMap<&str, &str> {
+    value.split(';').filter_map(|field| field.split_once('=')).collect()
+}
+
+fn written(value: &str) -> Option<Written> {
+    let rest = value.strip_prefix(VERSION)?.strip_prefix(';')?;
+    let fields = fields(rest);
+    let number = |name: &str| fields.get(name)?.parse::<i64>().ok().filter(|n| *n >= 0);
+    Some(Written {
+        seq: number("seq")?,
+        n: number("n").unwrap_or(0),
+        why: fields.get("why").and_then(|why| Why::parse(why)),
+    })
+}
+
+fn roles(value: &str) -> Roles<String> {
+    let fields = fields(value);
+    let name = |role: &str| fields.get(role).filter(|name| !name.is_empty()).map(|name| (*name).to_owned());
+    Roles { stable: name("stable"), canary: name("canary") }
+}
+
+/// Who is who once the write has landed.
+fn roles_of(log: &Log<String>, target: &Target<String>) -> String {
+    let Target::Traffic(split) = target else { return String::new() };
+    if let Some((attempt, stable, canary)) = log.open().and_then(|attempt| canary(attempt, split)) {
+        return format!("stable={stable};canary={canary};window={}", window(attempt.window));
+    }
+    let stable = split.sole().or(log.stable.as_ref()).map_or("", String::as_str);
+    format!("stable={stable}")
+}
+
+/// The attempt's two deployments, while both have traffic.
+fn canary<'a>(
+    attempt: &'a Attempt<String>,
+    split: &Split<String>,
+) -> Option<(&'a Attempt<String>, &'a String, &'a String)> {
+    let (stable, canary) = (attempt.return_to.as_ref()?, attempt.deployment.as_ref()?);
+    (split.share(stable) > 0 && split.share(canary) > 0).then_some((attempt, stable, canary))
+}
+
+/// `60s`, or `1500ms` where it is no whole number of seconds.
+fn window(window: Ms) -> String {
+    if window.0 % 1_000 == 0 { format!("{}s", window.0 / 1_000) } else { format!("{}ms", window.0) }
+}
+
+impl Why {
+    pub const ALL: [Self; 5] = [Self::Claim, Self::Raise, Self::Promote, Self::Withdraw, Self::Repair];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Claim => "Claim",
+            Self::Raise => "Raise",
+            Self::Promote => "Promote",
+            Self::Withdraw => "Withdraw",
+            Self::Repair => "Repair",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|why| why.as_str() == word)
+    }
+}

@@ -1,0 +1,135 @@
+//! What stands in an endpoint's way: what is wrong, what is allowed, the next step.
+
+use super::sentence;
+use crate::api::{At, TAKE_OVER, endpoint::AzureEndpoint};
+
+/// Why an endpoint is not ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// One word in CamelCase.
+    pub reason: &'static str,
+    /// One sentence, with the next step.
+    pub message: String,
+    /// Trying again does not help by itself.
+    pub needs_person: bool,
+    /// It is about the split of the traffic.
+    pub about_traffic: bool,
+}
+
+impl Trouble {
+    fn of_person(reason: &'static str, message: String) -> Self {
+        Self { reason, message, needs_person: true, about_traffic: false }
+    }
+
+    fn of_traffic(reason: &'static str, message: String) -> Self {
+        Self { about_traffic: true, ..Self::of_person(reason, message) }
+    }
+}
+
+/// Azure does not know the endpoint.
+pub fn not_found(azure: &AzureEndpoint) -> Trouble {
+    let AzureEndpoint { endpoint, workspace, .. } = azure;
+    Trouble::of_person(
+        "NotFound",
+        format!(
+            "online endpoint {endpoint} does not exist in {workspace}; create it, or correct `spec.azure` in a new \
+             PromptEndpoint: this operator never creates one"
+        ),
+    )
+}
+
+/// Azure refuses; the sentence says which role is missing.
+pub fn forbidden(why: &str) -> Trouble {
+    Trouble::of_person("Forbidden", why.to_owned())
+}
+
+/// It is tried again.
+pub fn unreadable(why: &str, since: At) -> Trouble {
+    let message = format!("Azure cannot be read since {}: {why}", since.to_seconds());
+    Trouble { needs_person: false, ..Trouble::of_person("Unreadable", message) }
+}
+
+/// The object does not parse.
+pub fn invalid_spec(why: &str) -> Trouble {
+    Trouble::of_person("InvalidSpec", format!("{why}; edit the spec"))
+}
+
+/// An older PromptEndpoint has the same ARM id.
+pub fn duplicate(older: &str) -> Trouble {
+    Trouble::of_person(
+        "DuplicateEndpoint",
+        format!("PromptEndpoint {older} already stands for this Azure endpoint; delete one of the two"),
+    )
+}
+
+/// The endpoint carries the tag of another PromptEndpoint, perhaps of another cluster. `ours` is our own.
+pub fn other_owner(theirs: &str, name: &str) -> Trouble {
+    Trouble::of_traffic(
+        "OtherOwner",
+        format!(
+            "the endpoint belongs to {theirs}; nothing is written. If that one is gone: kubectl annotate promptendpoint \
+             {name} {TAKE_OVER}={theirs}"
+        ),
+    )
+}
+
+/// Somebody else set a split in which nobody can be told to be stable.
+pub fn traffic_conflict(split: &str, endpoint: &str) -> Trouble {
+    let first = split.split(['=', ' ']).next().unwrap_or_default();
+    Trouble::of_traffic(
+        "TrafficConflict",
+        format!(
+            "somebody else set {split}; nothing is written until one deployment has all traffic, as in: az ml \
+             online-endpoint update -n {endpoint} --traffic {first}=100"
+        ),
+    )
+}
+
+/// The deployment that all traffic should return to is gone.
+pub fn stable_lost(deployment: &str, endpoint: &str) -> Trouble {
+    Trouble::of_traffic(
+        "StableLost",
+        format!(
+            "{deployment}, which has or gets back all traffic, does not exist any more; give another one all traffic: az ml \
+             online-endpoint update -n {endpoint} --traffic <deployment>=100"
+        ),
+    )
+}
+
+/// Nothing has traffic, nothing is known to have served, and there is a deployment that is not ours.
+pub fn no_stable(deployment: &str, endpoint: &str) -> Trouble {
+    Trouble::of_traffic(
+        "TrafficConflict",
+        format!(
+            "no deployment has traffic, and {deployment} is not ours; nothing is written until one has all traffic, as in: \
+             az ml online-endpoint update -n {endpoint} --traffic {deployment}=100"
+        ),
+    )
+}
+
+/// The API server dropped fields of the status.
+pub fn crd_outdated() -> Trouble {
+    Trouble::of_person(
+        "CrdOutdated",
+        "the CRDs are older than this operator, which may only withdraw until they are applied: kubectl apply \
+         --server-side -f crds/"
+            .to_owned(),
+    )
+}
+
+/// The status was written by a newer operator.
+pub fn newer_format(found: i64, known: i64) -> Trouble {
+    Trouble::of_person(
+        "FormatUnknown",
+        format!("status has format {found}, this operator knows {known} and may only withdraw: update the operator"),
+    )
+}
+
+/// `ROLLBACK FAILED 6 times: …. By hand: az ml online-endpoint update -n support-assistant-prod --traffic d-1427=100`
+pub fn rollback_failed(tries: i64, why: &str, endpoint: &str, back_to: Option<&str>) -> String {
+    let times = sentence::count(tries, "time");
+    let by_hand = back_to.map_or_else(String::new, |deployment| {
+        format!(". By hand: az ml online-endpoint update -n {endpoint} --traffic {deployment}=100")
+    });
+    format!("ROLLBACK FAILED {times}: {why}{by_hand}")
+}

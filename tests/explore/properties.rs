@@ -1,0 +1,56 @@
+//! What must hold in every state.
+
+use std::fmt;
+
+use crate::{
+    logs::Logs,
+    step::{Step, Steps},
+    world::{Phase, World},
+};
+
+/// See the head of this crate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Property {
+    Q,
+    H,
+    P,
+    T,
+    D,
+}
+
+impl Property {
+    pub const ALL: [Self; 5] = [Self::Q, Self::H, Self::P, Self::T, Self::D];
+
+    pub fn is_broken(self, world: &World, logs: &Logs, at_rest: bool) -> bool {
+        match self {
+            Self::Q => at_rest && logs.promised(world.log) != Some(world.azure.shown.write.share),
+            Self::H => !logs.is_open(world.log) && in_the_air(world),
+            Self::P => at_rest && world.owed & !world.told != 0,
+            Self::T => world.false_ending,
+            Self::D => world.raised_after,
+        }
+    }
+}
+
+impl fmt::Display for Property {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+/// A write of ours can still be sent, is under way, or is being applied.
+fn in_the_air(world: &World) -> bool {
+    world.azure.operation.is_some() || world.net.iter().any(Option::is_some)
+}
+
+/// Nothing happens any more unless something goes wrong: no process has anything to do, not even later.
+pub fn is_at_rest(world: &World, steps: &mut Steps<'_>) -> bool {
+    let busy = in_the_air(world) || world.processes.iter().any(|p| p.phase != Phase::Idle || p.pages > 0);
+    if busy {
+        return false;
+    }
+    let own = |step: &Step| matches!(step, Step::Looks { .. } | Step::Delivers { .. });
+    let found = steps.of(world);
+    let moves = found.iter().any(|(step, after)| own(step) || (*step == Step::Ticks && after != world));
+    !moves
+}

@@ -1,0 +1,277 @@
+//! Reads Rust well enough to see which paths a file names: comments and literals are skipped, `use` trees unfolded, and
+//! `self` and `super` resolved, also in modules within the file.
+
+/// What is left of a file without comments and literals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Token {
+    Word(String),
+    /// `::`
+    Sep,
+    Mark(char),
+}
+
+/// A file of the library, read.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// As in messages: `src/policy/gate.rs`.
+    pub name: String,
+    /// Its module: `["policy", "gate"]`; empty for `lib.rs`.
+    pub module: Vec<String>,
+    pub lines: usize,
+    tokens: Vec<Token>,
+}
+
+impl Source {
+    /// `name` is the path from the root of the repository.
+    pub fn new(name: &str, text: &str) -> Self {
+        let path = name.strip_prefix("src/").unwrap_or(name).trim_end_matches(".rs");
+        let mut module: Vec<String> = path.split('/').map(str::to_owned).collect();
+        if module.last().is_some_and(|last| last == "mod" || last == "lib") {
+            module.pop();
+        }
+        Self { name: name.to_owned(), module, lines: text.lines().count(), tokens: tokens(text) }
+    }
+
+    /// The top-level module that it belongs to; `None` for `lib.rs`.
+    pub fn top(&self) -> Option<&str> {
+        self.module.first().map(String::as_str)
+    }
+
+    /// Every path from the root of the crate that it names, as `["policy", "gate", "Verdict"]`.
+    pub fn paths(&self) -> Vec<Vec<String>> {
+        let mut found = Vec::new();
+        // The modules within the file that are open here, with the depth of their braces.
+        let (mut inner, mut depth) = (Vec::<(usize, String)>::new(), 0usize);
+        let mut at = 0;
+        while at < self.tokens.len() {
+            match &self.tokens[at] {
+                Token::Mark('{') => depth += 1,
+                Token::Mark('}') => {
+                    inner.retain(|(opened, _)| *opened < depth);
+                    depth = depth.saturating_sub(1);
+                }
+                Token::Word(word) if word == "mod" => {
+                    if let [Token::Word(name), Token::Mark('{'), ..] = &self.tokens[at + 1..] {
+                        inner.push((depth + 1, name.clone()));
+                    }
+                }
+                Token::Word(word) if ["crate", "self", "super"].contains(&word.as_str()) && self.begins(at) => {
+                    let here: Vec<String> =
+                        self.module.iter().chain(inner.iter().map(|(_, name)| name)).cloned().collect();
+                    self.path(&mut at, &here, &mut found);
+                    continue;
+                }
+                _ => {}
+            }
+            at += 1;
+        }
+        found
+    }
+
+    /// Whether a path begins at this word, and goes on.
+    fn begins(&self, at: usize) -> bool {
+        let follows = at > 0 && self.tokens[at - 1] == Token::Sep;
+        !follows && self.tokens.get(at + 1) == Some(&Token::Sep)
+    }
+
+    /// Reads one path, or a tree of them, from `at`; `base` is the module that `self` means.
+    fn path(&self, at: &mut usize, base: &[String], found: &mut Vec<Vec<String>>) {
+        let mut path = base.to_vec();
+        while let Some(token) = self.tokens.get(*at) {
+            match token {
+                Token::Word(word) if word == "crate" => path.clear(),
+                Token::Word(word) if word == "self" => {}
+                Token::Word(word) if word == "super" => {
+                    path.pop();
+                }
+                Token::Word(word) => path.push(word.clone()),
+                Token::Mark('{') => return self.tree(at, &path, found),
+                Token::Mark('*') => {}
+                _ => break,
+            }
+            *at += 1;
+            if self.tokens.get(*at) != Some(&Token::Sep) {
+                break;
+            }
+            *at += 1;
+        }
+        found.push(path);
+    }
+
+    /// Reads `{a, b::{c, d}}` from its first brace to behind its last.
+    fn tree(&self, at: &mut usize, base: &[String], found: &mut Vec<Vec<String>>) {
+        *at += 1;
+        while let Some(token) = self.tokens.get(*at) {
+            match token {
+                Token::Mark('}') => {
+                    *at += 1;
+                    return;
+                }
+                Token::Mark(',') => *at += 1,
+                Token::Word(word) if word == "as" => *at += 2,
+                Token::Word(_) | Token::Mark('*') => self.path(at, base, found),
+                _ => *at += 1,
+            }
+        }
+    }
+
+    /// Whether the words of `path` (as in `Timestamp::now`, or `kube::` for anything in it) occur, joined by `::`.
+    pub fn names(&self, path: &str) -> bool {
+        let mut wanted = Vec::new();
+        for (i, word) in path.split("::").enumerate() {
+            if i > 0 {
+                wanted.push(Token::Sep);
+            }
+            if !word.is_empty() {
+                wanted.push(Token::Word(word.to_owned()));
+            }
+        }
+        self.tokens.windows(wanted.len()).any(|window| window == wanted)
+    }
+
+    /// The modules that it declares in files of their own, in their order.
+    pub fn declared(&self) -> Vec<&str> {
+        let declared = |window: &'_ [Token]| match window {
+            [Token::Word(word), Token::Word(_), Token::Mark(';')] => word == "mod",
+            _ => false,
+        };
+        let names = self.tokens.windows(3).filter(|window| declared(window));
+        names
+            .filter_map(|window| match &window[1] {
+                Token::Word(name) => Some(name.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+fn tokens(text: &str) -> Vec<Token> {
+    let chars: Vec<char> = text.chars().collect();
+    let mut tokens = Vec::new();
+    let mut at = 0;
+    while at < chars.len() {
+        let (here, next) = (chars[at], chars.get(at + 1).copied());
+        at = match (here, next) {
+            ('/', Some('/')) => skip_to(&chars, at, |rest| rest[0] == '\n'),
+            ('/', Some('*')) => skip_comment(&chars, at),
+            ('"', _) => skip_string(&chars, at),
+            ('\'', _) => skip_quote(&chars, at),
+            (':', Some(':')) => {
+                tokens.push(Token::Sep);
+                at + 2
+            }
+            _ if here.is_alphabetic() || here == '_' => {
+                let end = skip_to(&chars, at, |rest| !rest[0].is_alphanumeric() && rest[0] != '_');
+                let word: String = chars[at..end].iter().collect();
+                match raw_string(&chars, end, &word) {
+                    Some(behind) => behind,
+                    None => {
+                        tokens.push(Token::Word(word));
+                        end
+                    }
+                }
+            }
+            _ => {
+                if !here.is_whitespace() {
+                    tokens.push(Token::Mark(here));
+                }
+                at + 1
+            }
+        };
+    }
+    tokens
+}
+
+/// The first place from `at` where `stop` holds of what is left, or the end.
+fn skip_to(chars: &[char], at: usize, stop: impl Fn(&[char]) -> bool) -> usize {
+    (at..chars.len()).find(|&i| stop(&chars[i..])).unwrap_or(chars.len())
+}
+
+/// Behind a block comment, which may hold others.
+fn skip_comment(chars: &[char], at: usize) -> usize {
+    let (mut depth, mut at) = (0usize, at);
+    while at < chars.len() {
+        match (chars[at], chars.get(at + 1)) {
+            ('/', Some('*')) => (depth, at) = (depth + 1, at + 2),
+            ('*', Some('/')) => (depth, at) = (depth - 1, at + 2),
+            _ => at += 1,
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    at
+}
+
+fn skip_string(chars: &[char], at: usize) -> usize {
+    let mut at = at + 1;
+    while at < chars.len() && chars[at] != '"' {
+        at += if chars[at] == '\\' { 2 } else { 1 };
+    }
+    at + 1
+}
+
+/// Behind a character literal, or behind the mark of a lifetime.
+fn skip_quote(chars: &[char], at: usize) -> usize {
+    match (chars.get(at + 1), chars.get(at + 2)) {
+        (Some('\\'), _) => skip_to(chars, at + 3, |rest| rest[0] == '\'') + 1,
+        (Some(_), Some('\'')) => at + 3,
+        _ => at + 1,
+    }
+}
+
+/// Behind a raw string whose prefix, `r` or `br`, ends at `at`.
+fn raw_string(chars: &[char], at: usize, prefix: &str) -> Option<usize> {
+    if prefix != "r" && prefix != "br" {
+        return None;
+    }
+    let quote = skip_to(chars, at, |rest| rest[0] != '#');
+    if chars.get(quote) != Some(&'"') {
+        return None;
+    }
+    let end: Vec<char> = std::iter::once('"').chain(std::iter::repeat_n('#', quote - at)).collect();
+    Some(skip_to(chars, quote + 1, |rest| rest.starts_with(&end)) + end.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(name: &str, text: &str) -> Vec<String> {
+        Source::new(name, text).paths().iter().map(|path| path.join("::")).collect()
+    }
+
+    #[test]
+    fn use_trees_are_unfolded() {
+        let text = "use crate::{api::{At, log::Log as L}, azure::*, view};";
+        assert_eq!(paths("src/stage/build.rs", text), ["api::At", "api::log::Log", "azure", "view"]);
+    }
+
+    #[test]
+    fn super_is_resolved_also_within_a_module_of_the_file() {
+        let text = "use super::super::azure; mod tests { use super::super::telemetry; fn f() { self::x() } } use super::gate::G;";
+        let expected = ["azure", "policy::telemetry", "policy::windows::tests::x", "policy::gate::G"];
+        assert_eq!(paths("src/policy/windows.rs", text), expected);
+    }
+
+    #[test]
+    fn what_is_not_code_names_nothing() {
+        let text = r###"
+            // crate::a
+            /* crate::b /* crate::c */ crate::d */
+            const X: &str = "crate::e \" crate::f";
+            const Y: &str = r#"crate::g " crate::h"#;
+            fn f<'a>(x: &'a str) -> char { '"' }
+            fn g() -> u8 { crate::api::real::<u8>() }
+            pub(crate) fn h() { }
+        "###;
+        assert_eq!(paths("src/view/mod.rs", text), ["api::real"]);
+    }
+
+    #[test]
+    fn a_path_is_found_by_its_words() {
+        let source = Source::new("src/policy/gate.rs", "let now = jiff::Timestamp::now(event.kube()); // Instant");
+        assert!(source.names("Timestamp::now") && source.names("jiff::"));
+        assert!(!source.names("Instant") && !source.names("now::Timestamp") && !source.names("kube::"));
+    }
+}

@@ -1,0 +1,182 @@
+//! The figures of docs/benchmarks.md, on the same parts as the stories. `make bench` prints them; nothing is asserted but
+//! that what is measured took place.
+
+use std::{collections::BTreeMap, env, time::Duration};
+
+use jiff::SignedDuration;
+use promptrelease::sim::{self, Service, requests::Entry, scenario::Scenario};
+use serde_json::{Value, json};
+
+use crate::{
+    ground::{Setup, wait_for},
+    stories::team::{ENDPOINT, Team},
+};
+
+/// A number from the environment, to measure more or less.
+fn number(name: &str, default: usize) -> usize {
+    env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn profile() -> &'static str {
+    if cfg!(debug_assertions) { "dev" } else { "release" }
+}
+
+/// A team whose endpoint serves already, so that each release has a canary.
+async fn serving(name: &str, scenario: &str, times: &Value) -> Team {
+    let world = json!({
+        "endpoints": [{"name": ENDPOINT, "deployments": [{"name": "d-1400"}], "traffic": {"d-1400": 100}}],
+        "times": times,
+    });
+    let team = Team::begin_in(name, &world, Setup::default()).await;
+    *sim::lock(&team.story.azure().sim().scenario) = Scenario::parse(scenario).expect("a scenario");
+    team
+}
+
+/// Every answer of a canary scores 1 of 3.
+const BAD: &str = r#"
+default: {classes: {"*": {scores: {groundedness: 1, citation_correctness: 1.0}}}}
+traffic: [{endpoint: support-assistant-prod, requestsPerSecond: 100, classes: {factual: 1, multi_hop: 1}}]
+sampler: {oneIn: 1}
+"#;
+
+/// A release without a gate, whose canary is judged in windows of a second.
+fn ungated(team: &Team, version: &str) -> Value {
+    let mut manifest = team.manifest("1427");
+    let spec = &mut manifest["spec"];
+    spec["version"] = json!(version);
+    spec.as_object_mut().expect("a spec").remove("evaluation");
+    spec["criteria"] = json!([{"class": "multi_hop", "metric": "groundedness", "minimum": 2.85}]);
+    spec["canary"]["steps"] = json!([{"weight": 10, "duration": "10m"}]);
+    spec["canary"]["analysis"]["window"] = json!("1s");
+    spec["canary"]["analysis"]["lateness"] = json!("10m");
+    spec["canary"]["holdTimeout"] = json!("1h");
+    manifest
+}
+
+/// Milliseconds from the reply of Application Insights that closes the third failed window until the withdrawal's PUT is
+/// received.
+fn from_reply_to_put(requests: &[Entry]) -> f64 {
+    let put = requests.iter().position(|e| e.why.as_deref() == Some("Withdraw")).expect("a withdrawal");
+    let answered = |entry: &&Entry| entry.service == Service::Insights && entry.path.ends_with("/query");
+    let query = requests[..put].iter().rfind(answered).expect("a query");
+    let replied = query.received_us + query.took_us.expect("a reply");
+    SignedDuration::from_micros(requests[put].received_us - replied).as_secs_f64() * 1000.0
+}
+
+/// The nearest-rank percentile.
+fn percentile(sorted: &[f64], p: usize) -> f64 {
+    sorted[(sorted.len() * p).div_ceil(100).max(1) - 1]
+}
+
+async fn roll_back_one(team: &Team, version: &str) -> f64 {
+    let since = team.story.azure().last_request();
+    team.release_as(version, &ungated(team, version)).await;
+    // One that waits for its rows takes longer than anything that a story waits for.
+    let ended = async || {
+        let status = team.seen().await.status.unwrap_or_default();
+        let ended = status.history.iter().find(|ended| ended.version == version).map(|ended| ended.reason.clone());
+        ended.ok_or_else(|| format!("{:?}", status.conditions.first().map(|c| &c.message)))
+    };
+    let most = Duration::from_secs(300);
+    let reason = promptrelease::plane::wait_for(version, most, ended).await.unwrap_or_else(|why| panic!("{why}"));
+    assert_eq!(reason.as_deref(), Some("CanaryFailed"));
+    from_reply_to_put(&team.story.azure().requests(since))
+}
+
+async fn measure_rollbacks(name: &str, rollbacks: usize, ingestion: &str) {
+    let times = json!({"endpointOperation": "100ms", "deploymentOperation": "100ms", "ingestionDelay": ingestion});
+    let team = serving(name, BAD, &times).await;
+    let optional = json!({"spec": {"policy": {"requireEvaluation": false}}}).to_string();
+    let patch = ["patch", "-n", "assistant", "promptendpoint", ENDPOINT, "--type=merge", "-p", &optional];
+    team.story.ground().kubectl(&patch, "").await;
+    let mut took = Vec::with_capacity(rollbacks);
+    for n in 0..rollbacks {
+        took.push(roll_back_one(&team, &format!("b{n}")).await);
+        eprintln!("{name} {n}: {:.1} ms", took[n]);
+    }
+    took.sort_unstable_by(f64::total_cmp);
+    let (p50, p99, max) = (percentile(&took, 50), percentile(&took, 99), percentile(&took, 100));
+    println!(
+        "BENCH reply that closes the third failed window -> PUT received, ingestion {ingestion}, {rollbacks} rollbacks, \
+         profile {}: p50 {p50:.1} ms, p99 {p99:.1} ms, max {max:.1} ms",
+        profile()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "run by make bench"]
+async fn rollbacks() {
+    measure_rollbacks("bench-rollbacks", number("BENCH_ROLLBACKS", 50), "0s").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "run by make bench"]
+async fn rollbacks_with_late_rows() {
+    measure_rollbacks("bench-late", number("BENCH_LATE_ROLLBACKS", 3), "120s").await;
+}
+
+/// Writes to our kinds so far, by resource, subresource and verb, as the API server counts requests.
+async fn writes(team: &Team) -> BTreeMap<String, f64> {
+    let metrics = team.story.ground().kubectl(&["get", "--raw", "/metrics"], "").await;
+    let mut writes = BTreeMap::new();
+    for line in metrics.lines().filter(|line| line.starts_with("apiserver_request_total{")) {
+        let label = |name: &str| {
+            let (_, rest) = line.split_once(&format!("{name}=\""))?;
+            rest.split_once('"').map(|(value, _)| value)
+        };
+        let write = matches!(label("verb"), Some("POST" | "PUT" | "PATCH" | "APPLY" | "DELETE"));
+        if label("group") != Some("promptrelease.io") || !write {
+            continue;
+        }
+        let [verb, resource, subresource] = ["verb", "resource", "subresource"].map(|name| label(name).unwrap_or(""));
+        let count: f64 = line.rsplit(' ').next().and_then(|n| n.parse().ok()).expect("a count");
+        *writes.entry(format!("{verb} {resource}/{subresource}")).or_default() += count;
+    }
+    writes
+}
+
+fn more<N: Copy + std::ops::Sub<Output = N> + Default + PartialEq>(
+    after: &BTreeMap<String, N>,
+    before: &BTreeMap<String, N>,
+) -> BTreeMap<String, N> {
+    let grown = after.iter().map(|(key, n)| (key.clone(), *n - before.get(key).copied().unwrap_or_default()));
+    grown.filter(|(_, n)| *n != N::default()).collect()
+}
+
+const GOOD: &str = r#"
+default:
+  classes: {"*": {scores: {groundedness: 3, citation_correctness: 1.0, refusal: 3, refusal_correct: true}}}
+traffic:
+  - {endpoint: support-assistant-prod, requestsPerSecond: 200, classes: {factual: 3, procedural: 2, edge: 2, multi_hop: 2}}
+sampler: {oneIn: 1}
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "run by make bench"]
+async fn a_release_and_an_idle_operator() {
+    let times = json!({"endpointOperation": "300ms", "deploymentOperation": "500ms"});
+    let team = serving("bench-release", GOOD, &times).await;
+    wait_for("the endpoint was looked at", async || {
+        let traffic = team.endpoint().await.status.and_then(|status| status.traffic);
+        traffic.filter(|traffic| traffic == "d-1400=100").ok_or_else(|| "not yet".to_owned())
+    })
+    .await;
+    println!("BENCH resident memory of an idle operator, profile {}: {} KiB", profile(), team.operator.resident_kib());
+
+    let counts = || sim::lock(&team.story.azure().sim().requests).counts().clone();
+    let (before, asked) = (writes(&team).await, counts());
+    let mut manifest = team.manifest("1427");
+    manifest["spec"]["canary"]["steps"] = json!([{"weight": 10, "duration": "20s"}]);
+    manifest["spec"]["canary"]["analysis"]["window"] = json!("1s");
+    team.release_as("1427", &manifest).await;
+    assert_eq!(team.ends("1427").await, ("Promoted".into(), "Promoted".into()));
+    let (written, asked) = (more(&writes(&team).await, &before), more(&counts(), &asked));
+    let windows = team.seen().await.status.and_then(|s| s.canary).map(|canary| canary.windows);
+    println!("BENCH one release with gate and {windows:?} windows, profile {}", profile());
+    println!(
+        "BENCH writes to our kinds, kubectl's own apply among them: {} {written:?}",
+        written.values().sum::<f64>()
+    );
+    println!("BENCH requests to Azure, those of users and sampler among them: {asked:?}");
+    println!("BENCH resident memory after it: {} KiB", team.operator.resident_kib());
+}

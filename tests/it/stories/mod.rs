@@ -1,0 +1,13 @@
+//! Stories: given an endpoint and its team, when they release, then this is what users, on-call and `kubectl` see.
+//!
+//! Everything is as in production but Azure: a real API server, the built operator under its own ServiceAccount's rights,
+//! the sample's manifests with short windows.
+
+mod ending;
+mod golden;
+mod intact;
+mod page;
+mod people;
+mod release;
+pub mod team;
+mod tokens;

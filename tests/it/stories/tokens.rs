@@ -1,0 +1,130 @@
+//! A token that an Azure API does not take is said so, in a condition that names the API, what is wrong and what to do, and
+//! once that is mended everything goes on by itself.
+//!
+//! The token service issues the bad tokens, so that each API's own check refuses them.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use promptrelease::sim::entra::Misissue;
+use serde_json::json;
+
+use super::team::{ENDPOINT, Team};
+use crate::ground::{MANIFESTS, Setup, Story, sample_world, wait_for};
+
+const ARM: &str = "https://management.azure.com";
+const INSIGHTS: &str = "https://api.applicationinsights.io";
+
+const OF_THE_RESOURCE: &str = "; check that cloud and tenant are those of the resource";
+const CLOCKS: &str = "it has expired; check the clocks of the cluster's nodes";
+
+/// A bad token, and what is said of it.
+type Case<'a> = (Misissue, &'a [&'a str]);
+
+fn for_another_api() -> Misissue {
+    Misissue { audience: Some("https://cognitiveservices.azure.com".into()), ..Misissue::default() }
+}
+
+fn forged() -> Misissue {
+    Misissue { forged: true, ..Misissue::default() }
+}
+
+/// The token service promises an hour all the same.
+fn expired() -> Misissue {
+    Misissue { lifetime: Some(-60), ..Misissue::default() }
+}
+
+fn misissue(story: &Story, resource: &str, how: Option<Misissue>) {
+    story.azure().sim().entra.set_misissue(resource, how);
+}
+
+/// `False Forbidden: GET …`
+fn line(conditions: &[Condition], kind: &str) -> String {
+    let found = conditions.iter().find(|condition| condition.type_ == kind);
+    found.map_or_else(|| "absent".into(), |c| format!("{} {}: {}", c.status, c.reason, c.message))
+}
+
+fn fits(line: &str, begins: &str, parts: &[&str]) -> bool {
+    line.starts_with(begins) && parts.iter().all(|part| line.contains(part))
+}
+
+impl Team {
+    /// Returns when these conditions of the PromptEndpoint begin so and hold these parts.
+    async fn endpoint_says(&self, kinds: &[&str], begins: &str, parts: &[&str]) {
+        wait_for(&format!("{kinds:?} of {ENDPOINT}: {begins} {parts:?}"), async || {
+            let conditions = self.endpoint().await.status.unwrap_or_default().conditions;
+            let lines: Vec<String> = kinds.iter().map(|kind| line(&conditions, kind)).collect();
+            if lines.iter().all(|line| fits(line, begins, parts)) { Ok(()) } else { Err(lines.join("\n")) }
+        })
+        .await;
+    }
+
+    /// Returns when this condition of the release begins so and holds these parts.
+    async fn release_says(&self, kind: &str, begins: &str, parts: &[&str]) {
+        self.until(&format!("{kind}: {begins} {parts:?}"), |release| {
+            let conditions = release.status.as_ref().map_or(&[][..], |status| &status.conditions);
+            fits(&line(conditions, kind), begins, parts)
+        })
+        .await;
+    }
+
+    /// One bad token after the other, each said in Ready and tried again; then good ones.
+    async fn is_refused(&self, resource: &str, reason: &str, api: &str, cases: &[Case<'_>]) {
+        for (how, parts) in cases {
+            misissue(&self.story, resource, Some(how.clone()));
+            let parts = [&[api][..], *parts].concat();
+            self.release_says("Ready", &format!("Unknown {reason}: "), &parts).await;
+            self.release_says("Reconciling", "True ProgressingWithRetry: ", &parts).await;
+        }
+        misissue(&self.story, resource, None);
+    }
+}
+
+/// As [`Team::begin`], but Azure is as `spoilt` from the first request on.
+async fn begin_spoilt(name: &str, spoilt: impl FnOnce(&Story)) -> Team {
+    let story = Story::begin(name, sample_world(&json!({}))).await;
+    spoilt(&story);
+    story.ground().apply(&format!("{MANIFESTS}/demo/endpoint.yaml")).await;
+    let mut operator = story.operator("operator-1", Setup::default()).await;
+    operator.leads().await;
+    Team { story, operator }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_the_management_api_refuses_is_said_on_the_endpoint() {
+    let team = begin_spoilt("tokens-arm", |story| misissue(story, ARM, Some(for_another_api()))).await;
+    let api = "GET onlineEndpoints/support-assistant-prod: the token was not accepted by Azure Resource Manager, ";
+    let cases: [Case<'_>; 3] = [
+        (for_another_api(), &["wrong audience or resource 'https://cognitiveservices.azure.com'", OF_THE_RESOURCE]),
+        (forged(), &["InvalidAuthenticationToken: The access token signature is invalid", OF_THE_RESOURCE]),
+        (expired(), &["ExpiredAuthenticationToken: ", CLOCKS]),
+    ];
+    for (how, parts) in cases {
+        misissue(&team.story, ARM, Some(how));
+        let parts = [&[api][..], parts].concat();
+        team.endpoint_says(&["AccessVerified", "Ready"], "False Forbidden: ", &parts).await;
+        team.endpoint_says(&["Stalled"], "True Forbidden: ", &parts).await;
+    }
+    misissue(&team.story, ARM, None);
+    team.endpoint_says(&["AccessVerified"], "True Verified: ", &[]).await;
+    team.endpoint_says(&["Stalled"], "absent", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_application_insights_refuses_is_said_while_the_canary_waits_for_its_scores() {
+    let serving = json!({"endpoints": [
+        {"name": ENDPOINT, "deployments": [{"name": "d-1400"}], "traffic": {"d-1400": 100}},
+    ]});
+    let team = Team::begin_in("tokens-insights", &serving, Setup::default()).await;
+    misissue(&team.story, INSIGHTS, Some(for_another_api()));
+    let mut manifest = team.manifest("1427");
+    manifest["spec"]["canary"]["analysis"]["lateness"] = json!("10m");
+    team.release_as("1427", &manifest).await;
+    team.canary_has_traffic("1427").await;
+    let query = ": the token was not accepted by Application Insights, ";
+    let cases: [Case<'_>; 3] = [
+        (for_another_api(), &["wrong audience or resource 'https://cognitiveservices.azure.com'", OF_THE_RESOURCE]),
+        (forged(), &["InvalidAuthenticationToken: The access token signature is invalid", OF_THE_RESOURCE]),
+        (expired(), &["InvalidAuthenticationToken: ", CLOCKS]),
+    ];
+    team.is_refused(INSIGHTS, "CanaryUnmeasurable", query, &cases).await;
+    assert_eq!(team.ends("1427").await, ("Promoted".into(), "Promoted".into()));
+}
