@@ -12,7 +12,7 @@ use kube::{
 };
 use promptrelease::{
     api, azure,
-    controller::{self, Context, Parts, Tenants, Waits},
+    controller::{self, Context, Memory, Tenants, Waits},
     endpoint::{Ms, Timing},
     leader::{self, Elector},
     metrics::Metrics,
@@ -222,7 +222,7 @@ async fn operate(args: Args) -> Result<()> {
                 write: args.times.azure_write.get(),
                 ..azure::Timeouts::default()
             };
-            Ok(Context::new(Parts {
+            Ok(Arc::new(Context {
                 tenants: Tenants::new(parts.clone(), http.clone(), timeouts),
                 recorder: Recorder::new(parts.clone(), Reporter { controller: NAME.into(), instance: Some(pod) }),
                 client: parts,
@@ -234,6 +234,7 @@ async fn operate(args: Args) -> Result<()> {
                 timing,
                 waits: args.times.waits(),
                 releases,
+                memory: Memory::default(),
             }))
         };
         controller::run(client, make, health, stop_work.clone()).await

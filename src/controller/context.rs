@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -65,7 +65,7 @@ pub struct Context {
     pub timing: Timing,
     pub waits: Waits,
     pub releases: Store<DynamicObject>,
-    kept: Mutex<HashMap<String, Kept>>,
+    pub memory: Memory,
 }
 
 /// What is remembered about one endpoint. Losing it costs time, never safety.
@@ -78,37 +78,22 @@ pub struct Kept {
     pub invalid_since: Option<At>,
 }
 
-/// The parts that do not come from the outside.
-pub struct Parts {
-    pub client: Client,
-    pub http: reqwest::Client,
-    pub tenants: Tenants,
-    pub lease: Lease,
-    pub recorder: Recorder,
-    pub metrics: Metrics,
-    pub cluster: String,
-    pub by: String,
-    pub timing: Timing,
-    pub waits: Waits,
-    pub releases: Store<DynamicObject>,
-}
+/// What is kept of every endpoint between passes.
+#[derive(Debug, Default)]
+pub struct Memory(Mutex<HashMap<String, Kept>>);
 
-impl Context {
-    pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { client, http, tenants, lease, recorder, metrics, cluster, by, timing, waits, releases } = parts;
-        let kept = Mutex::default();
-        Arc::new(Self { client, http, tenants, lease, recorder, metrics, cluster, by, timing, waits, releases, kept })
-    }
-
+impl Memory {
     /// kube never runs one key twice at once, so nobody else looks for it meanwhile.
     pub fn take(&self, key: &str) -> Kept {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(key).unwrap_or_default()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key).unwrap_or_default()
     }
 
     pub fn keep(&self, key: String, kept: Kept) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(key, kept);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, kept);
     }
+}
 
+impl Context {
     /// The one clock of the controller. Everything below gets the time as an argument.
     pub fn clock(&self) -> Timestamp {
         Timestamp::now()

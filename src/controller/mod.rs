@@ -34,7 +34,7 @@ use kube::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub use context::{Context, Parts, Waits};
+pub use context::{Context, Memory, Waits};
 pub use objects::{Endpoint, Release, Stored};
 pub use tenant::Tenants;
 

@@ -41,9 +41,9 @@ pub struct Claims {
 /// The API server's.
 pub async fn reconcile(context: &Context, key: Key<'_>) -> Result<Action, Error> {
     let id = format!("{}/{}", key.namespace, key.name);
-    let mut kept = context.take(&id);
+    let mut kept = context.memory.take(&id);
     let result = one(context, key, &mut kept).await;
-    context.keep(id, kept);
+    context.memory.keep(id, kept);
     result
 }
 

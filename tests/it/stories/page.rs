@@ -19,7 +19,7 @@ pub struct Received {
 /// All messages so far, each with a signature that holds, those without a reply included.
 pub fn all(team: &Team) -> Vec<Received> {
     let inbox = sim::lock(&team.story.azure().sim().webhook);
-    inbox.deliveries().map(|delivery| opened(delivery)).collect()
+    inbox.deliveries().map(opened).collect()
 }
 
 /// Returns when a message with this reason has come.

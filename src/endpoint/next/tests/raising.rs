@@ -133,7 +133,7 @@ fn a_deployment_has_to_run_our_body() {
     assert_eq!(waits(|b| b.look.deployments.truncate(1)), Waiting::NotReady { deployment: NEW });
     assert_eq!(waits(|b| b.look.listed = false), Waiting::NotListed);
     assert_eq!(waits(|b| b.attempt().deployment = None), Waiting::NoDeployment);
-    assert_eq!(waits(|b| drop(b.look.deployments.remove(0))), Waiting::StableLost { deployment: OLD });
+    assert_eq!(waits(|b| b.look.deployments.retain(|(name, _)| *name != OLD)), Waiting::StableLost { deployment: OLD });
     let held = |b: &mut Bench| {
         let until = b.now + T.settle;
         b.log.unsettled.push(Unsettled { seq: 9, target: Target::Delete(NEW), until });

@@ -136,8 +136,8 @@ async fn refused(team: &mut Team, version: &str, since: u64, said: &str) {
         assert!(message.contains(said), "{version}: {kind} says {message:?}, not {said:?}");
     }
     let writes: Vec<_> = team.story.azure().requests(since).iter().filter_map(written).collect();
-    assert_eq!(writes, [String::new(); 0], "{version}");
-    assert_eq!(deployments(team), [String::new(); 0], "{version}");
+    assert_eq!(writes, Vec::<String>::new(), "{version}");
+    assert_eq!(deployments(team), Vec::<String>::new(), "{version}");
     let (status, _) = team.operator.page("/livez").await.expect("it answers");
     assert_eq!(status, StatusCode::OK);
     assert!(!team.operator.log().contains("panicked"), "{version}");

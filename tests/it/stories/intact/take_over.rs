@@ -71,7 +71,7 @@ async fn an_operator_that_hangs_is_followed_by_the_next_and_writes_nothing_when_
     team.operator.thaw();
     assert_ne!(team.operator.ended().await, 0, "a lease that was lost is no clean end");
     let writes: Vec<_> = team.story.azure().requests(before).iter().filter_map(written).collect();
-    assert_eq!(writes, [String::new(); 0]);
+    assert_eq!(writes, Vec::<String>::new());
     assert_eq!(team.endpoint().await.status.and_then(|s| s.log), log);
     assert_eq!(team.seen().await.status, told);
     let repeats: u32 = sim::lock(&team.story.azure().sim().webhook).deliveries().map(|page| page.repeats).sum();
