@@ -26,7 +26,11 @@ pub fn evidence(evidence: &Evidence, plan: &Plan) -> String {
     sentence::evidence(&match evidence {
         Evidence::Criterion { class, metric, value, minimum, samples, in_a_row, also } => {
             let failed = below(class, metric, Some(value), minimum, *samples);
-            let also = if *also == 0 { String::new() } else { format!("; {also} more criteria failed as often") };
+            let also = match *also {
+                0 => String::new(),
+                1 => "; 1 more criterion failed as often".to_owned(),
+                more => format!("; {more} more criteria failed as often"),
+            };
             format!("{failed}, {} failed window in a row{also}", ordinal(*in_a_row))
         }
         Evidence::Availability(counts) => availability(counts),
@@ -344,6 +348,7 @@ mod tests {
         };
         let failed = "multi_hop: groundedness=2.636 below threshold 2.850 (n=11), third failed window in a row";
         assert_eq!(told(criterion(0)), failed);
+        assert_eq!(told(criterion(1)), format!("{failed}; 1 more criterion failed as often"));
         assert_eq!(told(criterion(2)), format!("{failed}; 2 more criteria failed as often"));
         let counts = Availability {
             canary_errors: 6,

@@ -31,7 +31,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 pub use cable::{Cable, config};
-pub use operator::{Operator, Setup};
+pub use operator::{LEASE, Operator, Setup};
 pub use simulator::{Simulator, sample_world};
 pub use story::Story;
 

@@ -12,7 +12,10 @@ use reqwest::StatusCode;
 
 use super::{Ground, OPERATOR_NAMESPACE, wait_for};
 
-/// Times with which a story is over soon. They fit together as the ones in production do.
+/// How long the lease of a story's operators holds.
+pub const LEASE: Duration = Duration::from_secs(14);
+
+/// Times with which a story is over soon; the first is [`LEASE`]. They fit together as the ones in production do.
 const SHORT_TIMES: &[&str] = &[
     "--lease=14s",
     "--lease-renew=500ms",

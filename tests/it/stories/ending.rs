@@ -25,9 +25,11 @@ fn play(team: &Team, change: impl FnOnce(&mut Value)) {
     *sim::lock(&team.story.azure().sim().scenario) = scenario;
 }
 
-/// What the concise content, 1428, does with the questions of one class.
-fn concise(scenario: &mut Value) -> &mut Value {
-    &mut scenario["contents"][0]["classes"]
+/// What the content of a version does with the questions of each class.
+fn classes<'s>(scenario: &'s mut Value, version: &str) -> &'s mut Value {
+    let contents = scenario["contents"].as_array_mut().into_iter().flatten();
+    let mut named = contents.filter(|content| content["name"].as_str().is_some_and(|name| name.contains(version)));
+    &mut named.next().unwrap_or_else(|| panic!("the demo's scenario says nothing of {version}"))["classes"]
 }
 
 /// Status, reason and message of a condition.
@@ -53,7 +55,7 @@ fn runs(team: &Team) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_gate_rejects_is_never_deployed_and_not_tried_again() {
     let team = begin_with_1427("rejected").await;
-    play(&team, |scenario| concise(scenario)["multi_hop"]["offline"] = json!({"groundedness": [3, 3, 2]}));
+    play(&team, |scenario| classes(scenario, "1428")["multi_hop"]["offline"] = json!({"groundedness": [3, 3, 2]}));
     team.release("1428").await;
     assert_eq!(team.ends("1428").await, ("Rejected".into(), "EvalRegression".into()));
 
@@ -107,7 +109,7 @@ async fn an_evaluation_that_did_not_run_cleanly_says_nothing_about_the_release()
     assert_eq!(condition(&team, "EvaluationPassed").await, wanted);
 
     // The service says Completed of a run whose lines failed.
-    play(&team, |scenario| scenario["default"]["classes"]["multi_hop"] = json!({"failedLines": 1.0}));
+    play(&team, |scenario| classes(scenario, "1429")["multi_hop"] = json!({"failedLines": 1.0}));
     team.release("1429").await;
     assert_eq!(team.ends("1429").await, ("Failed".into(), "EvalInfraError".into()));
     let (complete, reason, message) = condition(&team, "EvaluationComplete").await;
@@ -173,13 +175,13 @@ async fn server_errors_are_taken_back_while_the_receiver_is_down_and_the_page_co
     let team = begin_with_1427("receiver-down").await;
     let down = json!({"match": {"service": "webhook"}, "times": 0, "do": {"answer": {"status": 503}}});
     let down = team.story.azure().fault(down);
-    play(&team, |scenario| concise(scenario)["*"]["serverErrors"] = json!(0.5));
+    play(&team, |scenario| classes(scenario, "1428")["*"]["serverErrors"] = json!(1.0));
     team.release("1428").await;
     assert_eq!(team.ends("1428").await, ("RolledBack".into(), "AvailabilityFailed".into()));
     assert_eq!(team.live(), json!({"d-1427": 100}));
     let (healthy, reason, message) = condition(&team, "CanaryHealthy").await;
     assert_eq!((healthy.as_str(), reason.as_str()), ("False", "AvailabilityFailed"));
-    assert!(message.contains("server errors on 50.0 % ("), "{message}");
+    assert!(message.contains("server errors on 100.0 % ("), "{message}");
     team.story.azure().strikes(&down).await;
     assert_eq!(all(&team).len(), 0, "it was down");
 
@@ -211,7 +213,7 @@ async fn the_third_failed_window_rolls_back_and_the_page_says_all() {
     let team = Team::begin("rolled-back").await;
     team.release("1427").await;
     assert_eq!(team.ends("1427").await.0, "Promoted");
-    play(&team, |scenario| concise(scenario)["multi_hop"]["live"] = json!({"groundedness": 2}));
+    play(&team, |scenario| classes(scenario, "1428")["multi_hop"]["live"] = json!({"groundedness": 2}));
     team.release("1428").await;
     assert_eq!(team.ends("1428").await, ("RolledBack".into(), "CanaryFailed".into()));
     assert_eq!(team.live(), json!({"d-1427": 100}));
