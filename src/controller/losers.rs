@@ -6,13 +6,14 @@ use super::{
     context::Context,
     objects::{self, Release, Stored as _},
     pass::{Claims, Key},
+    report,
 };
 use crate::{
     api::{At, log::Log},
     policy::opens::Opens,
     view::{
         claims::{self, Answer},
-        release::{self as wording, ReleaseView, Standing},
+        release::{ReleaseView, Standing},
     },
 };
 
@@ -58,13 +59,7 @@ pub async fn answered(context: &Context, namespace: &str, name: &str, answer: An
         notified: None,
     };
     let mut status = release.status.clone();
-    status.observed_generation = release.generation();
-    status.conditions = wording::conditions(&view, &release.status.conditions, now);
-    let stage = wording::stage(&view);
-    if status.stage.as_ref() != Some(&stage) {
-        status.stage_started_at = Some(now);
-    }
-    status.stage = Some(stage);
+    report::stand(&mut status, &view, now);
     if status != release.status {
         objects::put_status(&api, &release.raw, &status).await?;
     }

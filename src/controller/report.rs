@@ -119,6 +119,16 @@ pub fn stage(stage: Stage) -> Option<wording::Stage> {
     })
 }
 
+/// Stage and conditions as they are now; what did not change keeps its time.
+pub fn stand(status: &mut PromptReleaseStatus, view: &ReleaseView<'_>, now: At) {
+    let stage = Some(wording::stage(view));
+    if status.stage != stage {
+        (status.stage, status.stage_started_at) = (stage, Some(now));
+    }
+    status.observed_generation = view.generation;
+    status.conditions = wording::conditions(view, &status.conditions, now);
+}
+
 /// What a release's status is made of, besides what people are told.
 pub struct Report<'a> {
     pub release: &'a Release,
@@ -137,7 +147,6 @@ pub fn release(report: &Report<'_>) -> (PromptReleaseStatus, Vec<Event>) {
     let Report { release, view, attempt, facts, told, now, .. } = report;
     let before = &release.status;
     let mut status = PromptReleaseStatus {
-        observed_generation: release.generation(),
         traffic: view.traffic.map(str::to_owned),
         stable: view.log.stable.as_ref().map(stable),
         ..before.clone()
@@ -150,13 +159,8 @@ pub fn release(report: &Report<'_>) -> (PromptReleaseStatus, Vec<Event>) {
         status.canary = facts.canary.clone().map(|canary| judged(canary, attempt));
         remember(&mut status, attempt);
     }
-    let stage = wording::stage(view);
-    if before.stage.as_deref() != Some(&stage) {
-        status.stage_started_at = Some(*now);
-    }
-    status.stage = Some(stage);
     let new = wording::tell(&mut status.timeline, view, told, *now);
-    status.conditions = wording::conditions(view, &before.conditions, *now);
+    stand(&mut status, view, *now);
     (status, new)
 }
 

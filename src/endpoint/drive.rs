@@ -160,6 +160,10 @@ async fn act<P: Ports>(
             return Some(Reply::NotSent);
         }
     }
+    // What the log says of a lost write, that it can land until then, rests on this.
+    if kept.azure_time(ports.clock()) > intent.deadline {
+        return Some(Reply::NotSent);
+    }
     let needed = Duration::from_millis(u64::try_from(request.timing.write.0).unwrap_or_default());
     let Some(slot) = ports.begin_write(needed) else {
         // The next renewal comes within seconds; then everything is looked at again.

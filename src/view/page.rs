@@ -3,10 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::{release::exposed, sentence::below};
-use crate::api::{
-    Cause, Outcome,
-    log::{Attempt, Decision, Owed},
-    status::{CanaryStatus, CriterionResult, CriterionSeen, EvaluationStatus},
+use crate::{
+    api::{
+        Cause, Outcome,
+        log::{Attempt, Decision, Owed},
+        status::{CanaryStatus, CriterionResult, CriterionSeen, EvaluationStatus},
+    },
+    policy::naming,
 };
 
 /// JSON that receivers get. Fields are only ever added.
@@ -81,7 +84,7 @@ pub struct About<'a> {
 
 /// `assistant/support-assistant/5f3a9c1e.1/CanaryFailed`: by it receivers recognise a repeat.
 pub fn key(namespace: &str, attempt: &Attempt, reason: &str) -> String {
-    format!("{namespace}/{}/{}.{}/{reason}", attempt.release.name, attempt.hash, attempt.n)
+    naming::page_key(namespace, &attempt.release.name, &attempt.hash, attempt.n, reason)
 }
 
 /// The page that an entry of the outbox owes.
