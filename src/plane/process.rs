@@ -12,13 +12,12 @@ use std::{
 
 /// Runs `"$@"` and obeys its own standard input: a line is the name of a signal for the child, the end of input is KILL.
 /// The kernel ends that input when we die, by whatever means, so nothing is left running; this needs neither Linux'
-/// parent-death signal nor `unsafe`.
+/// parent-death signal nor `unsafe`. The child notes its own id before it becomes the program, so the id is there first.
 const KEEPER: &str = r#"
 exec 3<&0
 pid_file=$1; shift
-"$@" </dev/null 3<&- &
+sh -c 'echo "$$" >"$0"; exec "$@"' "$pid_file" "$@" </dev/null 3<&- &
 child=$!
-echo "$child" >"$pid_file"
 { while read -r signal; do kill -s "$signal" "$child"; done; kill -s KILL "$child"; } <&3 2>/dev/null &
 keeper=$!
 exec 3<&-
