@@ -64,6 +64,7 @@ pub use flows::{BulkRun, DataInput, Flows, Submitted};
 pub use operations::{Operation, OperationStatus};
 pub use same::{differences, same_body};
 pub use table::{Column, Row, Table};
+pub use wire::Meter;
 pub use workspace::{Component, Datastore, Workspace};
 
 use tokens::Tokens;
@@ -152,6 +153,7 @@ struct Inner {
     timeouts: Timeouts,
     /// A token was not given, or not accepted.
     mistrusted: AtomicBool,
+    meter: Option<Arc<dyn Meter>>,
 }
 
 impl Azure {
@@ -162,10 +164,11 @@ impl Azure {
         credential: Arc<dyn TokenCredential>,
         workspace: WorkspaceId,
         timeouts: Timeouts,
+        meter: Option<Arc<dyn Meter>>,
     ) -> Self {
         let cloud = cloud.cloud();
         let (tokens, mistrusted) = (Tokens::new(cloud, credential), AtomicBool::new(false));
-        Self { inner: Arc::new(Inner { http, cloud, tokens, workspace, timeouts, mistrusted }) }
+        Self { inner: Arc::new(Inner { http, cloud, tokens, workspace, timeouts, mistrusted, meter }) }
     }
 
     /// Whether Entra ID refused a token, or a service one that it gave. What is kept may be the fault, here or in the

@@ -223,7 +223,7 @@ async fn operate(args: Args) -> Result<()> {
                 ..azure::Timeouts::default()
             };
             Ok(Arc::new(Context {
-                tenants: Tenants::new(parts.clone(), http.clone(), timeouts),
+                tenants: Tenants::new(parts.clone(), http.clone(), timeouts, Arc::new(metrics.clone())),
                 recorder: Recorder::new(parts.clone(), Reporter { controller: NAME.into(), instance: Some(pod) }),
                 client: parts,
                 http,
