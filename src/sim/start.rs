@@ -96,6 +96,7 @@ impl Running {
             tenant: self.sim.settings.tenant.clone(),
             client: "continuous-integration".into(),
             subject: String::new(),
+            audience: String::new(),
             object: "continuous-integration".into(),
         };
         let token = self.sim.entra.mint(&ci, "https://storage.azure.com")?;

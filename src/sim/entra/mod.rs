@@ -13,7 +13,7 @@ use super::{clock::Clock, http, lock};
 mod exchange;
 mod refusal;
 
-pub use exchange::{RESOURCES, handle, is_resource};
+pub use exchange::{RESOURCES, audience, handle, is_resource};
 use refusal::Why;
 
 /// Seconds that a token is good for, as Entra grants app-only tokens.
@@ -62,6 +62,9 @@ pub struct Federated {
     pub client: String,
     /// `sub` of the assertion, e.g. `system:serviceaccount:assistant:assistant-release`; compared case-sensitively.
     pub subject: String,
+    /// `aud` of the assertion. A credential has exactly one; other clouds recommend another than the default.
+    #[serde(default = "audience")]
+    pub audience: String,
     /// Object id of the identity; made from nothing if absent.
     #[serde(default = "random_id")]
     pub object: String,

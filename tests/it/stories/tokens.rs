@@ -1,17 +1,25 @@
-//! A token that an Azure API does not take is said so, in a condition that names the API, what is wrong and what to do, and
-//! once that is mended everything goes on by itself.
+//! One story an Azure API: a token that it does not take is said so, in a condition that names the API, what is wrong and
+//! what to do, and once that is mended everything goes on by itself.
 //!
 //! The token service issues the bad tokens, so that each API's own check refuses them.
 
+use std::path::Path;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use promptrelease::sim::entra::Misissue;
+use promptrelease::{
+    plane, samples,
+    sim::entra::{Federated, Issuer, Misissue},
+};
 use serde_json::json;
 
 use super::team::{ENDPOINT, Team};
-use crate::ground::{MANIFESTS, Setup, Story, sample_world, wait_for};
+use crate::ground::{MANIFESTS, Setup, Story, file, sample_world, wait_for};
 
 const ARM: &str = "https://management.azure.com";
+const STORAGE: &str = "https://storage.azure.com";
 const INSIGHTS: &str = "https://api.applicationinsights.io";
+/// What the Prompt flow service wants beside one of the management API.
+const MACHINE_LEARNING: &str = "https://ml.azure.com";
 
 const OF_THE_RESOURCE: &str = "; check that cloud and tenant are those of the resource";
 const CLOCKS: &str = "it has expired; check the clocks of the cluster's nodes";
@@ -89,6 +97,54 @@ async fn begin_spoilt(name: &str, spoilt: impl FnOnce(&Story)) -> Team {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_assertion_that_entra_id_refuses_is_said_on_the_endpoint() {
+    let known = sample_world(&json!({})).federated;
+    let federated = |change: &dyn Fn(&mut Federated)| {
+        let mut federated = known.clone();
+        federated.iter_mut().for_each(change);
+        federated
+    };
+    let other = federated(&|one| one.subject = "system:serviceaccount:assistant:default".into());
+    let team = begin_spoilt("tokens-entra", |story| story.azure().sim().entra.set_federated(other)).await;
+    let entra = &team.story.azure().sim().entra;
+    let no_token = "no token for https://management.azure.com/.default: ";
+    let refused = async |parts: &[&str]| {
+        let parts = [&[no_token][..], parts].concat();
+        team.endpoint_says(&["AccessVerified", "Ready"], "False Forbidden: ", &parts).await;
+        team.endpoint_says(&["Stalled"], "True Forbidden: ", &parts).await;
+    };
+    refused(&[
+        "AADSTS700213: ",
+        "assertion subject 'system:serviceaccount:assistant:assistant-release'. Check your federated identity credential",
+    ])
+    .await;
+
+    entra.set_federated(federated(&|one| one.audience = "api://AzureADTokenExchangeChina".into()));
+    refused(&[
+        "AADSTS700212: ",
+        "assertion audience 'api://AzureADTokenExchange'. Check your federated identity credential",
+    ])
+    .await;
+
+    let key = std::fs::read(team.story.ground().plane().token_key()).expect("the control plane's key");
+    let another = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).expect("a key").public_key_pem();
+    entra.set_issuer(Issuer::new(plane::ISSUER, another.as_bytes()).expect("an RSA key"));
+    entra.set_federated(known);
+    refused(&["AADSTS700027: ", "; check that the issuer of the cluster publishes the keys with which it signs now"])
+        .await;
+
+    entra.set_issuer(Issuer::new("https://oidc.another.test", &key).expect("an RSA key"));
+    refused(&["AADSTS700211: ", &format!("assertion issuer '{}'. Check your", plane::ISSUER)]).await;
+
+    entra.set_issuer(Issuer::new(plane::ISSUER, &key).expect("an RSA key"));
+    team.endpoint_says(&["AccessVerified"], "True Verified: ", &[]).await;
+
+    // Clocks only go forward, so this comes last: to Entra ID the cluster's are two hours slow.
+    team.story.azure().sim().clock.advance(std::time::Duration::from_secs(7200));
+    refused(&["AADSTS700024: ", "valid time range; check the clocks of the cluster's nodes"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_the_management_api_refuses_is_said_on_the_endpoint() {
     let team = begin_spoilt("tokens-arm", |story| misissue(story, ARM, Some(for_another_api()))).await;
     let api = "GET onlineEndpoints/support-assistant-prod: the token was not accepted by Azure Resource Manager, ";
@@ -106,6 +162,30 @@ async fn a_token_that_the_management_api_refuses_is_said_on_the_endpoint() {
     misissue(&team.story, ARM, None);
     team.endpoint_says(&["AccessVerified"], "True Verified: ", &[]).await;
     team.endpoint_says(&["Stalled"], "absent", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_storage_or_the_flow_service_refuses_is_said_on_the_release_until_it_is_mended() {
+    let team = Team::begin("tokens-build").await;
+    let (manifest, sample) = (team.manifest("1427"), file("deploy/samples/support-assistant"));
+    team.upload(&manifest, samples::archive(Path::new(&sample), "1427").expect("the sample packs")).await;
+    for resource in [STORAGE, MACHINE_LEARNING] {
+        misissue(&team.story, resource, Some(for_another_api()));
+    }
+    team.apply(&manifest).await;
+    let archive = "GET stassistantprod.blob.core.windows.net/public/support-assistant-1427.tar.gz: the token was not \
+                   accepted by Blob storage, InvalidAuthenticationInfo: ";
+    let cases: [Case<'_>; 3] = [
+        (for_another_api(), &["wrong audience or resource 'https://cognitiveservices.azure.com'", OF_THE_RESOURCE]),
+        (forged(), &["The access token signature is invalid", OF_THE_RESOURCE]),
+        (expired(), &[CLOCKS]),
+    ];
+    team.is_refused(STORAGE, "BuildUnavailable", archive, &cases).await;
+    team.release_says("Built", "True Registered: ", &[]).await;
+
+    let run = ": the token was not accepted by the Prompt flow service, Unauthorized: ";
+    team.is_refused(MACHINE_LEARNING, "EvalInfraError", run, &cases).await;
+    team.release_says("EvaluationComplete", "True AllRowsJudged: ", &["95 of 95 rows answered"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
