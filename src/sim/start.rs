@@ -98,6 +98,7 @@ impl Running {
             subject: String::new(),
             audience: String::new(),
             object: "continuous-integration".into(),
+            denied: Vec::new(),
         };
         let token = self.sim.entra.mint(&ci, "https://storage.azure.com")?;
         let headers = [

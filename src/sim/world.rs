@@ -166,6 +166,7 @@ impl Default for World {
                 subject: "system:serviceaccount:assistant:assistant-release".into(),
                 audience: entra::audience(),
                 object: "c0ffee00-1111-4222-8333-444455556666".into(),
+                denied: Vec::new(),
             }],
             times: Times::default(),
             knobs: Knobs::default(),
