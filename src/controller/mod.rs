@@ -140,6 +140,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The API server does not take this, and would not the next time: its CRD does not admit the stored object any more.
+    fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Kube(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => Some(&status.message),
+            Self::Kube(_) => None,
+        }
+    }
+
     /// One of a few words, for metrics.
     fn category(&self) -> &'static str {
         match self {

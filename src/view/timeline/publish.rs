@@ -37,6 +37,17 @@ impl Announcement {
             note: ready.message.clone(),
         })
     }
+
+    /// The API server takes no change of a release, nor of its status, in which everything else is told.
+    pub fn of_refused_writes(why: &str) -> Self {
+        let note = format!("neither its status nor its finalizers can be changed: {why}; edit the spec");
+        Self {
+            warning: true,
+            reason: Cause::InvalidSpec.as_str().to_owned(),
+            action: "Write".to_owned(),
+            note: sentence::message(&note),
+        }
+    }
 }
 
 impl Event {
