@@ -1,7 +1,8 @@
 //! One story an Azure API: a token that it does not take is said so, in a condition that names the API, what is wrong and
 //! what to do, and once that is mended everything goes on by itself.
 //!
-//! The token service issues the bad tokens, so that each API's own check refuses them.
+//! The token service issues the bad tokens, so that each API's own check refuses them: of the wrong audience, signed by
+//! nobody, expired, and of an identity that has no role there.
 
 use std::path::Path;
 
@@ -13,7 +14,7 @@ use promptrelease::{
 use serde_json::json;
 
 use super::team::{ENDPOINT, Team};
-use crate::ground::{MANIFESTS, Setup, Story, file, sample_world, wait_for};
+use crate::ground::{MANIFESTS, Setup, Story, TEAM, file, sample_world, wait_for};
 
 const ARM: &str = "https://management.azure.com";
 const STORAGE: &str = "https://storage.azure.com";
@@ -22,6 +23,8 @@ const INSIGHTS: &str = "https://api.applicationinsights.io";
 const MACHINE_LEARNING: &str = "https://ml.azure.com";
 
 const OF_THE_RESOURCE: &str = "; check that cloud and tenant are those of the resource";
+const FOR_ANOTHER: &str = "wrong audience or resource 'https://cognitiveservices.azure.com'";
+const FORGED: &str = "The access token signature is invalid";
 const CLOCKS: &str = "it has expired; check the clocks of the cluster's nodes";
 
 /// A bad token, and what is said of it.
@@ -74,15 +77,28 @@ impl Team {
         .await;
     }
 
-    /// One bad token after the other, each said in Ready and tried again; then good ones.
-    async fn is_refused(&self, resource: &str, reason: &str, api: &str, cases: &[Case<'_>]) {
+    /// The identity has no role in this API, or all that it needs.
+    fn denied(&self, resource: Option<&str>) {
+        let mut federated = sample_world(&json!({})).federated;
+        federated.iter_mut().for_each(|one| one.denied = resource.map(str::to_owned).into_iter().collect());
+        self.story.azure().sim().entra.set_federated(federated);
+    }
+
+    /// One bad token after the other, then a good one of an identity without a role, each said in Ready and tried again;
+    /// then all is well.
+    async fn is_refused(&self, resource: &str, reason: &str, cases: &[Case<'_>], no_role: &[&str]) {
+        let said = async |parts: &[&str]| {
+            self.release_says("Ready", &format!("Unknown {reason}: "), parts).await;
+            self.release_says("Reconciling", "True ProgressingWithRetry: ", parts).await;
+        };
         for (how, parts) in cases {
             misissue(&self.story, resource, Some(how.clone()));
-            let parts = [&[api][..], *parts].concat();
-            self.release_says("Ready", &format!("Unknown {reason}: "), &parts).await;
-            self.release_says("Reconciling", "True ProgressingWithRetry: ", &parts).await;
+            said(parts).await;
         }
+        self.denied(Some(resource));
         misissue(&self.story, resource, None);
+        said(no_role).await;
+        self.denied(None);
     }
 }
 
@@ -90,6 +106,10 @@ impl Team {
 async fn begin_spoilt(name: &str, spoilt: impl FnOnce(&Story)) -> Team {
     let story = Story::begin(name, sample_world(&json!({}))).await;
     spoilt(&story);
+    begin_with(story).await
+}
+
+async fn begin_with(story: Story) -> Team {
     story.ground().apply(&format!("{MANIFESTS}/demo/endpoint.yaml")).await;
     let mut operator = story.operator("operator-1", Setup::default()).await;
     operator.leads().await;
@@ -147,21 +167,50 @@ async fn an_assertion_that_entra_id_refuses_is_said_on_the_endpoint() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_the_management_api_refuses_is_said_on_the_endpoint() {
     let team = begin_spoilt("tokens-arm", |story| misissue(story, ARM, Some(for_another_api()))).await;
-    let api = "GET onlineEndpoints/support-assistant-prod: the token was not accepted by Azure Resource Manager, ";
+    let refused = async |parts: &[&str]| {
+        let parts = [&["GET onlineEndpoints/support-assistant-prod: "][..], parts].concat();
+        team.endpoint_says(&["AccessVerified", "Ready"], "False Forbidden: ", &parts).await;
+        team.endpoint_says(&["Stalled"], "True Forbidden: ", &parts).await;
+    };
+    let not_accepted = "the token was not accepted by Azure Resource Manager, ";
     let cases: [Case<'_>; 3] = [
-        (for_another_api(), &["wrong audience or resource 'https://cognitiveservices.azure.com'", OF_THE_RESOURCE]),
-        (forged(), &["InvalidAuthenticationToken: The access token signature is invalid", OF_THE_RESOURCE]),
-        (expired(), &["ExpiredAuthenticationToken: ", CLOCKS]),
+        (for_another_api(), &[not_accepted, FOR_ANOTHER, OF_THE_RESOURCE]),
+        (forged(), &[not_accepted, "InvalidAuthenticationToken: ", FORGED, OF_THE_RESOURCE]),
+        (expired(), &[not_accepted, "ExpiredAuthenticationToken: ", CLOCKS]),
     ];
     for (how, parts) in cases {
         misissue(&team.story, ARM, Some(how));
-        let parts = [&[api][..], parts].concat();
-        team.endpoint_says(&["AccessVerified", "Ready"], "False Forbidden: ", &parts).await;
-        team.endpoint_says(&["Stalled"], "True Forbidden: ", &parts).await;
+        refused(parts).await;
     }
+    team.denied(Some(ARM));
     misissue(&team.story, ARM, None);
+    refused(&[
+        "not allowed, Microsoft.MachineLearningServices/workspaces/onlineEndpoints/read on /subscriptions/",
+        "; grant the identity a role with this action there",
+    ])
+    .await;
+    team.denied(None);
     team.endpoint_says(&["AccessVerified"], "True Verified: ", &[]).await;
     team.endpoint_says(&["Stalled"], "absent", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_account_that_names_the_wrong_identity_is_read_again_when_it_is_mended() {
+    const ACCOUNT: &str = "serviceaccount/assistant-release";
+    let meant = sample_world(&json!({})).federated.remove(0);
+    let mut other = meant.clone();
+    other.client = "00000000-0000-4000-8000-000000000001".into();
+    other.object = "00000000-0000-4000-8000-000000000002".into();
+    other.denied = vec![ARM.into()];
+    let named = |one: &Federated| format!("azure.workload.identity/client-id={}", one.client);
+    let story = Story::begin("tokens-identity", sample_world(&json!({}))).await;
+    story.azure().sim().entra.set_federated(vec![meant.clone(), other.clone()]);
+    story.ground().kubectl(&["annotate", "-n", TEAM, ACCOUNT, "--overwrite", &named(&other)], "").await;
+    let team = begin_with(story).await;
+
+    team.endpoint_says(&["AccessVerified", "Ready"], "False Forbidden: ", &["onlineEndpoints/read on "]).await;
+    team.annotate(ACCOUNT, &named(&meant)).await;
+    team.endpoint_says(&["AccessVerified"], "True Verified: ", &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -173,18 +222,29 @@ async fn a_token_that_storage_or_the_flow_service_refuses_is_said_on_the_release
         misissue(&team.story, resource, Some(for_another_api()));
     }
     team.apply(&manifest).await;
-    let archive = "GET stassistantprod.blob.core.windows.net/public/support-assistant-1427.tar.gz: the token was not \
-                   accepted by Blob storage, InvalidAuthenticationInfo: ";
+    let archive = "GET stassistantprod.blob.core.windows.net/public/support-assistant-1427.tar.gz: ";
+    let not_accepted = &format!("{archive}the token was not accepted by Blob storage, InvalidAuthenticationInfo: ");
     let cases: [Case<'_>; 3] = [
-        (for_another_api(), &["wrong audience or resource 'https://cognitiveservices.azure.com'", OF_THE_RESOURCE]),
-        (forged(), &["The access token signature is invalid", OF_THE_RESOURCE]),
-        (expired(), &[CLOCKS]),
+        (for_another_api(), &[not_accepted, FOR_ANOTHER, OF_THE_RESOURCE]),
+        (forged(), &[not_accepted, FORGED, OF_THE_RESOURCE]),
+        (expired(), &[not_accepted, CLOCKS]),
     ];
-    team.is_refused(STORAGE, "BuildUnavailable", archive, &cases).await;
+    let no_role = [
+        &format!("{archive}not allowed, AuthorizationPermissionMismatch: "),
+        "; grant the identity the role Storage Blob Data Contributor on the container",
+    ];
+    team.is_refused(STORAGE, "BuildUnavailable", &cases, &no_role).await;
     team.release_says("Built", "True Registered: ", &[]).await;
 
-    let run = ": the token was not accepted by the Prompt flow service, Unauthorized: ";
-    team.is_refused(MACHINE_LEARNING, "EvalInfraError", run, &cases).await;
+    let not_accepted = ": the token was not accepted by the Prompt flow service, Unauthorized: ";
+    let cases: [Case<'_>; 3] = [
+        (for_another_api(), &[not_accepted, FOR_ANOTHER, OF_THE_RESOURCE]),
+        (forged(), &[not_accepted, FORGED, OF_THE_RESOURCE]),
+        (expired(), &[not_accepted, CLOCKS]),
+    ];
+    let no_role =
+        [": not allowed, Forbidden: ", "; grant the identity the role AzureML Data Scientist on the workspace"];
+    team.is_refused(MACHINE_LEARNING, "EvalInfraError", &cases, &no_role).await;
     team.release_says("EvaluationComplete", "True AllRowsJudged: ", &["95 of 95 rows answered"]).await;
 }
 
@@ -199,12 +259,16 @@ async fn a_token_that_application_insights_refuses_is_said_while_the_canary_wait
     manifest["spec"]["canary"]["analysis"]["lateness"] = json!("10m");
     team.release_as("1427", &manifest).await;
     team.canary_has_traffic("1427").await;
-    let query = ": the token was not accepted by Application Insights, ";
+    let not_accepted = ": the token was not accepted by Application Insights, ";
     let cases: [Case<'_>; 3] = [
-        (for_another_api(), &["wrong audience or resource 'https://cognitiveservices.azure.com'", OF_THE_RESOURCE]),
-        (forged(), &["InvalidAuthenticationToken: The access token signature is invalid", OF_THE_RESOURCE]),
-        (expired(), &["InvalidAuthenticationToken: ", CLOCKS]),
+        (for_another_api(), &[not_accepted, FOR_ANOTHER, OF_THE_RESOURCE]),
+        (forged(), &[not_accepted, "InvalidAuthenticationToken: ", FORGED, OF_THE_RESOURCE]),
+        (expired(), &[not_accepted, "InvalidAuthenticationToken: ", CLOCKS]),
     ];
-    team.is_refused(INSIGHTS, "CanaryUnmeasurable", query, &cases).await;
+    let no_role = [
+        ": not allowed, InsufficientAccessError: ",
+        "; grant the identity the role Monitoring Reader on the Application Insights component",
+    ];
+    team.is_refused(INSIGHTS, "CanaryUnmeasurable", &cases, &no_role).await;
     assert_eq!(team.ends("1427").await, ("Promoted".into(), "Promoted".into()));
 }
