@@ -38,12 +38,12 @@ impl Announcement {
         })
     }
 
-    /// The API server takes no change of a release, nor of its status, in which everything else is told.
+    /// The API server does not take what is written into a release, of which its status would tell everything else.
     pub fn of_refused_writes(why: &str) -> Self {
-        let note = format!("neither its status nor its finalizers can be changed: {why}; edit the spec");
+        let note = format!("status or finalizers are not taken: {why}; edit the spec, or apply this version's CRDs");
         Self {
             warning: true,
-            reason: Cause::InvalidSpec.as_str().to_owned(),
+            reason: "WriteRefused".to_owned(),
             action: "Write".to_owned(),
             note: sentence::message(&note),
         }

@@ -3,6 +3,8 @@
 mod steps;
 mod stored;
 
+use std::time::{Duration, Instant};
+
 use promptrelease::{api::PromptRelease, sim};
 use serde_json::json;
 
@@ -96,8 +98,10 @@ async fn a_release_that_is_deleted_in_mid_canary_goes_when_its_traffic_is_back()
 async fn an_endpoint_that_is_deleted_in_mid_canary_goes_when_its_traffic_is_back() {
     let team = mid_canary("delete-endpoint").await;
     deleted_in_mid_canary(&team, "promptendpoint/support-assistant-prod").await;
+    let went = Instant::now();
     let sentence = "EndpointNotFound: PromptEndpoint support-assistant-prod does not exist in namespace assistant";
     team.until("the release is told", |release| ready(release) == ("EndpointNotFound".into(), sentence.into())).await;
+    assert!(went.elapsed() < Duration::from_secs(20), "told by the watch: {:?}", went.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,6 +9,8 @@ use crate::{
 };
 
 const CRD: &str = "customresourcedefinition/promptreleases.promptrelease.io";
+const REFUSED: &str = "Warning WriteRefused status or finalizers are not taken: PromptRelease.promptrelease.io \
+                       \"support-assistant\" is invalid:";
 const SCHEMA: &str = "/spec/versions/0/schema/openAPIV3Schema";
 
 async fn set_schema(team: &Team, schema: &Value) {
@@ -97,11 +99,34 @@ async fn a_stored_release_of_the_wrong_type_that_is_deleted_loses_its_traffic_an
     is_back(&team).await;
     let page = notice(&team, "Deleted").await;
     assert_eq!((&page["version"], &page["outcome"]), (&json!("1429"), &json!("Aborted")), "{page:#}");
-    let refused = "Warning InvalidSpec neither its status nor its finalizers can be changed: PromptRelease.promptrelease.io \
-                   \"support-assistant\" is invalid: spec.canary: ";
-    event(&team, refused).await;
+    event(&team, &format!("{REFUSED} spec.canary: ")).await;
 
     let mended = json!({"canary": {"steps": [{"weight": 10, "duration": "10m"}]}});
     try_patch(&team, RELEASE, &mended, &[]).await.expect("today's CRD takes it");
     gone(&team, "promptrelease/support-assistant").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_whose_status_the_crd_refuses_can_be_deleted_in_mid_canary() {
+    let team = mid_canary_with("refused-status", patient()).await;
+    let today = team.story.ground().get(TEAM, CRD).await;
+    let mut schema = today.pointer(SCHEMA).expect("a schema").clone();
+    schema["properties"]["status"]["properties"]["stage"]["maxLength"] = json!(4);
+    set_schema(&team, &schema).await;
+    let stage = json!({"status": {"stage": "RollingBack"}}).to_string();
+    let args = ["patch", "-n", TEAM, "promptrelease", RELEASE, "--subresource=status", "--type=merge", "-p", &stage];
+    wait_for("the CRD refuses the next stage", async || {
+        match team.story.ground().try_kubectl(&[&args[..], &["--dry-run=server"]].concat(), "").await {
+            Err(_) => Ok(()),
+            Ok(taken) => Err(taken),
+        }
+    })
+    .await;
+
+    kubectl(&team, &["delete", "promptrelease", RELEASE, "--wait=false"]).await;
+    gone(&team, "promptrelease/support-assistant").await;
+    assert_eq!(team.live(), json!({"d-1427": 100}));
+    let page = notice(&team, "Deleted").await;
+    assert_eq!((&page["version"], &page["outcome"]), (&json!("1429"), &json!("Aborted")), "{page:#}");
+    event(&team, &format!("{REFUSED} [status.stage: ")).await;
 }
