@@ -64,6 +64,7 @@ pub use flows::{BulkRun, DataInput, Flows, Submitted};
 pub use operations::{Operation, OperationStatus};
 pub use same::{differences, same_body};
 pub use table::{Column, Row, Table};
+pub use wire::Meter;
 pub use workspace::{Component, Datastore, Workspace};
 
 use tokens::Tokens;
@@ -154,6 +155,7 @@ struct Inner {
     mistrusted: AtomicBool,
     /// Something was forbidden since this was last asked.
     forbidden: AtomicBool,
+    meter: Option<Arc<dyn Meter>>,
 }
 
 impl Azure {
@@ -164,11 +166,12 @@ impl Azure {
         credential: Arc<dyn TokenCredential>,
         workspace: WorkspaceId,
         timeouts: Timeouts,
+        meter: Option<Arc<dyn Meter>>,
     ) -> Self {
         let cloud = cloud.cloud();
         let (tokens, mistrusted, forbidden) =
             (Tokens::new(cloud, credential), AtomicBool::new(false), AtomicBool::new(false));
-        Self { inner: Arc::new(Inner { http, cloud, tokens, workspace, timeouts, mistrusted, forbidden }) }
+        Self { inner: Arc::new(Inner { http, cloud, tokens, workspace, timeouts, mistrusted, forbidden, meter }) }
     }
 
     /// Whether Entra ID refused a token, or a service one that it gave. What is kept may be the fault, here or in the

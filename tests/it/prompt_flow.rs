@@ -71,7 +71,7 @@ impl Cloud {
             resource_group: world.resource_group,
             workspace: world.workspace,
         };
-        let azure = Azure::new(http.clone(), cloud, credential, workspace, azure::Timeouts::default());
+        let azure = Azure::new(http.clone(), cloud, credential, workspace, azure::Timeouts::default(), None);
         Self { running, azure, http }
     }
 
