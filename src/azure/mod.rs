@@ -153,6 +153,8 @@ struct Inner {
     timeouts: Timeouts,
     /// A token was not given, or not accepted.
     mistrusted: AtomicBool,
+    /// Something was forbidden since this was last asked.
+    forbidden: AtomicBool,
     meter: Option<Arc<dyn Meter>>,
 }
 
@@ -167,14 +169,21 @@ impl Azure {
         meter: Option<Arc<dyn Meter>>,
     ) -> Self {
         let cloud = cloud.cloud();
-        let (tokens, mistrusted) = (Tokens::new(cloud, credential), AtomicBool::new(false));
-        Self { inner: Arc::new(Inner { http, cloud, tokens, workspace, timeouts, mistrusted, meter }) }
+        let (tokens, mistrusted, forbidden) =
+            (Tokens::new(cloud, credential), AtomicBool::new(false), AtomicBool::new(false));
+        Self { inner: Arc::new(Inner { http, cloud, tokens, workspace, timeouts, mistrusted, forbidden, meter }) }
     }
 
     /// Whether Entra ID refused a token, or a service one that it gave. What is kept may be the fault, here or in the
     /// credential, and lives up to an hour: make a new one.
     pub fn is_mistrusted(&self) -> bool {
         self.inner.mistrusted.load(Ordering::Relaxed)
+    }
+
+    /// Whether something was forbidden since the last call of this. The identity may lack a role, or be another one than
+    /// was meant; its tokens are good.
+    pub fn take_forbidden(&self) -> bool {
+        self.inner.forbidden.swap(false, Ordering::Relaxed)
     }
 
     pub fn workspace_id(&self) -> &WorkspaceId {

@@ -63,7 +63,7 @@ async fn one(context: &Context, key: Key<'_>, kept: &mut Kept) -> Result<Action,
         (Err(why), _) | (_, Err(why)) => return telling::unreadable(context, &api, &endpoint, why).await,
     };
     let claims = claims(context, key, &endpoint, &log);
-    losers::tell(context, key, &claims).await?;
+    losers::tell(context, key, &claims).await;
     let holder = hold(context, key, &claims, kept).await?;
     let (endpoint, holder) = finalizers(context, &api, endpoint, holder).await?;
     if endpoint.is_being_deleted() && !endpoint.has_finalizer() {

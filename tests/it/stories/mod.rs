@@ -9,6 +9,7 @@ mod golden;
 mod intact;
 mod page;
 mod people;
+mod refused;
 mod release;
 pub mod team;
 mod tokens;
