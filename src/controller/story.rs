@@ -212,9 +212,8 @@ fn between(scene: &Scene<'_>) -> Turn {
         let abort = release.abort().ok().flatten();
         let hash = digest::revision_hash(&spec.artifact, spec.deployment.as_ref());
         let test_hash = digest::test_hash(spec, None);
-        let (name, uid, endpoint) = (release.name(), release.uid(), scene.endpoint.name());
+        let (uid, endpoint) = (release.uid(), scene.endpoint.name());
         let asks = Asks {
-            release: &name,
             uid: &uid,
             endpoint: &endpoint,
             version: &spec.version,
@@ -223,7 +222,6 @@ fn between(scene: &Scene<'_>) -> Turn {
             claimed_by: scene.held.map(|c| (c.name.as_str(), c.uid.as_str())),
             finalizer_stored: release.has_finalizer() && scene.endpoint.has_finalizer(),
             deleting: release.is_being_deleted() || scene.endpoint.is_being_deleted(),
-            invalid: None,
             has_evaluation: spec.evaluation.is_some(),
             requires_evaluation: scene.spec.policy.require_evaluation,
             has_scores: scene.spec.application_insights.is_some(),
