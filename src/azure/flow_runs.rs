@@ -153,13 +153,6 @@ fn run_state(reply: &Reply) -> Result<RunState> {
     Ok(RunState { status, error, partial })
 }
 
-/// For callers that treat the two alike.
-impl RunStatus {
-    pub fn is_terminal(&self) -> bool {
-        !matches!(self, Self::Active(_))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -215,7 +208,6 @@ mod tests {
             ("NotResponding", RunStatus::Active("NotResponding".into())),
         ] {
             let state = state(word, &Value::Null).await;
-            assert_eq!(state.status.is_terminal(), !matches!(wanted, RunStatus::Active(_)));
             assert_eq!(state, RunState { status: wanted, error: None, partial: None });
         }
     }

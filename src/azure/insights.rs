@@ -76,8 +76,8 @@ mod tests {
     #[tokio::test]
     async fn a_result_is_the_primary_one() {
         let table = ask(loopback::json(200, &rows())).await.expect("a table").value;
-        let numbers: Vec<_> = table.iter().map(|row| row.integer("n")).collect();
-        assert_eq!(numbers, [Ok(Some(3)), Ok(Some(4)), Ok(None)]);
+        let numbers: Vec<_> = table.iter().map(|row| row.number("n")).collect();
+        assert_eq!(numbers, [Ok(Some(3.0)), Ok(Some(4.0)), Ok(None)]);
     }
 
     #[tokio::test]

@@ -30,6 +30,7 @@ mod iso8601;
 #[cfg(test)]
 mod loopback;
 mod operations;
+pub mod provisioning;
 mod reply;
 mod same;
 mod table;

@@ -63,7 +63,7 @@ pub async fn look(
         let scores = Some(Err("the PromptEndpoint names no `applicationInsights`".to_owned()));
         return Look { scores, ..idle };
     };
-    match source.since(endpoint, window.start.get()).await {
+    match source.since(endpoint, window.start.get(), now.get()).await {
         Ok(seen) => Look { scores: Some(Ok(seen)), ..idle },
         Err(error) => Look { scores: Some(Err(error.to_string())), ..idle },
     }

@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 use crate::{
-    api::{At, endpoint::DeploymentSeen, log::Log},
-    azure::OnlineDeployment,
+    api::{
+        At,
+        endpoint::{DeploymentSeen, MAX_DEPLOYMENTS},
+        log::Log,
+    },
+    azure::{OnlineDeployment, provisioning},
     endpoint::Wish,
     stage::deploy::body::{TAG_HASH, TAG_OWNER, TAG_VERSION},
 };
@@ -45,7 +49,7 @@ pub fn inventory(
         })
         .collect();
     seen.sort_by(|a, b| a.name.cmp(&b.name));
-    seen.truncate(20);
+    seen.truncate(MAX_DEPLOYMENTS);
     seen
 }
 
@@ -56,7 +60,7 @@ fn keep_until(seen: &DeploymentSeen, before: Option<At>, log: &Log, now: At) -> 
     if let Some(previous) = log.previous.as_ref().filter(|p| p.deployment == seen.name) {
         return previous.keep_until;
     }
-    let failed = matches!(seen.state.as_deref(), Some("Failed" | "Canceled"));
+    let failed = seen.state.as_deref().is_some_and(provisioning::failed);
     if failed && !seen.served {
         return Some(now);
     }
@@ -87,7 +91,7 @@ pub fn next(inventory: &[DeploymentSeen], log: &Log, instances: Option<i64>, now
 }
 
 fn changing(seen: &DeploymentSeen) -> bool {
-    !matches!(seen.state.as_deref(), Some("Succeeded" | "Failed" | "Canceled"))
+    !seen.state.as_deref().is_some_and(provisioning::at_rest)
 }
 
 #[cfg(test)]

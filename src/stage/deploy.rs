@@ -42,10 +42,7 @@ pub struct Look {
     pub failure: Option<Failure>,
 }
 
-/// Adds why the attempt's deployment failed to what was read of the endpoint.
-///
-/// # Errors
-/// None: what cannot be read of a failure is left out.
+/// Adds why the attempt's deployment failed to what was read of the endpoint. What cannot be read of a failure is left out.
 pub async fn look(azure: &Azure, endpoint: &str, log: &Log, deployments: Vec<OnlineDeployment>) -> Look {
     let wanted = log.attempt.as_ref().and_then(|a| a.deployment.as_deref());
     let failed = deployments.iter().find(|d| Some(d.name.as_str()) == wanted && is_failed(d));

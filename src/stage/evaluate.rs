@@ -1,12 +1,11 @@
 //! Evaluate: the flow answers the team's own questions, a judge scores the answers, and only a complete set has a mean.
 
-pub mod mapping;
 mod runs;
 
 use bytes::Bytes;
 use jiff::SignedDuration;
 
-use super::{Decision, Facts, Then, Wait, build};
+use super::{Decision, Facts, Then, Wait};
 use crate::{
     api::{
         At, Cause, PromptReleaseSpec,
@@ -79,7 +78,7 @@ pub async fn look(azure: &Azure, facts: &Facts) -> azure::Result<Look> {
     look.base_lines = Some(lines(flows.child_runs(base, MAX_ROWS).await?));
     if let Some(path) = facts.build.as_ref().and_then(|b| b.dataset.as_ref()) {
         let store = azure.default_datastore().await?.value;
-        look.dataset = Some(build::read_blob(azure, &store, path, MAX_BYTES).await?);
+        look.dataset = Some(azure.get_blob(&store, path, MAX_BYTES).await?);
     }
     Ok(look)
 }

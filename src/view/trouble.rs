@@ -54,14 +54,6 @@ pub fn invalid_spec(why: &str) -> Trouble {
     Trouble::of_person("InvalidSpec", format!("{why}; edit the spec"))
 }
 
-/// An older PromptEndpoint has the same ARM id.
-pub fn duplicate(older: &str) -> Trouble {
-    Trouble::of_person(
-        "DuplicateEndpoint",
-        format!("PromptEndpoint {older} already stands for this Azure endpoint; delete one of the two"),
-    )
-}
-
 /// The endpoint carries the tag of another PromptEndpoint, perhaps of another cluster. `ours` is our own.
 pub fn other_owner(theirs: &str, name: &str) -> Trouble {
     Trouble::of_traffic(
