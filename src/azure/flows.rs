@@ -232,7 +232,7 @@ mod tests {
     async fn a_submission_may_take_longer_than_a_read() {
         let server = Loopback::answering([Answer::Hang, Answer::Hang]).await;
         let (read, write, slow) = (Duration::from_millis(10), Duration::from_millis(10), Duration::from_millis(300));
-        let flows = flows(&server.azure_within(Timeouts { read, write, slow }));
+        let flows = flows(&server.azure_within(Timeouts { read, write, slow, ..Timeouts::default() }));
         for result in [flows.submit(&run()).await.map(|_| ()), flows.cancel("r").await] {
             let error = result.expect_err("late").to_string();
             let (_, rest) = error.split_once("no reply within 0.").expect("a time-out");
