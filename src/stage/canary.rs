@@ -127,6 +127,8 @@ fn close(known: &CanaryStatus, attempt: &Attempt, rules: &[Rule<'_>], look: &Loo
         Some(_) => look.now.min(first_deadline(known, &attempt.plan, look.now)),
         None => look.now,
     };
+    // The step's first window begins after its split was read back, so its number was live before every window. A write
+    // between then and this look would have a higher one, and a split of another hand would not be ours.
     let verified = |window: &windows::Window| look.verified && window.end <= look.now;
     let facts = canary::Facts {
         plan: &attempt.plan,
