@@ -79,6 +79,12 @@ impl OnlineEndpoint {
         provisioning::at_rest(&self.provisioning_state)
     }
 
+    /// Percent of the requests that are copied to a deployment, if there are any.
+    pub fn mirrored(&self, deployment: &str) -> Option<u8> {
+        let mut named = self.mirror_traffic.iter().filter(|(name, _)| name.eq_ignore_ascii_case(deployment));
+        named.next().map(|(_, percent)| *percent).filter(|percent| *percent > 0)
+    }
+
     pub fn succeeded(&self) -> bool {
         provisioning::succeeded(&self.provisioning_state)
     }

@@ -74,6 +74,7 @@ impl Round<'_> {
             tenant: self.tenant,
             owner: self.owner,
             waits: &self.context.waits,
+            live: None,
             deployments: &[],
             inventory: &[],
             verified: false,
@@ -81,8 +82,10 @@ impl Round<'_> {
             now: At::from(self.context.clock()),
         };
         let observed = self.look(&scene, kept).await;
-        let seen = report::seen(self.endpoint, &log, &observed, self.claims.held.as_ref(), self.owner);
+        let (held, grace) = (self.claims.held.as_ref(), self.context.waits.delete_grace);
+        let seen = report::seen(self.endpoint, &log, &observed, held, self.owner, grace);
         let scene = Scene {
+            live: observed.endpoint.as_ref(),
             deployments: &observed.deployments,
             inventory: &seen.deployments,
             verified: verified(&log, &observed),

@@ -6,7 +6,7 @@ use crate::{
         endpoint::{ClaimedBy, DeploymentSeen},
         log::{Attempt, Log},
     },
-    azure::{self, OnlineDeployment},
+    azure::{self, OnlineDeployment, OnlineEndpoint},
     controller::{
         context::Waits,
         objects::{Endpoint, Release, Stored},
@@ -23,7 +23,7 @@ use crate::{
         deploy::{self, body::Recipe},
         evaluate, promote, roll_back,
     },
-    view::timeline::Event,
+    view::{timeline::Event, trouble::Trouble},
 };
 
 /// The release that holds the endpoint.
@@ -61,6 +61,8 @@ pub struct Scene<'a> {
     pub tenant: &'a Tenant,
     pub owner: &'a str,
     pub waits: &'a Waits,
+    /// The endpoint as it was read. None: it was not.
+    pub live: Option<&'a OnlineEndpoint>,
     pub deployments: &'a [OnlineDeployment],
     /// The same, and what is known of them besides.
     pub inventory: &'a [DeploymentSeen],
@@ -85,12 +87,14 @@ pub struct Turn {
     pub opening: Option<Box<Attempt>>,
     /// Why no attempt is opened.
     pub answer: Option<Opens>,
+    /// What a person has to put right in Azure before it goes on.
+    pub trouble: Option<Trouble>,
 }
 
 impl Turn {
     fn of(facts: Facts) -> Self {
         let (wish, why) = (Wish::Nothing, String::new());
-        Self { wish, why, actor: None, facts, told: Vec::new(), wait: None, opening: None, answer: None }
+        Self { wish, why, actor: None, facts, told: Vec::new(), wait: None, opening: None, answer: None, trouble: None }
     }
 
     fn withdraw(facts: &Facts, cause: Cause, why: impl Into<String>) -> Self {
@@ -141,6 +145,10 @@ pub async fn turn(scene: &Scene<'_>) -> Turn {
         };
         return Turn::wait(scene.facts, Wait::until(scene.now.plus(scene.waits.poll), why));
     };
+    if let Some(trouble) = deploy::mirror_conflict(attempt, scene.live) {
+        let wait = Wait::until(scene.now.plus(scene.waits.poll), trouble.message.clone());
+        return Turn { trouble: Some(trouble), ..Turn::wait(scene.facts, wait) };
+    }
     match stage {
         Stage::Build => build_one(scene, release, spec, attempt).await,
         Stage::Evaluate => evaluate_one(scene, release, spec, attempt).await,
@@ -238,7 +246,7 @@ fn between(scene: &Scene<'_>) -> Turn {
         }
         turn.answer = Some(answer);
     }
-    let (wish, until) = clean::next(scene.inventory, scene.log, instances, scene.now);
+    let (wish, until) = clean::next(scene.inventory, scene.log, scene.live, instances, scene.now);
     turn.wish = wish;
     turn.wait = until.map(|until| Wait::until(until, String::new()));
     turn
@@ -265,7 +273,7 @@ fn attempt(
         deployment: log.previous.as_ref().filter(|_| fast).map(|p| p.deployment.clone()),
         return_to: log.stable.as_ref().map(|s| s.deployment.clone()),
         started_at: scene.now,
-        plan: plan::plan(spec),
+        plan: plan::plan(spec, scene.waits.delete_grace),
         ..Attempt::default()
     }
 }

@@ -2,6 +2,8 @@
 
 pub mod body;
 pub mod failure;
+#[cfg(test)]
+mod tests;
 
 use body::{Recipe, TAG_OWNER};
 use failure::Failure;
@@ -10,11 +12,17 @@ use url::Url;
 
 use super::{Decision, Facts, Then, Wait};
 use crate::{
-    api::{At, Cause, log::Log},
-    azure::{self, Azure, OnlineDeployment, OperationStatus},
+    api::{
+        At, Cause,
+        log::{Attempt, Log},
+    },
+    azure::{self, Azure, OnlineDeployment, OnlineEndpoint, OperationStatus},
     endpoint::Wish,
     policy::naming,
-    view::timeline::Event,
+    view::{
+        timeline::Event,
+        trouble::{self, Trouble},
+    },
 };
 
 /// Times that a first provisioning may fail before the attempt does: Azure lets nobody update such a deployment, so each
@@ -66,6 +74,13 @@ async fn read_failure(azure: &Azure, endpoint: &str, deployment: &OnlineDeployme
     };
     let log_tail: azure::Result<String> = azure.deployment_logs(endpoint, &deployment.name, LOG_TAIL).await;
     Failure { fault, log_tail: log_tail.ok() }
+}
+
+/// Requests are mirrored to the deployment that is to get its first traffic: Azure would refuse that.
+pub fn mirror_conflict(attempt: &Attempt, live: Option<&OnlineEndpoint>) -> Option<Trouble> {
+    let (deployment, live) = (attempt.deployment.as_deref().filter(|_| attempt.raised.is_empty())?, live?);
+    let percent = live.mirrored(deployment)?;
+    Some(trouble::mirror_conflict(deployment, percent, &live.name))
 }
 
 fn is_failed(deployment: &OnlineDeployment) -> bool {

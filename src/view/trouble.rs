@@ -77,6 +77,17 @@ pub fn traffic_conflict(split: &str, endpoint: &str) -> Trouble {
     )
 }
 
+/// Requests are mirrored to the deployment that is to get traffic.
+pub fn mirror_conflict(deployment: &str, percent: u8, endpoint: &str) -> Trouble {
+    Trouble::of_traffic(
+        "MirrorConflict",
+        format!(
+            "{percent} % of the requests are mirrored to {deployment}, and Azure gives such a deployment no traffic; end it: az \
+             ml online-endpoint update -n {endpoint} --mirror-traffic {deployment}=0"
+        ),
+    )
+}
+
 /// The deployment that all traffic should return to is gone.
 pub fn stable_lost(deployment: &str, endpoint: &str) -> Trouble {
     Trouble::of_traffic(

@@ -131,7 +131,12 @@ fn wrong_releases() -> Vec<Wrong> {
             json!({"steps": [step(10, "3s")], "analysis": {"window": "1500ms", "consecutiveFailures": 3}}),
             "must be in whole seconds, as in 90s, 20m or 1h30m",
         ),
-        ("a step with a fraction of a second", "/canary/steps", json!([step(10, "20m500ms")]), "must be in whole seconds"),
+        (
+            "a step with a fraction of a second",
+            "/canary/steps",
+            json!([step(10, "20m500ms")]),
+            "must be in whole seconds",
+        ),
         (
             "a canary that ends before its step does",
             "/canary/holdTimeout",
