@@ -74,6 +74,7 @@ impl Round<'_> {
             tenant: self.tenant,
             owner: self.owner,
             waits: &self.context.waits,
+            refusal: None,
             live: None,
             deployments: &[],
             inventory: &[],
@@ -82,9 +83,11 @@ impl Round<'_> {
             now: At::from(self.context.clock()),
         };
         let observed = self.look(&scene, kept).await;
+        let refusal = kept.azure.refusal.clone();
         let (held, grace) = (self.claims.held.as_ref(), self.context.waits.delete_grace);
         let seen = report::seen(self.endpoint, &log, &observed, held, self.owner, grace);
         let scene = Scene {
+            refusal: refusal.as_ref(),
             live: observed.endpoint.as_ref(),
             deployments: &observed.deployments,
             inventory: &seen.deployments,

@@ -20,7 +20,7 @@ use crate::{
     },
     stage::{
         self, Decision, Facts, Stage, Then, Wait, build, canary, clean,
-        deploy::{self, body::Recipe},
+        deploy::{self, Refusal, body::Recipe},
         evaluate, promote, roll_back,
     },
     view::{timeline::Event, trouble::Trouble},
@@ -61,6 +61,8 @@ pub struct Scene<'a> {
     pub tenant: &'a Tenant,
     pub owner: &'a str,
     pub waits: &'a Waits,
+    /// The last write that Azure refused, by its number, and in which words.
+    pub refusal: Option<&'a (i64, azure::Error)>,
     /// The endpoint as it was read. None: it was not.
     pub live: Option<&'a OnlineEndpoint>,
     pub deployments: &'a [OnlineDeployment],
@@ -333,7 +335,8 @@ async fn deploy_one(scene: &Scene<'_>, release: &Release) -> Turn {
     let Some(recipe) = recipe(scene, location) else { return Turn::of(scene.facts.clone()) };
     let since = release.status.revision.as_ref().and_then(|r| r.deploying_since);
     let Waits { deploy: deadline, poll, .. } = *scene.waits;
-    let plan = deploy::Plan { recipe, log: scene.log, since, deadline, poll };
+    let refusal = Refusal::of(scene.log, scene.refusal);
+    let plan = deploy::Plan { recipe, log: scene.log, refusal, since, deadline, poll };
     let found = scene.deployments.to_vec();
     let look = deploy::look(&scene.tenant.azure, &scene.spec.azure.endpoint, scene.log, found).await;
     Turn::settled(deploy::next(&plan, scene.facts, &look, scene.now))

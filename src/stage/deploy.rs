@@ -20,6 +20,7 @@ use crate::{
     endpoint::Wish,
     policy::naming,
     view::{
+        sentence,
         timeline::Event,
         trouble::{self, Trouble},
     },
@@ -36,11 +37,39 @@ const LOG_TAIL: u32 = 50;
 pub struct Plan<'a> {
     pub recipe: Recipe<'a>,
     pub log: &'a Log,
+    /// What Azure said to the last creation, if it refused it.
+    pub refusal: Option<Refusal<'a>>,
     /// First moment at which a deployment was asked for.
     pub since: Option<At>,
     pub deadline: SignedDuration,
     pub poll: SignedDuration,
 }
+
+/// A creation that Azure refused.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusal<'a> {
+    deployment: &'a str,
+    /// In a row.
+    tries: i64,
+    error: &'a azure::Error,
+}
+
+impl<'a> Refusal<'a> {
+    /// `last` is the last write that was refused, by its number. None if that is another one.
+    pub fn of(log: &'a Log, last: Option<&'a (i64, azure::Error)>) -> Option<Self> {
+        let intent = log.intent.as_ref().filter(|i| i.kind == CREATE && i.outcome.as_deref() == Some("refused"))?;
+        let (_, error) = last.filter(|(seq, _)| *seq == intent.seq)?;
+        Some(Self { deployment: &intent.target, tries: intent.tries, error })
+    }
+
+    /// It would be refused for ever. A single answer may have been about an operation that was just ending.
+    fn is_final(&self) -> bool {
+        self.tries > 1 && failure::is_final(self.error)
+    }
+}
+
+/// As in the log.
+const CREATE: &str = "CreateDeployment";
 
 /// What Azure shows.
 #[derive(Debug, Default)]
@@ -135,19 +164,28 @@ pub fn next(plan: &Plan<'_>, facts: &Facts, look: &Look, now: At) -> Decision<()
     let name = name(plan, &look.deployments);
     let late = plan.since.is_some_and(|since| now >= since.plus(plan.deadline));
     let gives_up = plan.since.map_or_else(String::new, |s| format!("; gives up at {}", s.plus(plan.deadline).clock()));
+    let refused = |name: &str| plan.refusal.filter(|refusal| refusal.deployment.eq_ignore_ascii_case(name));
+    let overdue = |name: &str, facts| {
+        let why = format!("{name} was not ready within {}", sentence::span(plan.deadline));
+        Decision::withdraw(facts, Cause::DeploymentUnavailable, why)
+    };
     match name {
         Name::Exhausted(name) => {
             let (cause, why) = failure::explain(&name, look.failure.as_ref().unwrap_or(&Failure::default()));
             Decision::withdraw(facts, cause, why)
         }
-        Name::Free(name) | Name::Changing(name) if late => {
-            let why = format!("{name} was not ready within {} minutes", plan.deadline.as_mins());
-            Decision::withdraw(facts, Cause::DeploymentUnavailable, why)
-        }
-        Name::Free(name) => {
-            let why = format!("{name} is being created, without traffic{gives_up}");
-            Decision::new(facts, Then::Ask(Wish::Create { deployment: name }, why))
-        }
+        Name::Free(name) => match refused(&name) {
+            Some(refusal) if late || refusal.is_final() => {
+                let (cause, what) = failure::of_refusal(refusal.error);
+                Decision::withdraw(facts, cause, format!("{name} was refused: {what}"))
+            }
+            _ if late => overdue(&name, facts),
+            _ => {
+                let why = format!("{name} is being created, without traffic{gives_up}");
+                Decision::new(facts, Then::Ask(Wish::Create { deployment: name }, why))
+            }
+        },
+        Name::Changing(name) if late => overdue(&name, facts),
         Name::Changing(name) => {
             let why = format!("{name} is Creating, without traffic{gives_up}");
             Decision::new(facts, Then::Wait(Wait::until(now.plus(plan.poll), why)))

@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::log::Attempt;
+use crate::{
+    api::log::{Attempt, Intent},
+    azure::{Fault, WorkspaceId},
+};
 
 fn attempt() -> Attempt {
     Attempt { n: 7, deployment: Some("d-1428".into()), return_to: Some("d-1427".into()), ..Attempt::default() }
@@ -24,4 +27,64 @@ fn what_requests_are_mirrored_to_gets_no_first_traffic() {
     }
     let raised = Attempt { raised: vec![crate::api::log::Raised::default()], ..attempt() };
     assert_eq!(mirror_conflict(&raised, Some(&endpoint(&json!({"d-1428": 10})))), None, "Azure sees to that");
+}
+
+fn at(seconds: i64) -> At {
+    At::from(jiff::Timestamp::from_second(seconds).expect("in range"))
+}
+
+/// What is wanted at that second, an hour being the deadline, after Azure refused to create d-1428 so often.
+fn after_refusals(status: u16, code: &str, tries: i64, now: i64) -> Then<()> {
+    let workspace = WorkspaceId { subscription: "s".into(), resource_group: "g".into(), workspace: "w".into() };
+    let intent = Intent {
+        seq: 41,
+        kind: CREATE.into(),
+        target: "d-1428".into(),
+        tries,
+        outcome: Some("refused".into()),
+        ..Intent::default()
+    };
+    let log = Log { attempt: Some(attempt()), intent: Some(intent), ..Log::default() };
+    let last = (41, azure::Error::Refused { call: "PUT".into(), status, fault: Fault::new(code, "No.") });
+    let recipe = Recipe {
+        workspace: &workspace,
+        location: "eastus2",
+        endpoint: "qa-prod",
+        owner: "cluster/ns/qa",
+        release: "qa",
+        version: "1428",
+        hash: "5f3a9c1e",
+        model: "qa:1428-5f3a9c1e",
+        environment: "qa-env:9d6b5c0f",
+        deployment: None,
+        instances: 1,
+    };
+    let refusal = Refusal::of(&log, Some(&last));
+    let (deadline, poll) = (SignedDuration::from_mins(60), SignedDuration::from_secs(10));
+    let plan = Plan { recipe, log: &log, refusal, since: Some(at(0)), deadline, poll };
+    next(&plan, &Facts::default(), &Look::default(), at(now)).then
+}
+
+fn withdrawn(then: &Then<()>) -> Option<(Cause, &str)> {
+    match then {
+        Then::Ask(Wish::Withdraw(cause), why) => Some((*cause, why)),
+        _ => None,
+    }
+}
+
+#[test]
+fn what_azure_finds_wrong_twice_ends_at_once_with_its_code_and_the_remedy() {
+    assert_eq!(withdrawn(&after_refusals(400, "BadArgument", 1, 1)), None, "an operation may just have ended");
+    let then = after_refusals(400, "BadArgument", 2, 6);
+    let said =
+        "d-1428 was refused: BadArgument: No.; Azure refuses a setting of the deployment: compare it with the message";
+    assert_eq!(withdrawn(&then), Some((Cause::DeploymentFailed, said)));
+}
+
+#[test]
+fn what_others_can_mend_is_tried_until_the_deadline_and_then_told_with_its_remedy() {
+    assert_eq!(withdrawn(&after_refusals(400, "OutOfQuota", 9, 3599)), None);
+    let said = "d-1428 was refused: OutOfQuota: No.; ask for more quota, or delete deployments that are not used";
+    let then = after_refusals(400, "OutOfQuota", 9, 3600);
+    assert_eq!(withdrawn(&then), Some((Cause::DeploymentUnavailable, said)));
 }
