@@ -112,9 +112,9 @@ impl Round<'_> {
     }
 
     async fn look(&self, scene: &Scene<'_>, kept: &mut Kept) -> Observed {
-        // Only where a deployment may be made: the way back asks for nothing but the endpoint itself.
-        let deploys = stage::stage_of(scene.log, scene.facts) == Stage::Deploy;
-        let location = if deploys { self.tenant.location().await.ok() } else { None };
+        // The way back asks for nothing but the endpoint itself.
+        let list = lists(scene);
+        let location = if list { self.tenant.location().await.ok() } else { None };
         let recipe = location.and_then(|location| story::recipe(scene, location));
         let same_body = |found: &OnlineDeployment| {
             let recipe = recipe.as_ref()?;
@@ -129,7 +129,7 @@ impl Round<'_> {
             owner: self.owner,
             take_over: self.endpoint.annotation(TAKE_OVER),
             log: &record,
-            list: lists(scene),
+            list,
             same_body: &same_body,
             served: &served,
             timing: &self.timing(),

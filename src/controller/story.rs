@@ -151,6 +151,10 @@ pub async fn turn(scene: &Scene<'_>) -> Turn {
         let wait = Wait::until(scene.now.plus(scene.waits.poll), trouble.message.clone());
         return Turn { trouble: Some(trouble), ..Turn::wait(scene.facts, wait) };
     }
+    let recipe = scene.tenant.known_location().and_then(|location| recipe(scene, location));
+    if let Some(why) = recipe.and_then(|recipe| deploy::edited(&recipe, attempt, scene.deployments)) {
+        return Turn::withdraw(scene.facts, Cause::Drift, why);
+    }
     match stage {
         Stage::Build => build_one(scene, release, spec, attempt).await,
         Stage::Evaluate => evaluate_one(scene, release, spec, attempt).await,

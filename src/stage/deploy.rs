@@ -112,6 +112,17 @@ pub fn mirror_conflict(attempt: &Attempt, live: Option<&OnlineEndpoint>) -> Opti
     Some(trouble::mirror_conflict(deployment, percent, &live.name))
 }
 
+/// What is about to get more traffic is not what was evaluated: somebody edited the deployment. None: it is, or it was not
+/// read.
+pub fn edited(recipe: &Recipe<'_>, attempt: &Attempt, deployments: &[OnlineDeployment]) -> Option<String> {
+    let name = attempt.deployment.as_deref().filter(|_| !attempt.raised.is_empty())?;
+    let found = deployments.iter().find(|found| found.name.eq_ignore_ascii_case(name))?;
+    let differ = azure::differences(&recipe.body(name), &found.body);
+    let (first, more) = (differ.first()?, differ.len() - 1);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Some(format!("{name} is not what was evaluated any more: {first}{more} differs from the release"))
+}
+
 fn is_failed(deployment: &OnlineDeployment) -> bool {
     deployment.at_rest() && !deployment.succeeded()
 }
