@@ -60,7 +60,7 @@ pub use deployments::{OnlineDeployment, Sku};
 pub use endpoints::OnlineEndpoint;
 pub use error::{Class, Error, Service, optional};
 pub use fault::Fault;
-pub use flow_runs::{ErrorCount, Line, Partial, RunState, RunStatus};
+pub use flow_runs::{ErrorCount, Line, Partial, RunSource, RunState, RunStatus};
 pub use flows::{BulkRun, DataInput, Flows, Submitted};
 pub use operations::{Operation, OperationStatus};
 pub use same::{differences, same_body};

@@ -106,8 +106,19 @@ async fn submit(
         ..BulkRun::default()
     };
     let workspace = azure.get_workspace().await?.value;
-    match azure.flows(workspace.discovery()?)?.submit(&run).await? {
-        Submitted::Created | Submitted::Exists => Ok(()),
+    let flows = azure.flows(workspace.discovery()?)?;
+    if flows.submit(&run).await? == Submitted::Created {
+        return Ok(());
+    }
+    // Ours, if an earlier reply was lost. Somebody else's would have its lines taken for answers to our questions.
+    let found = flows.run_state(id).await?;
+    match found.as_ref().and_then(|found| found.source.differs_from(&run)) {
+        None => Ok(()),
+        Some(other) => {
+            let reason =
+                format!("a run of this id exists already and is of {other}; delete it, or ship another version");
+            Err(azure::Error::NotSent { call: format!("run {id}"), reason })
+        }
     }
 }
 
@@ -166,6 +177,7 @@ pub fn failure(run: &str, state: &RunState) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::azure::RunSource;
 
     #[test]
     fn an_override_reaches_every_node_of_the_connection() {
@@ -189,7 +201,7 @@ node_variants:
 
     #[test]
     fn a_run_that_completed_is_counted_not_believed() {
-        let state = |status| RunState { status, error: None, partial: None };
+        let state = |status| RunState { status, error: None, partial: None, source: RunSource::default() };
         assert_eq!(failure("base run", &state(RunStatus::Completed)), None);
         assert_eq!(failure("base run", &state(RunStatus::Active("Preparing".into()))), None);
         let why = failure("judge run", &state(RunStatus::Failed));
