@@ -137,6 +137,9 @@ pub async fn turn(scene: &Scene<'_>) -> Turn {
         return Turn::settled(roll_back::next(attempt, scene.facts));
     }
     if let Some((cause, why)) = interrupt(scene, attempt) {
+        if stage == Stage::Evaluate {
+            evaluate::cancel(&scene.tenant.azure, scene.facts).await;
+        }
         let actor = (cause == Cause::AbortRequested).then(|| format!("annotation {ABORT}"));
         return Turn { actor, ..Turn::withdraw(scene.facts, cause, why) };
     }
@@ -157,7 +160,13 @@ pub async fn turn(scene: &Scene<'_>) -> Turn {
     }
     match stage {
         Stage::Build => build_one(scene, release, spec, attempt).await,
-        Stage::Evaluate => evaluate_one(scene, release, spec, attempt).await,
+        Stage::Evaluate => {
+            let turn = evaluate_one(scene, release, spec, attempt).await;
+            if matches!(turn.wish, Wish::Withdraw(_)) {
+                evaluate::cancel(&scene.tenant.azure, &turn.facts).await;
+            }
+            turn
+        }
         Stage::Deploy => deploy_one(scene, release).await,
         Stage::Canary => Turn::settled(watch(scene, spec, attempt).await),
         Stage::Promote => {
