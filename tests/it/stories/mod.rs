@@ -5,6 +5,7 @@
 
 mod ending;
 mod golden;
+mod in_the_way;
 mod intact;
 mod page;
 mod people;
