@@ -6,6 +6,7 @@
 mod alarms;
 mod ending;
 mod golden;
+mod in_the_way;
 mod intact;
 mod page;
 mod people;
