@@ -30,6 +30,7 @@ mod iso8601;
 #[cfg(test)]
 mod loopback;
 mod operations;
+pub mod provisioning;
 mod reply;
 mod same;
 mod table;
@@ -59,7 +60,7 @@ pub use deployments::{OnlineDeployment, Sku};
 pub use endpoints::OnlineEndpoint;
 pub use error::{Class, Error, Service, optional};
 pub use fault::Fault;
-pub use flow_runs::{ErrorCount, Line, Partial, RunState, RunStatus};
+pub use flow_runs::{ErrorCount, Line, Partial, RunSource, RunState, RunStatus};
 pub use flows::{BulkRun, DataInput, Flows, Submitted};
 pub use operations::{Operation, OperationStatus};
 pub use same::{differences, same_body};
@@ -103,14 +104,18 @@ pub struct Timeouts {
     pub read: Duration,
     /// Writes to ARM.
     pub write: Duration,
+    /// Queries of Application Insights. While a canary has traffic they stand between a look at it and what follows from
+    /// that, so a service that hangs must not keep a withdrawal waiting; one that times out is asked again.
+    pub query: Duration,
     /// What is slow by nature and is named by content or by the caller, so that it may be repeated: submitting runs
-    /// (recorded: 4.7 to 7.7 s), their lines, queries, blobs.
+    /// (recorded: 4.7 to 7.7 s), their lines, blobs.
     pub slow: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { read: Duration::from_secs(3), write: Duration::from_secs(8), slow: Duration::from_secs(30) }
+        let [read, write, query, slow] = [3, 8, 3, 30].map(Duration::from_secs);
+        Self { read, write, query, slow }
     }
 }
 

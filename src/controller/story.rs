@@ -10,7 +10,7 @@ use crate::{
         endpoint::{ClaimedBy, DeploymentSeen},
         log::{Attempt, Log},
     },
-    azure::{self, OnlineDeployment},
+    azure::{self, OnlineDeployment, OnlineEndpoint},
     controller::{
         context::Waits,
         objects::{Endpoint, Release, Stored},
@@ -24,10 +24,10 @@ use crate::{
     },
     stage::{
         self, Decision, Facts, Stage, Then, Wait, build, canary, clean,
-        deploy::{self, body::Recipe},
+        deploy::{self, Refusal, body::Recipe},
         evaluate, promote, roll_back,
     },
-    view::timeline::Event,
+    view::{timeline::Event, trouble::Trouble},
 };
 
 /// The release that holds the endpoint.
@@ -65,6 +65,10 @@ pub struct Scene<'a> {
     pub tenant: &'a Tenant,
     pub owner: &'a str,
     pub waits: &'a Waits,
+    /// The last write that Azure refused, by its number, and in which words.
+    pub refusal: Option<&'a (i64, azure::Error)>,
+    /// The endpoint as it was read. None: it was not.
+    pub live: Option<&'a OnlineEndpoint>,
     pub deployments: &'a [OnlineDeployment],
     /// The same, and what is known of them besides.
     pub inventory: &'a [DeploymentSeen],
@@ -89,12 +93,14 @@ pub struct Turn {
     pub opening: Option<Box<Attempt>>,
     /// Why no attempt is opened.
     pub answer: Option<Opens>,
+    /// What a person has to put right in Azure before it goes on.
+    pub trouble: Option<Trouble>,
 }
 
 impl Turn {
     fn of(facts: Facts) -> Self {
         let (wish, why) = (Wish::Nothing, String::new());
-        Self { wish, why, actor: None, facts, told: Vec::new(), wait: None, opening: None, answer: None }
+        Self { wish, why, actor: None, facts, told: Vec::new(), wait: None, opening: None, answer: None, trouble: None }
     }
 
     fn withdraw(facts: &Facts, cause: Cause, why: impl Into<String>) -> Self {
@@ -143,6 +149,9 @@ pub async fn turn(scene: &Scene<'_>) -> Turn {
         return Turn::settled(roll_back::next(attempt, scene.facts));
     }
     if let Some((cause, why)) = interrupt(scene, attempt) {
+        if stage == Stage::Evaluate {
+            evaluate::cancel(&scene.tenant.azure, scene.facts).await;
+        }
         let actor = (cause == Cause::AbortRequested).then(|| format!("annotation {ABORT}"));
         return Turn { actor, ..Turn::withdraw(scene.facts, cause, why) };
     }
@@ -167,9 +176,23 @@ async fn go_on(
     spec: &PromptReleaseSpec,
     attempt: &Attempt,
 ) -> Turn {
+    if let Some(trouble) = deploy::mirror_conflict(attempt, scene.live) {
+        let wait = scene.soon(trouble.message.clone());
+        return Turn { trouble: Some(trouble), ..Turn::wait(scene.facts, wait) };
+    }
+    let recipe = scene.tenant.known_location().and_then(|location| recipe(scene, location));
+    if let Some(why) = recipe.and_then(|recipe| deploy::edited(&recipe, attempt, scene.deployments)) {
+        return Turn::withdraw(scene.facts, Cause::Drift, why);
+    }
     match stage {
         Stage::Build => build_one(scene, release, spec, attempt).await,
-        Stage::Evaluate => evaluate_one(scene, release, spec, attempt).await,
+        Stage::Evaluate => {
+            let turn = evaluate_one(scene, release, spec, attempt).await;
+            if matches!(turn.wish, Wish::Withdraw(_)) {
+                evaluate::cancel(&scene.tenant.azure, &turn.facts).await;
+            }
+            turn
+        }
         Stage::Deploy => deploy_one(scene, release).await,
         Stage::Canary => Turn::settled(watch(scene, spec, attempt).await),
         Stage::Promote => {
@@ -194,9 +217,8 @@ fn between(scene: &Scene<'_>) -> Turn {
         let abort = release.abort().ok().flatten();
         let hash = digest::revision_hash(&spec.artifact, spec.deployment.as_ref());
         let test_hash = digest::test_hash(spec, None);
-        let (name, uid, endpoint) = (release.name(), release.uid(), scene.endpoint.name());
+        let (uid, endpoint) = (release.uid(), scene.endpoint.name());
         let asks = Asks {
-            release: &name,
             uid: &uid,
             endpoint: &endpoint,
             version: &spec.version,
@@ -205,7 +227,6 @@ fn between(scene: &Scene<'_>) -> Turn {
             claimed_by: scene.held.map(|c| (c.name.as_str(), c.uid.as_str())),
             finalizer_stored: release.has_finalizer() && scene.endpoint.has_finalizer(),
             deleting: release.is_being_deleted() || scene.endpoint.is_being_deleted(),
-            invalid: None,
             has_evaluation: spec.evaluation.is_some(),
             requires_evaluation: scene.spec.policy.require_evaluation,
             has_scores: scene.spec.application_insights.is_some(),
@@ -229,7 +250,7 @@ fn between(scene: &Scene<'_>) -> Turn {
         turn.wait = Some(scene.soon(why));
         return turn;
     }
-    let (wish, until) = clean::next(scene.inventory, scene.log, instances, scene.now);
+    let (wish, until) = clean::next(scene.inventory, scene.log, scene.live, instances, scene.now);
     turn.wish = wish;
     turn.wait = until.map(|until| Wait::until(until, String::new()));
     turn
@@ -256,7 +277,7 @@ fn attempt(
         deployment: log.previous.as_ref().filter(|_| fast).map(|p| p.deployment.clone()),
         return_to: log.stable.as_ref().map(|s| s.deployment.clone()),
         started_at: scene.now,
-        plan: plan::plan(spec),
+        plan: plan::plan(spec, scene.waits.delete_grace),
         ..Attempt::default()
     }
 }
@@ -316,7 +337,8 @@ async fn deploy_one(scene: &Scene<'_>, release: &Release) -> Turn {
     let Some(recipe) = recipe(scene, location) else { return Turn::of(scene.facts.clone()) };
     let since = release.status.revision.as_ref().and_then(|r| r.deploying_since);
     let Waits { deploy: deadline, poll, .. } = *scene.waits;
-    let plan = deploy::Plan { recipe, log: scene.log, since, deadline, poll };
+    let refusal = Refusal::of(scene.log, scene.refusal);
+    let plan = deploy::Plan { recipe, log: scene.log, refusal, since, deadline, poll };
     let found = scene.deployments.to_vec();
     let look = deploy::look(&scene.tenant.azure, &scene.spec.azure.endpoint, scene.log, found).await;
     Turn::settled(deploy::next(&plan, scene.facts, &look, scene.now))
