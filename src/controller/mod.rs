@@ -6,6 +6,7 @@ mod claim;
 mod context;
 mod deletion;
 mod deliver;
+mod events;
 mod losers;
 mod objects;
 mod pages;
