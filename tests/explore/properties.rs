@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::{
     logs::Logs,
-    step::{Step, Steps},
-    world::{Phase, World},
+    step::{Step, Steps, in_the_air},
+    world::{Phase, World, bits},
 };
 
 /// See the head of this crate.
@@ -24,8 +24,9 @@ impl Property {
     pub fn is_broken(self, world: &World, logs: &Logs, at_rest: bool) -> bool {
         match self {
             Self::Q => at_rest && logs.promised(world.log) != Some(world.azure.shown.write.share),
-            Self::H => !logs.is_open(world.log) && in_the_air(world),
-            Self::P => at_rest && world.owed & !world.told != 0,
+            Self::H => world.freed_early,
+            // What the log owes is delivered sooner or later, whoever leads.
+            Self::P => at_rest && world.owed & !(world.told | bits(&logs.get(world.log).outbox)) != 0,
             Self::T => world.false_ending,
             Self::D => world.raised_after,
         }
@@ -36,11 +37,6 @@ impl fmt::Display for Property {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:?}")
     }
-}
-
-/// A write of ours can still be sent, is under way, or is being applied.
-fn in_the_air(world: &World) -> bool {
-    world.azure.operation.is_some() || world.net.iter().any(Option::is_some)
 }
 
 /// Nothing happens any more unless something goes wrong: no process has anything to do, not even later.

@@ -110,6 +110,17 @@ fn a_higher_number_has_to_be_adopted() {
     is_needed(Rule::AdoptHigherSeq, &[Fault::Restore], &Property::ALL, Property::D);
 }
 
+/// Another hand can make an ending untrue between the look and its record, so T is nothing that we can promise.
+#[test]
+fn another_hand_and_one_more_fault() {
+    let properties = [Property::Q, Property::H, Property::P, Property::D];
+    for first in Fault::SIX {
+        for story in [Story::Canary, Story::Fast, Story::First, Story::Undo] {
+            holds(&Question { story, properties: &properties, ..question(&[first, Fault::Hand]) });
+        }
+    }
+}
+
 #[test]
 #[ignore = "takes all memory and a long time; make explore runs it"]
 fn explore_as_far_as_memory_goes() {
