@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Decision, Log, Ms, Observed, Owed, Remembered, Reply, Rules, Target, Timing, Waiting, Why, Wish, log::Intent, next,
-    tags,
+    Decision, Log, Ms, Observed, Owed, Owner, Remembered, Reply, Rules, Target, Timing, Waiting, Why, Wish,
+    log::Intent, next, spelling::Spelling, tags,
 };
 use crate::{
     azure::{self, Accepted, Azure, Class, OnlineEndpoint},
@@ -154,7 +154,8 @@ async fn act<P: Ports>(
     const FRESH: Ms = Ms(2_000);
     let mut fresh = None;
     if kept.azure_time(ports.clock()) - observed.look.begun > FRESH + Ms(1_000) {
-        fresh = request.azure.get_endpoint(request.endpoint).await.ok().map(|seen| seen.value);
+        let seen = request.azure.get_endpoint(request.endpoint).await.ok();
+        fresh = seen.map(|seen| Spelling::of(log).endpoint(seen.value));
         let allowed = fresh.as_ref().is_some_and(|now| still_allowed(request, intent, observed, now));
         if !allowed {
             return Some(Reply::NotSent);
@@ -190,14 +191,20 @@ async fn act<P: Ports>(
     }
 }
 
-/// Increases need the endpoint exactly as the look showed it; what reduces exposure only needs it at rest and not
-/// another's.
+/// Increases need the endpoint exactly as the look showed it. What reduces exposure only needs it at rest, and in hands
+/// that leave it to us: ours, nobody's (tools drop tags), or those of the owner that the look showed and that a person
+/// told us to take over from. Without the last a take-over could never begin with the withdrawal that it has to begin with.
 fn still_allowed(request: &Request<'_>, intent: &Intent<String>, observed: &Observed, now: &OnlineEndpoint) -> bool {
     let owner = tags::read(&now.tags).owner;
     let before = observed.endpoint.as_ref();
     let unchanged = before.is_some_and(|b| b.traffic == now.traffic && b.tags == now.tags && b.body == now.body);
+    let same_owner = before.is_some_and(|before| tags::read(&before.tags).owner == owner);
+    let handed_over = observed.look.live().is_some_and(|live| live.owner == Owner::Other { handed_over: true });
     match intent.why {
-        Some(Why::Withdraw | Why::Repair) => now.at_rest() && owner.is_none_or(|owner| owner == request.owner),
+        Some(Why::Withdraw | Why::Repair) => {
+            let left_to_us = owner.is_none_or(|owner| owner == request.owner) || (same_owner && handed_over);
+            now.at_rest() && left_to_us
+        }
         _ => now.succeeded() && unchanged,
     }
 }
