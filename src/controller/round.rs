@@ -149,7 +149,7 @@ impl Round<'_> {
             endpoint: self.endpoint.clone(),
             log: scene.log.clone(),
             render: &quietly,
-            remarks: self.remarks(turn, observed),
+            remarks: self.remarks(scene, turn, observed),
             refused_since,
             announce: Some(announce),
             problem: None,
@@ -183,7 +183,7 @@ impl Round<'_> {
         telling.tell(ports).await
     }
 
-    fn remarks<'r>(&'r self, turn: &'r Turn, observed: &Observed) -> Remarks<'r> {
+    fn remarks<'r>(&'r self, scene: &'r Scene<'_>, turn: &'r Turn, observed: &Observed) -> Remarks<'r> {
         let holder = self.claims.held.as_ref();
         let cause = match turn.wish {
             Wish::Withdraw(cause) => Some(cause),
@@ -195,6 +195,7 @@ impl Round<'_> {
             by: &self.context.by,
             namespace: self.key.namespace,
             holder: holder.map(|held| ReleaseRef { name: held.name.clone(), uid: held.uid.clone() }),
+            deployments: scene.inventory,
             cause,
             evidence: &turn.why,
             actor: turn.actor.as_deref(),
