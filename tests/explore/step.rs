@@ -7,7 +7,8 @@ use crate::{
     budget::Fault,
     logs::{LogId, Logs, NOW, Pass, Passes, TIMING},
     world::{
-        Fate, Flight, LED_LONG, OVERDUE, PASTS, Past, Phase, Process, Shown, View, WEIGHT, World, Write, bits, ticks,
+        Fate, Flight, LED_LONG, OVERDUE, PASTS, Past, Phase, Process, Share, Shown, View, WEIGHT, World, Write, bits,
+        ticks,
     },
 };
 
