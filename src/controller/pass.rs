@@ -8,7 +8,7 @@ use kube::{
 
 use super::{
     Error,
-    claim::{self, Claimant},
+    claim::{self, Claimant, Claims, Key},
     context::{Context, Kept},
     losers,
     objects::{self, Endpoint, Release, Stored as _},
@@ -20,20 +20,6 @@ use crate::{
     api::{At, endpoint::ClaimedBy, log::Log},
     policy::naming,
 };
-
-/// The name of a PromptEndpoint.
-#[derive(Clone, Copy, Debug)]
-pub struct Key<'a> {
-    pub namespace: &'a str,
-    pub name: &'a str,
-}
-
-/// Who refers to the endpoint, and who holds it.
-#[derive(Clone, Debug, Default)]
-pub struct Claims {
-    pub held: Option<ClaimedBy>,
-    pub all: Vec<Claimant>,
-}
 
 /// Makes one pass; says when the next one is due.
 ///

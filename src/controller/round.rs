@@ -3,26 +3,22 @@
 use std::time::Duration;
 
 use futures::channel::oneshot;
-use kube::{
-    api::{Api, DynamicObject},
-    runtime::controller::Action,
-};
+use kube::runtime::controller::Action;
 
+pub use super::cluster::Round;
 use super::{
     Error,
-    context::{Context, Kept},
+    context::Kept,
     deliver::{self, Delivered},
-    objects::{Endpoint, Stored as _},
-    pass::{Claims, Key},
+    objects::Stored as _,
     ports::ClusterPorts,
     report,
-    story::{self, Holder, Scene, Turn},
+    story::{self, Scene, Turn},
     telling::Telling,
-    tenant::Tenant,
 };
 use crate::{
     api::{
-        At, Cause, PromptEndpointSpec, PromptEndpointStatus, TAKE_OVER,
+        At, Cause, PromptEndpointStatus, TAKE_OVER,
         log::{Log, Owed, ReleaseRef},
         status::CanaryStatus,
     },
@@ -38,21 +34,6 @@ use crate::{
     stage::{self, Facts, Stage},
     view::timeline,
 };
-
-/// What a pass has read of the cluster.
-#[derive(Clone, Copy)]
-pub struct Round<'a> {
-    pub context: &'a Context,
-    pub key: Key<'a>,
-    pub api: &'a Api<DynamicObject>,
-    pub endpoint: &'a Endpoint,
-    pub spec: &'a PromptEndpointSpec,
-    pub claims: &'a Claims,
-    pub holder: &'a Holder,
-    pub tenant: &'a Tenant,
-    /// Value of our owner tag.
-    pub owner: &'a str,
-}
 
 impl Round<'_> {
     /// Looks at Azure, takes one turn, and tells what came of it.
