@@ -10,7 +10,7 @@ use std::{
 
 use azure_core::credentials::TokenCredential;
 
-use super::{Cloud, CloudName, tokens::Tokens};
+use super::{Cloud, CloudName, Meter, tokens::Tokens};
 
 /// Names an Azure Machine Learning workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -68,6 +68,7 @@ pub(super) struct Inner {
     pub timeouts: Timeouts,
     /// A token was not given, or not accepted.
     pub mistrusted: AtomicBool,
+    pub meter: Option<Arc<dyn Meter>>,
 }
 
 impl Azure {
@@ -78,10 +79,11 @@ impl Azure {
         credential: Arc<dyn TokenCredential>,
         workspace: WorkspaceId,
         timeouts: Timeouts,
+        meter: Option<Arc<dyn Meter>>,
     ) -> Self {
         let cloud = cloud.cloud();
         let (tokens, mistrusted) = (Tokens::new(cloud, credential), AtomicBool::new(false));
-        Self { inner: Arc::new(Inner { http, cloud, tokens, workspace, timeouts, mistrusted }) }
+        Self { inner: Arc::new(Inner { http, cloud, tokens, workspace, timeouts, mistrusted, meter }) }
     }
 
     /// Whether Entra ID refused a token, or a service one that it gave. What is kept may be the fault, here or in the

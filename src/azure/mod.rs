@@ -32,6 +32,7 @@ mod insights;
 mod iso8601;
 #[cfg(test)]
 mod loopback;
+mod meter;
 mod operations;
 mod reply;
 mod same;
@@ -55,6 +56,7 @@ pub use error::{Class, Error, Service, optional};
 pub use fault::Fault;
 pub use flow_runs::{ErrorCount, Line, Partial, RunState, RunStatus};
 pub use flows::{BulkRun, DataInput, Flows, Submitted};
+pub use meter::Meter;
 pub use operations::{Operation, OperationStatus};
 pub use same::{differences, same_body};
 pub use table::{Column, Row, Table};

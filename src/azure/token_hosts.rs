@@ -77,6 +77,7 @@ async fn an_operation_is_polled_in_its_cloud_only() {
         server.credential(),
         loopback::workspace(),
         Timeouts::default(),
+        None,
     );
     foreign(china.get_operation(&url("https://management.azure.com/op")).await);
     assert_eq!(server.seen().len(), 0);

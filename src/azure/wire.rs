@@ -14,7 +14,6 @@ use url::Url;
 use super::{
     Audience, Azure, Error, Result, Service,
     causes::{chain, untrusted},
-    fault::shorten,
     reply::{Cut, Reply},
 };
 
@@ -109,10 +108,15 @@ impl Azure {
         let mut request = outgoing.into_request(bearer);
         *request.timeout_mut() = Some(deadline.saturating_duration_since(Instant::now()));
         let host = request.url().host_str().unwrap_or_default().to_owned();
-        let response = self.inner.http.execute(request).await.map_err(|e| not_answered(&call, &host, within, &e))?;
+        let (sent, method) = (Instant::now(), request.method().clone());
+        let response = self.inner.http.execute(request).await.map_err(|e| {
+            self.count(service, &method, None, sent);
+            not_answered(&call, &host, within, &e)
+        })?;
         let (status, headers) = (response.status(), response.headers().clone());
         tracing::debug!(call, status = status.as_u16(), request = ?headers.get("x-ms-request-id"), "azure replied");
         let (body, cut) = read(response, limit).await;
+        self.count(service, &method, Some(status), sent);
         let reply = Reply { service, call, status, headers, body, cut };
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             self.note(&reply.clone().into_error());
@@ -123,6 +127,12 @@ impl Azure {
     /// As [`Azure::exchange`]; `Ok` is a reply with a status of success.
     pub(super) async fn send(&self, outgoing: Outgoing) -> Result<Reply> {
         self.exchange(outgoing).await?.successful()
+    }
+
+    fn count(&self, service: Service, method: &Method, status: Option<StatusCode>, sent: Instant) {
+        if let Some(meter) = &self.inner.meter {
+            meter.request(service, method, status, sent.elapsed());
+        }
     }
 
     /// Remembers that our tokens are not worth keeping.
@@ -310,6 +320,7 @@ mod tests {
             credential,
             loopback::workspace(),
             Timeouts::default(),
+            None,
         );
         let error = azure.put_endpoint("qa", &json!({})).await.expect_err("not trusted");
         assert!(matches!(&error, Error::Certificate { host, .. } if host == "management.azure.com"), "{error:?}");

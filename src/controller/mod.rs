@@ -1,6 +1,7 @@
 //! The only code that talks to the Kubernetes API: one controller whose objects are PromptEndpoints, and a small one that
 //! tells releases whose endpoint does not exist.
 
+mod alarms;
 mod claim;
 mod cluster;
 mod context;

@@ -17,7 +17,7 @@ use super::{
     telling,
 };
 use crate::{
-    api::{At, endpoint::ClaimedBy, log::Log},
+    api::{At, log::Log},
     policy::naming,
 };
 

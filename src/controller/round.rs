@@ -7,12 +7,13 @@ use kube::runtime::controller::Action;
 
 pub use super::cluster::Round;
 use super::{
-    Error,
+    Error, alarms,
     context::Kept,
     deliver::{self, Delivered},
     objects::Stored as _,
+    pages,
     ports::ClusterPorts,
-    report,
+    report::{self, Paged},
     story::{self, Scene, Turn},
     telling::Telling,
 };
@@ -71,8 +72,23 @@ impl Round<'_> {
             now: observed.now.into(),
             ..scene
         };
-        let turn = story::turn(&scene).await;
+        let turn = self.or_unheard(&scene, story::turn(&scene).await).await;
         self.act(&scene, &seen, &turn, &observed, kept).await
+    }
+
+    /// No user meets a new version while nobody could be paged about it. The way back waits for no receiver.
+    async fn or_unheard(&self, scene: &Scene<'_>, turn: Turn) -> Turn {
+        let first = scene.log.attempt.as_ref().is_some_and(|a| a.kind == "Canary" && a.raised.is_empty());
+        if !first || !matches!(turn.wish, Wish::Raise { .. } | Wish::Promote) {
+            return turn;
+        }
+        let (_, problems) = pages::receivers(&self.context.client, self.key.namespace, &self.spec.notifications).await;
+        match problems.is_empty() {
+            true => turn,
+            false => {
+                turn.or_halt(scene, format!("gets no traffic before on-call can be paged: {}", problems.join("; ")))
+            }
+        }
     }
 
     /// The endpoint's own time for a lost write, which no write can be shorter than.
@@ -153,13 +169,18 @@ impl Round<'_> {
             instances: u32::try_from(scene.wanted_instances()).unwrap_or(1),
         };
         let record = convert::read(scene.log);
+        let refusal = remembered.refusal.as_ref().map(|(_, error)| error.to_string());
+        let alarms = |log: &Log, cause: Cause| {
+            let azure = &self.spec.azure;
+            alarms::Around { azure, log, observed, refusal: refusal.as_deref() }.words(cause)
+        };
         let act = async {
             let progress = drive::pass(&mut ports, &request, &record, observed, &turn.wish, remembered).await;
             // Nothing more is going to be announced.
             ports.announce = None;
             progress
         };
-        let (progress, delivered) = futures::join!(act, self.deliver(scene, turn, announced));
+        let (progress, delivered) = futures::join!(act, self.deliver(scene, turn, announced, &alarms));
         let telling = Telling { round: *self, scene, seen, turn, observed, remembered, progress, delivered };
         telling.tell(ports).await
     }
@@ -168,7 +189,10 @@ impl Round<'_> {
         let holder = self.claims.held.as_ref();
         let cause = match turn.wish {
             Wish::Withdraw(cause) => Some(cause),
-            Wish::Promote => Some(Cause::Promoted),
+            Wish::Promote => {
+                let fast = scene.log.attempt.as_ref().is_some_and(|attempt| attempt.kind == "Fast");
+                Some(if fast { Cause::FastPromoted } else { Cause::Promoted })
+            }
             _ => None,
         };
         Remarks {
@@ -191,6 +215,7 @@ impl Round<'_> {
         scene: &Scene<'_>,
         turn: &Turn,
         announced: oneshot::Receiver<(Owed, Log)>,
+        alarms: &(dyn Fn(&Log, Cause) -> Option<String> + Sync),
     ) -> Option<(Owed, Delivered)> {
         let now = scene.now;
         let (owed, log) = match notify::due(&scene.log.outbox, now) {
@@ -202,9 +227,18 @@ impl Round<'_> {
         for event in &turn.told {
             timeline::append(&mut timeline, now, event);
         }
-        let (told, history) = ((&turn.facts, timeline.as_slice()), status.map_or(&[][..], |s| s.history.as_slice()));
-        let (names, traffic) = ((self.key.namespace, self.key.name), self.endpoint.status.traffic.as_deref());
-        let body = report::page(names, told, history, &log, &owed, traffic);
+        let alarm = owed.kind.parse().ok().and_then(|cause| alarms(&log, cause));
+        let paged = Paged {
+            namespace: self.key.namespace,
+            endpoint: self.key.name,
+            log: &log,
+            facts: &turn.facts,
+            timeline: &timeline,
+            history: status.map_or(&[], |s| &s.history),
+            traffic: self.endpoint.status.traffic.as_deref(),
+            alarm: alarm.as_deref(),
+        };
+        let body = report::page(&owed, &paged);
         let to = &self.spec.notifications;
         let sent = self.context.clock();
         let delivered = deliver::deliver(self.context, self.key.namespace, to, &owed, &body, sent).await;
@@ -212,11 +246,16 @@ impl Round<'_> {
     }
 }
 
-/// Deployments are read where one may be made, sent traffic or deleted: also where a raise may have to be sent again. While
-/// a canary is only watched, and on the way back, nothing that they show would change anything.
+/// Deployments are read where one may be made, sent traffic or deleted: also where a raise may have to be sent again, and
+/// where a withdrawal was tried in vain, perhaps since what it returns to is gone. While a canary is only watched, nothing
+/// that they show would change anything.
 fn lists(scene: &Scene<'_>) -> bool {
     match stage::stage_of(scene.log, scene.facts) {
-        Stage::Build | Stage::Evaluate | Stage::RollBack => false,
+        Stage::Build | Stage::Evaluate => false,
+        Stage::RollBack => {
+            let withdrawal = scene.log.intent.as_ref().filter(|intent| intent.why.as_deref() == Some("Withdraw"));
+            withdrawal.is_some_and(|intent| intent.tries > 1)
+        }
         Stage::Deploy | Stage::Promote | Stage::Clean => true,
         Stage::Canary => {
             let attempt = scene.log.attempt.as_ref();

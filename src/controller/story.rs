@@ -1,5 +1,9 @@
 //! What this pass wants: first what ends an attempt from outside, then its stage, or the next attempt.
 
+mod interrupt;
+
+use interrupt::{halted, interrupt};
+
 use crate::{
     api::{
         ABORT, At, Cause, PromptEndpointSpec, PromptReleaseSpec,
@@ -113,6 +117,14 @@ impl Turn {
         turn
     }
 
+    /// A withdrawal stays wanted; what goes forward is not.
+    pub fn or_halt(self, scene: &Scene<'_>, why: String) -> Self {
+        match self.wish {
+            Wish::Withdraw(_) => self,
+            _ => Self { facts: self.facts, told: self.told, ..Self::wait(scene.facts, scene.soon(why)) },
+        }
+    }
+
     /// Azure did not do it; tried again, and said so.
     fn retry(scene: &Scene<'_>, cause: Cause, error: &azure::Error) -> Self {
         let pause = error.retry_after().and_then(|after| jiff::SignedDuration::try_from(after).ok());
@@ -139,8 +151,22 @@ pub async fn turn(scene: &Scene<'_>) -> Turn {
             Holder::Invalid(_, _, why) => format!("the spec does not parse: {why}"),
             _ => String::new(),
         };
-        return Turn::wait(scene.facts, Wait::until(scene.now.plus(scene.waits.poll), why));
+        return Turn::wait(scene.facts, scene.soon(why));
     };
+    match halted(scene) {
+        Some(why) if stage == Stage::Canary => Turn::settled(watch(scene, spec, attempt).await).or_halt(scene, why),
+        Some(why) => Turn::wait(scene.facts, scene.soon(why)),
+        None => go_on(scene, stage, release, spec, attempt).await,
+    }
+}
+
+async fn go_on(
+    scene: &Scene<'_>,
+    stage: Stage,
+    release: &Release,
+    spec: &PromptReleaseSpec,
+    attempt: &Attempt,
+) -> Turn {
     match stage {
         Stage::Build => build_one(scene, release, spec, attempt).await,
         Stage::Evaluate => evaluate_one(scene, release, spec, attempt).await,
@@ -156,50 +182,6 @@ pub async fn turn(scene: &Scene<'_>) -> Turn {
         }
         Stage::RollBack | Stage::Clean => Turn::of(scene.facts.clone()),
     }
-}
-
-/// What ends an attempt from outside, the first in this order being the cause. A promotion that was earned is turned
-/// round only by people's own word and by the loss of the release.
-pub fn interrupt(scene: &Scene<'_>, attempt: &Attempt) -> Option<(Cause, String)> {
-    let name = &attempt.release.name;
-    if scene.endpoint.is_being_deleted() {
-        return Some((Cause::Deleted, "the PromptEndpoint is being deleted".into()));
-    }
-    let release = match scene.holder {
-        Holder::Gone | Holder::Nobody => return Some((Cause::Orphan, format!("PromptRelease {name} is gone"))),
-        Holder::Invalid(release, since, error) => {
-            if scene.now.since(*since) >= scene.waits.invalid {
-                return Some((Cause::InvalidSpec, format!("PromptRelease {name} does not parse: {error}")));
-            }
-            release
-        }
-        Holder::Present(release, _) => release,
-    };
-    if release.uid() != attempt.release.uid {
-        return Some((Cause::Orphan, format!("PromptRelease {name} was deleted and made again")));
-    }
-    if release.is_being_deleted() {
-        return Some((Cause::Deleted, format!("PromptRelease {name} is being deleted")));
-    }
-    if let Some(abort) = release.abort().ok().flatten().filter(|abort| abort.names(&attempt.version, attempt.n)) {
-        return Some((Cause::AbortRequested, format!("{ABORT}={abort} was set on PromptRelease {name}")));
-    }
-    if !attempt.raised.is_empty() && attempt.kind == "Canary" && !scene.has_facts {
-        return Some((Cause::StatusLost, format!("the status of PromptRelease {name} was lost in mid-canary")));
-    }
-    let Holder::Present(_, spec) = scene.holder else { return None };
-    if attempt.decision.is_some() {
-        return None;
-    }
-    if spec.version != attempt.version {
-        return Some((Cause::Superseded, format!("version {} took its place", spec.version)));
-    }
-    if digest::test_hash(spec, None) != attempt.test_hash && attempt.kind != "Fast" {
-        return Some((Cause::Superseded, "`evaluation`, `metrics` or `criteria` changed".into()));
-    }
-    let waived = scene.facts.evaluation.as_ref().is_some_and(|e| e.verdict.as_deref() == Some("Waived"));
-    (waived && scene.spec.policy.require_evaluation)
-        .then(|| (Cause::PolicyViolation, "the endpoint's policy now requires an evaluation".into()))
 }
 
 /// No attempt is open: the next one, or tidying.
@@ -232,13 +214,20 @@ fn between(scene: &Scene<'_>) -> Turn {
             log: scene.log,
             deployments: scene.inventory,
         };
-        let answer = opens::opens(&asks);
+        let answer = match (opens::opens(&asks), halted(scene)) {
+            (Opens::Yes(_), Some(why)) => Opens::EndpointNotReady { endpoint, why },
+            (answer, _) => answer,
+        };
         if let Opens::Yes(kind) = answer {
             turn.facts = Facts::default();
             turn.opening = Some(Box::new(attempt(scene, release, spec, kind, &hash, &test_hash)));
             return turn;
         }
         turn.answer = Some(answer);
+    }
+    if let Some(why) = halted(scene) {
+        turn.wait = Some(scene.soon(why));
+        return turn;
     }
     let (wish, until) = clean::next(scene.inventory, scene.log, instances, scene.now);
     turn.wish = wish;
@@ -354,6 +343,11 @@ pub fn recipe<'a>(scene: &Scene<'a>, location: &'a str) -> Option<Recipe<'a>> {
 }
 
 impl Scene<'_> {
+    /// Looks again after the usual pause.
+    fn soon(&self, why: String) -> Wait {
+        Wait::until(self.now.plus(self.waits.poll), why)
+    }
+
     /// As the spec says, else as many as stable has: one would be too few for all traffic.
     pub fn wanted_instances(&self) -> i64 {
         let spec = match self.holder {

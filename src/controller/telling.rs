@@ -14,7 +14,7 @@ use kube::{
 };
 
 use super::{
-    Error,
+    Error, alarms,
     context::Context,
     deletion,
     deliver::Delivered,
@@ -81,6 +81,8 @@ impl Telling<'_> {
             let conditions = endpoint_wording::conditions(&view, &self.seen.conditions, now);
             PromptEndpointStatus { conditions, ..status }
         };
+        // What this pass has recorded counts, also if the status cannot be written below.
+        self.count(&ports.log);
         let mut ports = ClusterPorts { render: &status, ..ports };
         let stored = ports.put(log.clone()).await;
         if let Stored::Refused { why, .. } | Stored::Unanswered(why) = &stored {
@@ -88,7 +90,6 @@ impl Telling<'_> {
         }
         let endpoint = ports.endpoint;
         let release = self.tell_release(&endpoint, &log, &said, notified, now).await?;
-        self.count(&log);
         let gone = deletion::go_on(&self.round, &endpoint, release.as_ref(), &log, now).await?;
         if gone {
             return Ok(Action::await_change());
@@ -177,7 +178,7 @@ impl Telling<'_> {
         let Some(release) = self.round.holder.release() else { return Ok(None) };
         let uid = release.uid();
         let attempt = log.attempt.as_ref().filter(|attempt| attempt.release.uid == uid);
-        let (alarm, misread) = (alarm(attempt, said), release.abort().err());
+        let (alarm, misread) = (attempt.and_then(|attempt| self.alarm(attempt, log)), release.abort().err());
         let waiting = self.waiting(said);
         let facts = &self.turn.facts;
         let view = ReleaseView {
@@ -239,6 +240,17 @@ impl Telling<'_> {
         }
     }
 
+    fn alarm(&self, attempt: &Attempt, log: &Log) -> Option<(Cause, String)> {
+        let refusal = self.remembered.refusal.as_ref().map(|(_, error)| error.to_string());
+        let (azure, observed) = (&self.round.spec.azure, self.observed);
+        let around = alarms::Around { azure, log, observed, refusal: refusal.as_deref() };
+        let waits = match &self.progress {
+            Progress::Wait(_, waits) => Some(waits),
+            Progress::NotStored(_) | Progress::Again(_) => None,
+        };
+        around.standing(attempt, waits)
+    }
+
     /// What became of a delivery, as an event of the attempt that it was about. One that is tried again is told by the
     /// condition Notified.
     fn delivery(&self, notified: Option<Notified<'_>>) -> Option<Event> {
@@ -259,10 +271,9 @@ impl Telling<'_> {
         let before = self.scene.log.attempt.as_ref().and_then(|a| a.ending.as_ref());
         let ended = log.attempt.as_ref().and_then(|a| a.ending.as_ref()).filter(|_| before.is_none());
         if let Some(ending) = ended
-            && let Ok(cause) = ending.reason.parse::<Cause>()
+            && let (Ok(outcome), Ok(cause)) = (ending.outcome.parse(), ending.reason.parse())
         {
-            let had_traffic = log.attempt.as_ref().is_some_and(|a| !a.raised.is_empty());
-            metrics.ended(cause.outcome(had_traffic), cause);
+            metrics.ended(outcome, cause);
         }
     }
 
@@ -287,13 +298,6 @@ impl Telling<'_> {
         let due = protocol.min(stage).min(outbox).max(SignedDuration::ZERO);
         Duration::try_from(due).unwrap_or_default()
     }
-}
-
-/// A person is needed though nothing has ended.
-fn alarm(attempt: Option<&Attempt>, said: &Said) -> Option<(Cause, String)> {
-    let attempt = attempt.filter(|a| a.ending.is_none())?;
-    let cause = attempt.alarms.last()?.parse::<Cause>().ok()?;
-    Some((cause, said.why.clone().unwrap_or_else(|| cause.to_string())))
 }
 
 /// An Event is a courtesy: the timeline has it all, so one that is refused is only logged.

@@ -4,19 +4,23 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use futures::future::BoxFuture;
+
 use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
     core::v1::ServiceAccount,
 };
 use kube::{Api, Client, ResourceExt, api::PostParams};
+use reqwest::{Method, StatusCode};
 use tokio::sync::OnceCell;
 
 use crate::{
     api::endpoint::{ApplicationInsights, AzureEndpoint, Cloud},
-    azure::{self, Assertion, Azure, BoxError, CloudName, Timeouts, WorkspaceId},
+    azure::{self, Assertion, Azure, BoxError, CloudName, Meter, Service, Timeouts, WorkspaceId},
+    metrics::Metrics,
     stage::canary::scores,
 };
 
@@ -81,12 +85,13 @@ pub struct Tenants {
     client: Client,
     http: reqwest::Client,
     timeouts: Timeouts,
+    meter: Arc<dyn Meter>,
     met: Mutex<HashMap<String, Arc<Tenant>>>,
 }
 
 impl Tenants {
-    pub fn new(client: Client, http: reqwest::Client, timeouts: Timeouts) -> Self {
-        Self { client, http, timeouts, met: Mutex::default() }
+    pub fn new(client: Client, http: reqwest::Client, timeouts: Timeouts, meter: Arc<dyn Meter>) -> Self {
+        Self { client, http, timeouts, meter, met: Mutex::default() }
     }
 
     /// The tenant of `namespace/endpoint`, with its token cache.
@@ -139,7 +144,14 @@ impl Tenants {
             resource_group: azure.resource_group.clone(),
             workspace: azure.workspace.clone(),
         };
-        Ok(Azure::new(self.http.clone(), cloud, credential, workspace, self.timeouts))
+        let meter = Some(self.meter.clone());
+        Ok(Azure::new(self.http.clone(), cloud, credential, workspace, self.timeouts, meter))
+    }
+}
+
+impl Meter for Metrics {
+    fn request(&self, service: Service, method: &Method, status: Option<StatusCode>, took: Duration) {
+        self.azure_request(service.as_str(), method.as_str(), status.map(|status| status.as_u16()), took);
     }
 }
 

@@ -114,6 +114,11 @@ pub enum Opens {
     NoScores {
         endpoint: String,
     },
+    /// Only withdrawals are made on the endpoint; why.
+    EndpointNotReady {
+        endpoint: String,
+        why: String,
+    },
     /// No stable deployment is recorded, yet others may have served: a canary could not be taken back to anything.
     NoStable {
         deployment: String,
@@ -154,6 +159,7 @@ impl Opens {
             Self::Yes(_)
             | Self::ClaimedByOther { .. }
             | Self::Unclaimed
+            | Self::EndpointNotReady { .. }
             | Self::Deleting
             | Self::Open { .. }
             | Self::FinalizerMissing

@@ -91,6 +91,10 @@ pub fn answer(opens: &Opens, release: &str) -> Option<Answer> {
 /// What goes on by itself.
 fn waits(opens: &Opens) -> Answer {
     match opens {
+        Opens::EndpointNotReady { endpoint, why } => Answer::waits(
+            "EndpointNotReady",
+            format!("nothing new begins, since only withdrawals are made: {why}; see PromptEndpoint {endpoint}"),
+        ),
         Opens::Deleting => Answer::waits("Deleting", "being deleted: nothing new begins"),
         Opens::Open { n, version } => Answer::waits(PENDING, format!("attempt {n} of {version} has to end first")),
         Opens::Unsettled { writes, until } => Answer::waits(

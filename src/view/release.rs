@@ -15,17 +15,14 @@ pub(in crate::view) use subject::exposed;
 pub use subject::{Alarm, ReleaseView, Stage, Standing, Waiting};
 
 use super::{
-    claims::{self, Answer},
+    claims,
     conditions::{self, Row},
-    notified::{self, Notified},
-    sentence::Serving,
+    notified,
 };
 use crate::{
     api::{
-        At, Cause, Outcome, PromptReleaseSpec,
-        endpoint::DeploymentSeen,
-        log::{Attempt, Log, ReleaseRef},
-        status::{Build, CanaryStatus, EvaluationStatus},
+        At, Outcome,
+        log::{Log, ReleaseRef},
     },
     policy::opens::Opens,
 };

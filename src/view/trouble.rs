@@ -125,11 +125,15 @@ pub fn newer_format(found: i64, known: i64) -> Trouble {
     )
 }
 
-/// `ROLLBACK FAILED 6 times: …. By hand: az ml online-endpoint update -n support-assistant-prod --traffic d-1427=100`
+/// `ROLLBACK FAILED 6 times: …. By hand: az ml online-endpoint update -n support-assistant-prod --traffic d-1427=100`.
+/// `tries` is 0 while something stands before the write.
 pub fn rollback_failed(tries: i64, why: &str, endpoint: &str, back_to: Option<&str>) -> String {
-    let times = sentence::count(tries, "time");
+    let failed = match tries {
+        0 => "ROLLBACK NOT WRITTEN YET".to_owned(),
+        tries => format!("ROLLBACK FAILED {}", sentence::count(tries, "time")),
+    };
     let by_hand = back_to.map_or_else(String::new, |deployment| {
         format!(". By hand: az ml online-endpoint update -n {endpoint} --traffic {deployment}=100")
     });
-    format!("ROLLBACK FAILED {times}: {why}{by_hand}")
+    format!("{failed}: {why}{by_hand}")
 }

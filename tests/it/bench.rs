@@ -1,14 +1,17 @@
 //! The figures of docs/benchmarks.md, on the same parts as the stories. `make bench` prints them; nothing is asserted but
 //! that what is measured took place.
 
-use std::{collections::BTreeMap, env, time::Duration};
+use std::{collections::BTreeMap, env, path::Path, time::Duration};
 
 use jiff::SignedDuration;
-use promptrelease::sim::{self, Service, requests::Entry, scenario::Scenario};
+use promptrelease::{
+    samples,
+    sim::{self, Service, requests::Entry, scenario::Scenario},
+};
 use serde_json::{Value, json};
 
 use crate::{
-    ground::{Setup, wait_for},
+    ground::{SAMPLE, Setup, file, wait_for},
     stories::team::{ENDPOINT, Team},
 };
 
@@ -70,7 +73,8 @@ fn percentile(sorted: &[f64], p: usize) -> f64 {
 
 async fn roll_back_one(team: &Team, version: &str) -> f64 {
     let since = team.story.azure().last_request();
-    team.release_as(version, &ungated(team, version)).await;
+    // Every version is the same archive, uploaded once.
+    team.apply(&ungated(team, version)).await;
     // One that waits for its rows takes longer than anything that a story waits for.
     let ended = async || {
         let status = team.seen().await.status.unwrap_or_default();
@@ -89,6 +93,8 @@ async fn measure_rollbacks(name: &str, rollbacks: usize, ingestion: &str) {
     let optional = json!({"spec": {"policy": {"requireEvaluation": false}}}).to_string();
     let patch = ["patch", "-n", "assistant", "promptendpoint", ENDPOINT, "--type=merge", "-p", &optional];
     team.story.ground().kubectl(&patch, "").await;
+    let archive = samples::archive(Path::new(&file(SAMPLE)), "1427").expect("the sample packs");
+    team.upload(&team.manifest("1427"), archive).await;
     let mut took = Vec::with_capacity(rollbacks);
     for n in 0..rollbacks {
         took.push(roll_back_one(&team, &format!("b{n}")).await);

@@ -34,6 +34,7 @@ use super::{
     scenario::{RepeatedSubmit, Scenario, UserToken},
 };
 
+mod connections;
 mod documents;
 mod execute;
 mod fault;

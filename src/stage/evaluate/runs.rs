@@ -119,14 +119,17 @@ async fn submit(
     }
 }
 
-/// The override of each node whose connection is named in `from`.
+/// By node and key: what replaces each connection that is named in `from`.
 fn connections(flow: &Flow, overrides: &[ConnectionOverride]) -> BTreeMap<String, BTreeMap<String, String>> {
-    let of = |node: &flow::Node| {
-        let used = node.connection.as_deref()?;
-        let to = &overrides.iter().find(|o| o.from == used)?.to;
-        Some((node.name.clone(), BTreeMap::from([("connection".to_owned(), to.clone())])))
-    };
-    flow.nodes.iter().filter_map(of).collect()
+    let mut all: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for node in &flow.nodes {
+        for ConnectionOverride { from, to } in overrides {
+            for key in flow.keys_of_connection(node, from) {
+                all.entry(node.name.clone()).or_default().insert(key.to_owned(), to.clone());
+            }
+        }
+    }
+    all
 }
 
 /// A line in the words of the policy. `line_number` is Prompt flow's own and no output.
@@ -178,14 +181,18 @@ mod tests {
 nodes:
 - {name: draft, type: llm, connection: prod}
 - {name: check, type: llm, connection: safety}
-- {name: retell, type: llm, connection: prod}
+- {name: retell, type: llm, use_variants: true}
+- {name: safety, type: python, inputs: {client: prod, text: '${draft.output}'}}
 - {name: format, type: python}
+node_variants:
+  retell: {default_variant_id: one, variants: {one: {node: {type: llm, connection: prod}}}}
 ";
         let flow: Flow = serde_saphyr::from_str(yaml).expect("flow");
         let to_eval = ConnectionOverride { from: "prod".into(), to: "eval".into() };
         let got = connections(&flow, &[to_eval]);
-        assert_eq!(got.keys().collect::<Vec<_>>(), ["draft", "retell"]);
-        assert_eq!(got["draft"]["connection"], "eval");
+        let key = |key: &str| BTreeMap::from([(key.to_owned(), "eval".to_owned())]);
+        let wanted = [("draft", key("connection")), ("retell", key("connection")), ("safety", key("client"))];
+        assert_eq!(got, BTreeMap::from(wanted.map(|(node, keys)| (node.to_owned(), keys))));
     }
 
     #[test]
