@@ -27,7 +27,7 @@ check: ## fail if a generated file is not what `make crds` writes
 	@cargo run --quiet --bin crdgen -- check
 
 explore: ## the traffic protocol, every interleaving as far as this machine's memory goes
-	@cargo test --release --test explore -- --ignored --nocapture
+	@cargo test --release --test explore -- --include-ignored --nocapture --test-threads 1
 
 bench: doctor ## the figures of docs/benchmarks.md
 	@$(PLANE); cargo test --release --features sim --test it -- bench --ignored --nocapture --test-threads 1

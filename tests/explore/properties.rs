@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use promptrelease::endpoint::Why;
+
 use crate::{
     logs::Logs,
     step::{Step, Steps, in_the_air},
@@ -24,7 +26,7 @@ impl Property {
     pub fn is_broken(self, world: &World, logs: &Logs, at_rest: bool) -> bool {
         match self {
             Self::Q => at_rest && logs.promised(world.log) != Some(world.azure.shown.write.share),
-            Self::H => world.freed_early,
+            Self::H => world.freed_early || (!logs.is_open(world.log) && an_attempts_write_is_in_the_air(world)),
             // What the log owes is delivered sooner or later, whoever leads.
             Self::P => at_rest && world.owed & !(world.told | bits(&logs.get(world.log).outbox)) != 0,
             Self::T => world.false_ending,
@@ -37,6 +39,12 @@ impl fmt::Display for Property {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:?}")
     }
+}
+
+/// What the standing watch repairs is written while no attempt is open; nothing else is.
+fn an_attempts_write_is_in_the_air(world: &World) -> bool {
+    let under_way = world.net.iter().flatten().map(|flight| flight.write).chain(world.azure.operation);
+    under_way.into_iter().any(|write| matches!(write.why, Some(Why::Raise | Why::Promote | Why::Withdraw)))
 }
 
 /// Nothing happens any more unless something goes wrong: no process has anything to do, not even later.

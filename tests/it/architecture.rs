@@ -2,6 +2,7 @@
 //!
 //! The checks read the sources; a small wrong sample at the end of this file shows that each of them can fail.
 
+mod files;
 mod source;
 
 use std::{collections::BTreeMap, fs, path::Path};
@@ -244,6 +245,11 @@ fn the_house_itself_allows_no_way_upward() {
 #[test]
 fn modules_import_in_no_circle() {
     assert_none(&circles(&library()));
+}
+
+#[test]
+fn files_import_in_no_circle() {
+    assert_none(&files::circles(&library()));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Imports between files, and circles of them.
 //!
 //! What a file hands on (`pub use`) is no import of its own: whoever imports it from there imports it from where it is
-//! written. So a `mod.rs` that only declares and hands on is in no circle.
+//! written. So a `mod.rs` that only declares and hands on is in no circle. What is compiled for tests only may import from
+//! anywhere.
 
 use std::collections::BTreeMap;
 
@@ -74,10 +75,17 @@ impl<'a> Files<'a> {
     }
 }
 
+/// The files of the house, without what is for tests.
+fn house(sources: &[Source]) -> Vec<Source> {
+    let (house, for_tests): (Vec<_>, Vec<_>) = sources.iter().map(Source::without_tests).unzip();
+    let for_tests: Vec<Vec<String>> = for_tests.into_iter().flatten().collect();
+    house.into_iter().filter(|source| !for_tests.iter().any(|module| source.module.starts_with(module))).collect()
+}
+
 /// Circles of imports between files: of each knot of files that reach one another a shortest way round.
 pub fn circles(sources: &[Source]) -> Vec<String> {
-    let files = Files::new(sources);
-    let imports = files.imports();
+    let house = house(sources);
+    let imports = Files::new(&house).imports();
     let mut seen: Vec<usize> = Vec::new();
     let mut circles = Vec::new();
     for start in imports.keys() {
@@ -85,7 +93,7 @@ pub fn circles(sources: &[Source]) -> Vec<String> {
             continue;
         }
         if let Some(way) = shortest_way_back(&imports, *start) {
-            let names: Vec<&str> = way.iter().map(|file| sources[*file].name.as_str()).collect();
+            let names: Vec<&str> = way.iter().map(|file| house[*file].name.as_str()).collect();
             let by: Vec<String> = way.windows(2).map(|pair| imports[&pair[0]][&pair[1]].clone()).collect();
             circles.push(format!("a circle of imports: {} (by {})", names.join(" -> "), by.join(", ")));
             seen.extend(way);
@@ -115,4 +123,48 @@ fn shortest_way_back(imports: &Imports, start: usize) -> Option<Vec<usize>> {
         ways = longer;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn circles_of(files: &[(&str, &str)]) -> Vec<String> {
+        circles(&files.iter().map(|(name, text)| Source::new(name, text)).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_parent_that_only_declares_and_hands_on_is_in_no_circle() {
+        let parent = ("src/a/mod.rs", "mod b; mod c; pub use b::B; pub use c::C;");
+        let (b, c) = (("src/a/b.rs", "pub struct B;"), ("src/a/c.rs", "use super::B; pub struct C(B);"));
+        assert_eq!(circles_of(&[parent, b, c]), [""; 0]);
+    }
+
+    #[test]
+    fn a_parent_that_needs_its_child_may_not_be_needed_by_it() {
+        let parent = ("src/a/mod.rs", "mod b; pub struct A; fn f() { b::g(&A) }");
+        let child = ("src/a/b.rs", "use crate::a; pub fn g(_: &a::A) {}");
+        let found = circles_of(&[parent, child]);
+        assert_eq!(found, ["a circle of imports: src/a/b.rs -> src/a/mod.rs -> src/a/b.rs (by a::A, a::b::g)"]);
+    }
+
+    #[test]
+    fn a_circle_through_what_others_hand_on_is_seen() {
+        let parent = ("src/a/mod.rs", "mod b; mod c; mod d; pub use b::*; pub use c::C as Handed;");
+        let b = ("src/a/b.rs", "use super::Handed; pub struct B;");
+        let c = ("src/a/c.rs", "use super::d; pub struct C; fn f() { d::g() }");
+        let d = ("src/a/d.rs", "pub fn g() -> super::B { super::B }");
+        let found = circles_of(&[parent, b, c, d]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("src/a/b.rs -> src/a/c.rs -> src/a/d.rs -> src/a/b.rs"), "{found:?}");
+    }
+
+    #[test]
+    fn tests_may_import_from_anywhere() {
+        let parent = ("src/a/mod.rs", "#[cfg(test)] mod bench; mod b; fn f() { b::g() }");
+        let bench = ("src/a/bench.rs", "pub fn h() { super::f() }");
+        let b =
+            ("src/a/b.rs", "pub fn g() {} #[cfg(test)] mod tests { use super::super::bench; fn t() { bench::h() } }");
+        assert_eq!(circles_of(&[parent, bench, b]), [""; 0]);
+    }
 }

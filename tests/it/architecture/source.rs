@@ -169,16 +169,36 @@ impl Source {
         }
     }
 
-    /// Whether its code has this word outside of imports.
+    /// The file without what is compiled for tests only, and the modules that it declares for them, which are elsewhere.
+    pub fn without_tests(&self) -> (Self, Vec<Vec<String>>) {
+        let (mut tokens, mut elsewhere, mut at) = (Vec::new(), Vec::new(), 0);
+        while at < self.tokens.len() {
+            if !is_cfg_test(&self.tokens[at..]) {
+                tokens.push(self.tokens[at].clone());
+                at += 1;
+                continue;
+            }
+            let item = at + CFG_TEST.len();
+            at = behind_item(&self.tokens, item);
+            if let Some([Token::Word(word), Token::Word(name), Token::Mark(';')]) = self.tokens.get(item..item + 3)
+                && word == "mod"
+            {
+                elsewhere.push(self.module.iter().chain([name]).cloned().collect());
+            }
+        }
+        (Self { tokens, ..self.clone() }, elsewhere)
+    }
+
+    /// Whether its code has this word, imports and declarations of modules aside.
     pub fn mentions(&self, name: &str) -> bool {
-        let mut import = false;
+        let (mut aside, wanted) = (false, Token::Word(name.to_owned()));
         self.tokens.iter().any(|token| {
             match token {
-                Token::Word(word) if word == "use" => import = true,
-                Token::Mark(';') => import = false,
+                Token::Word(word) if word == "use" || word == "mod" => aside = true,
+                Token::Mark(';') => aside = false,
                 _ => {}
             }
-            !import && *token == Token::Word(name.to_owned())
+            !aside && *token == wanted
         })
     }
 
@@ -219,6 +239,36 @@ impl Source {
             })
             .collect()
     }
+}
+
+const CFG_TEST: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
+
+fn is_cfg_test(tokens: &[Token]) -> bool {
+    let is = |token: &Token, wanted: &str| match token {
+        Token::Word(word) => word == wanted,
+        Token::Mark(mark) => wanted.chars().eq([*mark]),
+        Token::Sep => false,
+    };
+    tokens.len() >= CFG_TEST.len() && tokens.iter().zip(CFG_TEST).all(|(token, wanted)| is(token, wanted))
+}
+
+/// Behind the item that begins at `at`: behind its semicolon, or the brace that closes its first one.
+fn behind_item(tokens: &[Token], at: usize) -> usize {
+    let mut depth = 0usize;
+    for (i, token) in tokens.iter().enumerate().skip(at) {
+        match token {
+            Token::Mark(';') if depth == 0 => return i + 1,
+            Token::Mark('{') => depth += 1,
+            Token::Mark('}') => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return i + 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    tokens.len()
 }
 
 fn tokens(text: &str) -> Vec<Token> {
@@ -342,6 +392,23 @@ mod tests {
             pub(crate) fn h() { }
         "###;
         assert_eq!(paths("src/view/mod.rs", text), ["api::real"]);
+    }
+
+    #[test]
+    fn what_is_for_tests_can_be_left_out() {
+        let text = "#[cfg(test)] mod bench; use crate::a; #[cfg(test)] mod tests { fn f() { crate::b::x() } } mod c;";
+        let (house, elsewhere) = Source::new("src/view/mod.rs", text).without_tests();
+        assert_eq!((house.paths(), house.declared()), (vec![vec!["a".to_owned()]], vec!["c"]));
+        assert_eq!(elsewhere, [["view", "bench"]]);
+    }
+
+    #[test]
+    fn a_path_through_a_child_or_an_imported_module_is_followed() {
+        let text = "mod claim; use super::look; fn f() { claim::claim(look::Look::new()) }";
+        assert_eq!(
+            paths("src/endpoint/next.rs", text),
+            ["endpoint::look", "endpoint::next::claim::claim", "endpoint::look::Look::new"]
+        );
     }
 
     #[test]
