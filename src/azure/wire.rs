@@ -135,10 +135,14 @@ impl Azure {
         }
     }
 
-    /// Remembers that our tokens are not worth keeping.
+    /// Remembers that our tokens are not worth keeping, or that they are perhaps another identity's.
     pub(super) fn note(&self, error: &Error) {
-        if matches!(error, Error::Token { .. } | Error::Unauthorized { .. }) {
-            self.inner.mistrusted.store(true, Ordering::Relaxed);
+        match error {
+            Error::Token { .. } | Error::Unauthorized { .. } => self.inner.mistrusted.store(true, Ordering::Relaxed),
+            // No token was sent.
+            Error::Forbidden { service: Service::Web, .. } => {}
+            Error::Forbidden { .. } => self.inner.forbidden.store(true, Ordering::Relaxed),
+            _ => {}
         }
     }
 
@@ -279,15 +283,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refused_token_is_remembered_and_a_missing_role_is_not() {
-        for (status, code, mistrusted) in
-            [(401, "InvalidAuthenticationToken", true), (403, "AuthorizationFailed", false)]
-        {
+    async fn a_refused_token_is_remembered_and_a_missing_role_until_it_was_asked_about() {
+        for (status, code, mistrusted, forbidden) in [
+            (401, "InvalidAuthenticationToken", true, false),
+            (403, "AuthorizationFailed", false, true),
+            (403, "RequestDisallowedByPolicy", false, false),
+        ] {
             let body = json!({"error": {"code": code, "message": "No."}}).to_string();
             let server = Loopback::answering([reply(status, &[], body)]).await;
             let azure = server.azure();
             azure.get_endpoint("qa").await.expect_err("refused");
-            assert_eq!(azure.is_mistrusted(), mistrusted, "{code}");
+            assert_eq!((azure.is_mistrusted(), azure.take_forbidden()), (mistrusted, forbidden), "{code}");
+            assert!(!azure.take_forbidden(), "{code}");
         }
     }
 

@@ -107,6 +107,9 @@ struct Times {
     /// How long Azure may take to bring up a deployment.
     #[arg(long, default_value = "60m")]
     deploy_deadline: api::Duration,
+    /// How long a deployment that had traffic is kept at least, from when it has none, before it is deleted.
+    #[arg(long, default_value = "10m")]
+    delete_grace: api::Duration,
 }
 
 fn ms(duration: &api::Duration) -> Ms {
@@ -155,6 +158,7 @@ impl Times {
             second_count: signed(&self.second_count),
             build: signed(&self.build_deadline),
             deploy: signed(&self.deploy_deadline),
+            delete_grace: signed(&self.delete_grace),
             invalid: signed(&self.unreadable),
             deliver_before_deletion: SignedDuration::from_mins(15),
         }

@@ -8,6 +8,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The API server does not take this, and would not the next time: its CRD does not admit the stored object any more.
+    pub fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Kube(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => Some(&status.message),
+            Self::Kube(_) => None,
+        }
+    }
+
     /// One of a few words, for metrics.
     pub fn category(&self) -> &'static str {
         match self {

@@ -24,7 +24,7 @@ mod waits;
 
 use std::{sync::Arc, time::Duration};
 
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt, channel::mpsc};
 use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, DynamicObject},
@@ -72,10 +72,17 @@ pub async fn run<E>(
     // Only metadata is kept of endpoints; each pass reads the whole object. Our own status writes wake nobody.
     let endpoints: Api<EndpointMeta> = Api::all(client.clone());
     let (endpoint_store, endpoint_writer) = reflector::store::<EndpointMeta>();
+    let (mut gone, endpoints_gone) = mpsc::channel(0);
     let wanted = predicates::generation.combine(predicates::annotations).combine(predicates::finalizers);
     let endpoints = watcher(endpoints, watcher::Config::default())
         .default_backoff()
         .reflect(endpoint_writer)
+        .inspect_ok(move |event| {
+            if matches!(event, watcher::Event::Delete(_) | watcher::Event::InitDone) {
+                // Full: it is going to be looked at anyway.
+                let _waiting = gone.try_send(());
+            }
+        })
         .applied_objects()
         .predicate_filter(wanted, PredicateConfig::default());
     let synced = (store, endpoint_store.clone(), health.clone());
@@ -107,7 +114,7 @@ pub async fn run<E>(
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        ((), ()) = async { futures::join!(endpoints, stranded::run(client, context, endpoint_store.clone(), stop.clone())) } => {}
+        ((), ()) = async { futures::join!(endpoints, stranded::run(client, context, (endpoint_store.clone(), endpoints_gone), stop.clone())) } => {}
         () = ready => {}
     }
     health.controller_ended();

@@ -1,5 +1,7 @@
 //! What both statuses say after a pass. Pure.
 
+use jiff::SignedDuration;
+
 use crate::{
     api::{
         At, Blame, Cause, Outcome, PromptEndpointStatus, PromptReleaseSpec, PromptReleaseStatus,
@@ -24,6 +26,7 @@ pub fn seen(
     observed: &Observed,
     held: Option<&ClaimedBy>,
     owner: &str,
+    grace: SignedDuration,
 ) -> PromptEndpointStatus {
     let before = &endpoint.status;
     let mut status = PromptEndpointStatus {
@@ -39,7 +42,7 @@ pub fn seen(
     }
     if observed.look.listed {
         let (found, now) = (&observed.deployments, observed.now.into());
-        status.deployments = clean::inventory(&before.deployments, found, &endpoint.traffic, log, owner, now);
+        status.deployments = clean::inventory(&before.deployments, found, &endpoint.traffic, log, owner, grace, now);
     } else {
         for deployment in &mut status.deployments {
             deployment.weight = endpoint.traffic.get(&deployment.name).copied().map_or(0, i64::from);

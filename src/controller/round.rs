@@ -56,6 +56,8 @@ impl Round<'_> {
             tenant: self.tenant,
             owner: self.owner,
             waits: &self.context.waits,
+            refusal: None,
+            live: None,
             deployments: &[],
             inventory: &[],
             verified: false,
@@ -63,8 +65,12 @@ impl Round<'_> {
             now: At::from(self.context.clock()),
         };
         let observed = self.look(&scene, kept).await;
-        let seen = report::seen(self.endpoint, &log, &observed, self.claims.held.as_ref(), self.owner);
+        let refusal = kept.azure.refusal.clone();
+        let (held, grace) = (self.claims.held.as_ref(), self.context.waits.delete_grace);
+        let seen = report::seen(self.endpoint, &log, &observed, held, self.owner, grace);
         let scene = Scene {
+            refusal: refusal.as_ref(),
+            live: observed.endpoint.as_ref(),
             deployments: &observed.deployments,
             inventory: &seen.deployments,
             verified: verified(&log, &observed),
@@ -103,9 +109,10 @@ impl Round<'_> {
     }
 
     async fn look(&self, scene: &Scene<'_>, kept: &mut Kept) -> Observed {
-        // Only where a deployment may be made: the way back asks for nothing but the endpoint itself.
-        let deploys = stage::stage_of(scene.log, scene.facts) == Stage::Deploy;
-        let location = if deploys { self.tenant.location().await.ok() } else { None };
+        let list = lists(scene);
+        // The way back needs no body to compare with, and waits for nothing that it does not need.
+        let compares = list && stage::stage_of(scene.log, scene.facts) != Stage::RollBack;
+        let location = if compares { self.tenant.location().await.ok() } else { None };
         let recipe = location.and_then(|location| story::recipe(scene, location));
         let same_body = |found: &OnlineDeployment| {
             let recipe = recipe.as_ref()?;
@@ -120,7 +127,7 @@ impl Round<'_> {
             owner: self.owner,
             take_over: self.endpoint.annotation(TAKE_OVER),
             log: &record,
-            list: lists(scene),
+            list,
             same_body: &same_body,
             served: &served,
             timing: &self.timing(),

@@ -13,6 +13,7 @@ use crate::{
         context::Waits,
         objects::{Release, Stored},
     },
+    endpoint::Wish,
     policy::{
         digest,
         opens::{self, Asks, Opens},
@@ -20,7 +21,7 @@ use crate::{
     },
     stage::{
         self, Decision, Facts, Stage, Then, Wait, build, canary, clean,
-        deploy::{self, body::Recipe},
+        deploy::{self, Refusal, body::Recipe},
         evaluate, promote, roll_back,
     },
 };
@@ -35,6 +36,9 @@ pub async fn turn(scene: &Scene<'_>) -> Turn {
         return Turn::settled(roll_back::next(attempt, scene.facts));
     }
     if let Some((cause, why)) = interrupt(scene, attempt) {
+        if stage == Stage::Evaluate {
+            evaluate::cancel(&scene.tenant.azure, scene.facts).await;
+        }
         let actor = (cause == Cause::AbortRequested).then(|| format!("annotation {ABORT}"));
         return Turn { actor, ..Turn::withdraw(scene.facts, cause, why) };
     }
@@ -59,9 +63,23 @@ async fn go_on(
     spec: &PromptReleaseSpec,
     attempt: &Attempt,
 ) -> Turn {
+    if let Some(trouble) = deploy::mirror_conflict(attempt, scene.live) {
+        let wait = scene.soon(trouble.message.clone());
+        return Turn { trouble: Some(trouble), ..Turn::wait(scene.facts, wait) };
+    }
+    let recipe = scene.tenant.known_location().and_then(|location| recipe(scene, location));
+    if let Some(why) = recipe.and_then(|recipe| deploy::edited(&recipe, attempt, scene.deployments)) {
+        return Turn::withdraw(scene.facts, Cause::Drift, why);
+    }
     match stage {
         Stage::Build => build_one(scene, release, spec, attempt).await,
-        Stage::Evaluate => evaluate_one(scene, release, spec, attempt).await,
+        Stage::Evaluate => {
+            let turn = evaluate_one(scene, release, spec, attempt).await;
+            if matches!(turn.wish, Wish::Withdraw(_)) {
+                evaluate::cancel(&scene.tenant.azure, &turn.facts).await;
+            }
+            turn
+        }
         Stage::Deploy => deploy_one(scene, release).await,
         Stage::Canary => Turn::settled(watch(scene, spec, attempt).await),
         Stage::Promote => {
@@ -86,9 +104,8 @@ fn between(scene: &Scene<'_>) -> Turn {
         let abort = release.abort().ok().flatten();
         let hash = digest::revision_hash(&spec.artifact, spec.deployment.as_ref());
         let test_hash = digest::test_hash(spec, None);
-        let (name, uid, endpoint) = (release.name(), release.uid(), scene.endpoint.name());
+        let (uid, endpoint) = (release.uid(), scene.endpoint.name());
         let asks = Asks {
-            release: &name,
             uid: &uid,
             endpoint: &endpoint,
             version: &spec.version,
@@ -97,7 +114,6 @@ fn between(scene: &Scene<'_>) -> Turn {
             claimed_by: scene.held.map(|c| (c.name.as_str(), c.uid.as_str())),
             finalizer_stored: release.has_finalizer() && scene.endpoint.has_finalizer(),
             deleting: release.is_being_deleted() || scene.endpoint.is_being_deleted(),
-            invalid: None,
             has_evaluation: spec.evaluation.is_some(),
             requires_evaluation: scene.spec.policy.require_evaluation,
             has_scores: scene.spec.application_insights.is_some(),
@@ -121,7 +137,7 @@ fn between(scene: &Scene<'_>) -> Turn {
         turn.wait = Some(scene.soon(why));
         return turn;
     }
-    let (wish, until) = clean::next(scene.inventory, scene.log, instances, scene.now);
+    let (wish, until) = clean::next(scene.inventory, scene.log, scene.live, instances, scene.now);
     turn.wish = wish;
     turn.wait = until.map(|until| Wait::until(until, String::new()));
     turn
@@ -148,7 +164,7 @@ fn attempt(
         deployment: log.previous.as_ref().filter(|_| fast).map(|p| p.deployment.clone()),
         return_to: log.stable.as_ref().map(|s| s.deployment.clone()),
         started_at: scene.now,
-        plan: plan::plan(spec),
+        plan: plan::plan(spec, scene.waits.delete_grace),
         ..Attempt::default()
     }
 }
@@ -208,7 +224,8 @@ async fn deploy_one(scene: &Scene<'_>, release: &Release) -> Turn {
     let Some(recipe) = recipe(scene, location) else { return Turn::of(scene.facts.clone()) };
     let since = release.status.revision.as_ref().and_then(|r| r.deploying_since);
     let Waits { deploy: deadline, poll, .. } = *scene.waits;
-    let plan = deploy::Plan { recipe, log: scene.log, since, deadline, poll };
+    let refusal = Refusal::of(scene.log, scene.refusal);
+    let plan = deploy::Plan { recipe, log: scene.log, refusal, since, deadline, poll };
     let found = scene.deployments.to_vec();
     let look = deploy::look(&scene.tenant.azure, &scene.spec.azure.endpoint, scene.log, found).await;
     Turn::settled(deploy::next(&plan, scene.facts, &look, scene.now))

@@ -23,7 +23,6 @@ use super::{
     report::{self, Report},
     round::Round,
     story::{Holder, Scene, Turn},
-    tenant::TenantError,
     waits::{self, Around, Said},
 };
 use crate::{
@@ -42,13 +41,17 @@ use crate::{
         endpoint::{self as endpoint_wording, Access, EndpointView},
         notified::{Delivery, Notified},
         release::{Alarm, ReleaseView, Standing, Waiting, standing},
-        timeline::Event,
+        timeline::{Announcement, Event},
         trouble::{self, Trouble},
     },
 };
 
 /// Nobody changes anything, yet somebody may have: the pause where nothing else is due.
 const STEADY: SignedDuration = SignedDuration::from_mins(5);
+
+/// The shortest pause while a release takes no writes: the facts of its stages are lost with its status, so they would do the
+/// same step again and again.
+const AFTER_REFUSAL: Duration = Duration::from_secs(2);
 
 /// Everything that a pass came to.
 pub struct Telling<'a> {
@@ -89,12 +92,23 @@ impl Telling<'_> {
             tracing::warn!(why, "the endpoint's status could not be written");
         }
         let endpoint = ports.endpoint;
-        let release = self.tell_release(&endpoint, &log, &said, notified, now).await?;
-        let gone = deletion::go_on(&self.round, &endpoint, release.as_ref(), &log, now).await?;
-        if gone {
-            return Ok(Action::await_change());
+        let told = self.tell_release(&endpoint, &log, &said, notified, now).await;
+        // What is owed does not wait for a status that cannot be stored.
+        let release = match &told {
+            Ok(release) => release.as_ref(),
+            Err(_) => self.round.holder.release(),
+        };
+        let gone = deletion::go_on(&self.round, &endpoint, release, &log, now).await;
+        let due = self.due(&log, &stored, now);
+        match told.and(gone) {
+            Ok(true) => Ok(Action::await_change()),
+            Ok(false) => Ok(Action::requeue(due)),
+            Err(error) => {
+                let why = error.refusal().map(str::to_owned).ok_or(error)?;
+                self.refused(&why).await;
+                Ok(Action::requeue(due.max(AFTER_REFUSAL)))
+            }
         }
-        Ok(Action::requeue(self.due(&log, &stored, now)))
     }
 
     fn said(&self, problem: Option<&str>) -> Said {
@@ -138,7 +152,7 @@ impl Telling<'_> {
         if let Err(why) = &self.round.endpoint.spec {
             return Some(trouble::invalid_spec(why));
         }
-        said.trouble.clone()
+        said.trouble.clone().or_else(|| self.turn.trouble.clone())
     }
 
     fn endpoint_view<'v>(
@@ -208,9 +222,18 @@ impl Telling<'_> {
             release = Release::read(objects::put_status(&api, &release.raw, &status).await?);
         }
         for event in events {
-            publish(self.round.context, &release, attempt, &event).await;
+            publish(self.round.context, &release, announced(&event, attempt)).await;
         }
         Ok(Some(release))
+    }
+
+    /// An Event is the only place left where it can be told.
+    async fn refused(&self, why: &str) {
+        self.round.context.metrics.reconcile_failed("api");
+        tracing::warn!(why, "the API server refuses what is to be written into a release");
+        if let Some(release) = self.round.holder.release() {
+            publish(self.round.context, release, Announcement::of_refused_writes(why)).await;
+        }
     }
 
     fn standing(&self, release: &Release, attempt: Option<&Attempt>, log: &Log) -> Standing {
@@ -300,10 +323,13 @@ impl Telling<'_> {
     }
 }
 
-/// An Event is a courtesy: the timeline has it all, so one that is refused is only logged.
-async fn publish(context: &Context, release: &Release, attempt: Option<&Attempt>, event: &Event) {
+fn announced(event: &Event, attempt: Option<&Attempt>) -> Announcement {
     let (version, n) = attempt.map_or(("", 0), |attempt| (attempt.version.as_str(), attempt.n));
-    let told = event.announce(version, n);
+    event.announce(version, n)
+}
+
+/// An Event is a courtesy: the timeline has it all, so one that is refused is only logged.
+async fn publish(context: &Context, release: &Release, told: Announcement) {
     let event = KubeEvent {
         type_: if told.warning { EventType::Warning } else { EventType::Normal },
         reason: told.reason,
@@ -329,39 +355,14 @@ pub async fn unreadable(
     why: &str,
 ) -> Result<Action, Error> {
     let trouble = trouble::invalid_spec(why);
-    only_conditions(context, api, endpoint, Access::Unknown, &trouble).await
-}
-
-/// There is no identity to act with.
-///
-/// # Errors
-/// The API server's.
-pub async fn no_identity(
-    context: &Context,
-    api: &Api<DynamicObject>,
-    endpoint: &Endpoint,
-    error: &TenantError,
-) -> Result<Action, Error> {
-    let why = error.to_string();
-    let trouble = trouble::forbidden(&why);
-    only_conditions(context, api, endpoint, Access::Denied(&why), &trouble).await
-}
-
-async fn only_conditions(
-    context: &Context,
-    api: &Api<DynamicObject>,
-    endpoint: &Endpoint,
-    access: Access<'_>,
-    trouble: &Trouble,
-) -> Result<Action, Error> {
     let (before, now) = (&endpoint.status, At::from(context.clock()));
     let view = EndpointView {
         generation: endpoint.generation(),
         log: before.log.as_ref(),
         deployments: &before.deployments,
         traffic: before.traffic.as_deref(),
-        access,
-        trouble: Some(trouble),
+        access: Access::Unknown,
+        trouble: Some(&trouble),
         stage: None,
         notified: None,
     };

@@ -50,7 +50,6 @@ pub fn answer(opens: &Opens, release: &str) -> Option<Answer> {
             next_step: String::new(),
         },
         Opens::ClaimedByOther { release: holder, endpoint } => claimed(holder, endpoint),
-        Opens::Invalid { why } => invalid(why),
         Opens::Aborted { order, live } => aborted(order, *live, release),
         Opens::RejectedBefore { version, outcome, at } => seen_before(
             reason,
@@ -210,7 +209,6 @@ mod tests {
             Opens::ClaimedByOther { release: "support-assistant".into(), endpoint: endpoint() },
             Opens::Unclaimed,
             Opens::Deleting,
-            Opens::Invalid { why: "no runner".into() },
             Opens::Open { n: 7, version: version() },
             Opens::Aborted { order: "1428".into(), live: false },
             Opens::Aborted { order: "1428".into(), live: true },

@@ -6,7 +6,7 @@ use crate::{
         endpoint::{ClaimedBy, DeploymentSeen},
         log::{Attempt, Log},
     },
-    azure::{self, OnlineDeployment},
+    azure::{self, OnlineDeployment, OnlineEndpoint},
     controller::{
         context::Waits,
         objects::{Endpoint, Release},
@@ -15,7 +15,7 @@ use crate::{
     endpoint::Wish,
     policy::opens::Opens,
     stage::{Decision, Facts, Then, Wait},
-    view::timeline::Event,
+    view::{timeline::Event, trouble::Trouble},
 };
 
 /// The release that holds the endpoint.
@@ -53,6 +53,10 @@ pub struct Scene<'a> {
     pub tenant: &'a Tenant,
     pub owner: &'a str,
     pub waits: &'a Waits,
+    /// The last write that Azure refused, by its number, and in which words.
+    pub refusal: Option<&'a (i64, azure::Error)>,
+    /// The endpoint as it was read. None: it was not.
+    pub live: Option<&'a OnlineEndpoint>,
     pub deployments: &'a [OnlineDeployment],
     /// The same, and what is known of them besides.
     pub inventory: &'a [DeploymentSeen],
@@ -77,12 +81,14 @@ pub struct Turn {
     pub opening: Option<Box<Attempt>>,
     /// Why no attempt is opened.
     pub answer: Option<Opens>,
+    /// What a person has to put right in Azure before it goes on.
+    pub trouble: Option<Trouble>,
 }
 
 impl Turn {
     pub(super) fn of(facts: Facts) -> Self {
         let (wish, why) = (Wish::Nothing, String::new());
-        Self { wish, why, actor: None, facts, told: Vec::new(), wait: None, opening: None, answer: None }
+        Self { wish, why, actor: None, facts, told: Vec::new(), wait: None, opening: None, answer: None, trouble: None }
     }
 
     pub(super) fn withdraw(facts: &Facts, cause: Cause, why: impl Into<String>) -> Self {

@@ -32,6 +32,7 @@ const SHORT_TIMES: &[&str] = &[
     "--look-steady=2s",
     "--poll=200ms",
     "--second-count=500ms",
+    "--delete-grace=1s",
 ];
 
 /// How an operator is started.
