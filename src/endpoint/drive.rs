@@ -150,10 +150,11 @@ async fn act<P: Ports>(
     observed: &Observed,
     kept: &mut Remembered,
 ) -> Option<Reply> {
-    /// A look that is older is repeated before anything is sent on its ground.
-    const FRESH: Ms = Ms(2_000);
+    /// A look that began longer ago is repeated before anything is sent on its ground: two seconds, and one that the
+    /// header with Azure's time may be short of.
+    const FRESH: Ms = Ms(3_000);
     let mut fresh = None;
-    if kept.azure_time(ports.clock()) - observed.look.begun > FRESH + Ms(1_000) {
+    if kept.azure_time(ports.clock()) - observed.look.begun > FRESH {
         let seen = request.azure.get_endpoint(request.endpoint).await.ok();
         fresh = seen.map(|seen| Spelling::of(log).endpoint(seen.value));
         let allowed = fresh.as_ref().is_some_and(|now| still_allowed(request.owner, intent, observed, now));

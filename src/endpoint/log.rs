@@ -271,6 +271,24 @@ impl<N: Name> Log<N> {
 }
 
 impl<N> Attempt<N> {
+    /// One of which nothing but its number and kind is known.
+    pub fn new(n: i64, kind: Kind) -> Self {
+        Self {
+            n,
+            kind,
+            content: 0,
+            deployment: None,
+            return_to: None,
+            window: Ms::ZERO,
+            keep_previous: Ms::ZERO,
+            raised: Vec::new(),
+            decision: None,
+            alarms: Vec::new(),
+            repairs: 0,
+            ending: None,
+        }
+    }
+
     pub fn withdraws(&self) -> bool {
         self.decision.is_some_and(|decision| decision.course == Course::Withdraw)
     }

@@ -131,20 +131,8 @@ mod tests {
     const NAME: &str = "[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]";
 
     fn attempt(n: i64, deployment: &str, return_to: Option<String>, window: i64) -> Attempt<String> {
-        Attempt {
-            n,
-            kind: Kind::Canary,
-            content: 0,
-            deployment: Some(deployment.to_owned()),
-            return_to,
-            window: Ms(window),
-            keep_previous: Ms(0),
-            raised: Vec::new(),
-            decision: None,
-            alarms: Vec::new(),
-            repairs: 0,
-            ending: None,
-        }
+        let (deployment, window) = (Some(deployment.to_owned()), Ms(window));
+        Attempt { deployment, return_to, window, ..Attempt::new(n, Kind::Canary) }
     }
 
     fn intent(seq: i64, why: Why, split: Split<String>) -> Intent<String> {

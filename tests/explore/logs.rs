@@ -95,18 +95,11 @@ impl Story {
             Self::Undo => Kind::Undo,
         };
         let attempt = Attempt {
-            n: 1,
-            kind,
             content: 7,
             deployment: Some(CANARY),
             return_to: (self != Self::First).then_some(STABLE),
             window: Ms(4),
-            keep_previous: Ms(0),
-            raised: Vec::new(),
-            decision: None,
-            alarms: Vec::new(),
-            repairs: 0,
-            ending: None,
+            ..Attempt::new(1, kind)
         };
         let verified = Verified { split: self.split(), seq: 1, at: NOW, why: None };
         Log {
