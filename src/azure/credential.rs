@@ -5,7 +5,7 @@ use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use azure_core::{
     cloud::CloudConfiguration,
-    credentials::TokenCredential,
+    credentials::{AccessToken, TokenCredential, TokenRequestOptions},
     error::{Error as AzureError, ErrorKind},
     http::{AsyncRawResponse, ClientMethodOptions, ClientOptions, HttpClient, Request, RetryOptions, Transport},
 };
@@ -52,6 +52,38 @@ pub fn federated(
     let credential =
         ClientAssertionCredential::new(tenant.to_owned(), client_id.to_owned(), Source(assertion), Some(options))?;
     Ok(credential)
+}
+
+/// Why there is nobody to act as.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NoIdentity(pub String);
+
+/// A credential that has no token to give: every call is denied for this reason, as if Azure had said so.
+pub fn no_identity(why: NoIdentity) -> Arc<dyn TokenCredential> {
+    Arc::new(Nobody(why))
+}
+
+#[derive(Debug)]
+struct Nobody(NoIdentity);
+
+// Written as `async_trait` expands it, which is how azure_core declares it.
+impl TokenCredential for Nobody {
+    fn get_token<'s, 'a, 'b, 'o, 'f>(
+        &'s self,
+        _: &'a [&'b str],
+        _: Option<TokenRequestOptions<'o>>,
+    ) -> Pin<Box<dyn Future<Output = azure_core::Result<AccessToken>> + Send + 'f>>
+    where
+        's: 'f,
+        'a: 'f,
+        'b: 'f,
+        'o: 'f,
+        Self: 'f,
+    {
+        let why = self.0.clone();
+        Box::pin(async { Err(AzureError::with_error(ErrorKind::Credential, why, "there is no identity")) })
+    }
 }
 
 struct Source(Arc<dyn Assertion>);

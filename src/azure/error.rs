@@ -64,6 +64,9 @@ pub enum Error {
     /// of reach is [`Error::Unreachable`].)
     #[error("no token for {scope}: {}", refused_exchange(message))]
     Token { scope: String, message: String },
+    /// There is nobody to ask for a token as.
+    #[error("{0}")]
+    NoIdentity(String),
     /// 429.
     #[error("{call}: throttled, {}", wait(*retry_after))]
     Throttled { call: String, retry_after: Option<Duration> },
@@ -117,7 +120,9 @@ impl Error {
             Self::Unknown { .. } | Self::Malformed { .. } | Self::Partial { .. } => Class::Unknown,
             Self::Refused { .. } | Self::TooLarge { .. } => Class::Refused,
             Self::NotFound { .. } => Class::NotFound,
-            Self::Forbidden { .. } | Self::Unauthorized { .. } | Self::Token { .. } => Class::Denied,
+            Self::Forbidden { .. } | Self::Unauthorized { .. } | Self::Token { .. } | Self::NoIdentity(_) => {
+                Class::Denied
+            }
             Self::Throttled { .. } => Class::Throttled,
             Self::Certificate { .. } | Self::Unreachable { .. } | Self::ForeignHost { .. } | Self::NotSent { .. } => {
                 Class::NotSent

@@ -54,7 +54,7 @@ use jiff::Timestamp;
 pub use assets::{Asset, AssetKind, EnvironmentBody, ModelBody, Route};
 pub use blob::Put;
 pub use cloud::{Audience, Cloud, CloudName};
-pub use credential::{Assertion, BoxError, federated};
+pub use credential::{Assertion, BoxError, NoIdentity, federated, no_identity};
 pub use deployment_body::{DeploymentBody, Probe, serving_environment};
 pub use deployments::{OnlineDeployment, Sku};
 pub use endpoints::OnlineEndpoint;

@@ -19,7 +19,7 @@ use reqwest::header::HeaderValue;
 use tokio::task::AbortHandle;
 
 use super::{
-    Audience, Cloud, Error, Result,
+    Audience, Cloud, Error, NoIdentity, Result,
     wire::{chain, untrusted},
 };
 
@@ -150,6 +150,9 @@ fn explain(cloud: &Cloud, audience: Audience, error: &azure_core::Error) -> Erro
     }
     let mut at: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = at {
+        if let Some(NoIdentity(why)) = error.downcast_ref() {
+            return Error::NoIdentity(why.clone());
+        }
         let kind = error.downcast_ref::<azure_core::Error>().map(azure_core::Error::kind);
         if matches!(kind, Some(ErrorKind::Io | ErrorKind::Connection)) {
             return Error::Unreachable { host, reason: chain(error) };

@@ -70,10 +70,7 @@ async fn one(context: &Context, key: Key<'_>, kept: &mut Kept) -> Result<Action,
         return Ok(Action::await_change());
     }
     let Ok((azure, account)) = &endpoint.azure else { return Ok(Action::await_change()) };
-    let tenant = match context.tenants.get(key.namespace, key.name, azure, account).await {
-        Ok(tenant) => tenant,
-        Err(error) => return telling::no_identity(context, &api, &endpoint, &error).await,
-    };
+    let tenant = context.tenants.get(key.namespace, key.name, azure, account).await;
     let (spec, owner) =
         (endpoint.lenient_spec(azure, account), naming::owner(&context.cluster, key.namespace, key.name));
     let round = Round {

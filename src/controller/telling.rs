@@ -23,7 +23,6 @@ use super::{
     report::{self, Report},
     round::Round,
     story::{Holder, Scene, Turn},
-    tenant::TenantError,
     waits::{self, Around, Said},
 };
 use crate::{
@@ -356,39 +355,14 @@ pub async fn unreadable(
     why: &str,
 ) -> Result<Action, Error> {
     let trouble = trouble::invalid_spec(why);
-    only_conditions(context, api, endpoint, Access::Unknown, &trouble).await
-}
-
-/// There is no identity to act with.
-///
-/// # Errors
-/// The API server's.
-pub async fn no_identity(
-    context: &Context,
-    api: &Api<DynamicObject>,
-    endpoint: &Endpoint,
-    error: &TenantError,
-) -> Result<Action, Error> {
-    let why = error.to_string();
-    let trouble = trouble::forbidden(&why);
-    only_conditions(context, api, endpoint, Access::Denied(&why), &trouble).await
-}
-
-async fn only_conditions(
-    context: &Context,
-    api: &Api<DynamicObject>,
-    endpoint: &Endpoint,
-    access: Access<'_>,
-    trouble: &Trouble,
-) -> Result<Action, Error> {
     let (before, now) = (&endpoint.status, At::from(context.clock()));
     let view = EndpointView {
         generation: endpoint.generation(),
         log: before.log.as_ref(),
         deployments: &before.deployments,
         traffic: before.traffic.as_deref(),
-        access,
-        trouble: Some(trouble),
+        access: Access::Unknown,
+        trouble: Some(&trouble),
         stage: None,
         notified: None,
     };

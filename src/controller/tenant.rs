@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use azure_core::credentials::TokenCredential;
 use futures::future::BoxFuture;
 
 use k8s_openapi::api::{
@@ -19,7 +20,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     api::endpoint::{ApplicationInsights, AzureEndpoint, Cloud},
-    azure::{self, Assertion, Azure, BoxError, CloudName, Meter, Service, Timeouts, WorkspaceId},
+    azure::{self, Assertion, Azure, BoxError, CloudName, Meter, NoIdentity, Service, Timeouts, WorkspaceId},
     metrics::Metrics,
     stage::canary::scores,
 };
@@ -32,7 +33,7 @@ const TOKEN_SECONDS: i64 = 600;
 
 /// Why there is no identity to act with.
 #[derive(Debug, thiserror::Error)]
-pub enum TenantError {
+enum TenantError {
     #[error("ServiceAccount {0} does not exist in this namespace")]
     NoAccount(String),
     #[error("ServiceAccount {account} has no annotation {annotation}; it names the identity in Entra ID")]
@@ -51,7 +52,7 @@ pub struct Tenant {
     location: OnceCell<String>,
     app_id: OnceCell<String>,
     made_for: (AzureEndpoint, String),
-    identity: Identity,
+    identity: Option<Identity>,
 }
 
 /// An identity in Entra ID, as a ServiceAccount's annotations name it.
@@ -102,37 +103,42 @@ impl Tenants {
         Self { client, http, timeouts, meter, met: Mutex::default() }
     }
 
-    /// The tenant of `namespace/endpoint`, with its token cache.
-    ///
-    /// # Errors
-    /// What is wrong with the ServiceAccount.
-    pub async fn get(
-        &self,
-        namespace: &str,
-        endpoint: &str,
-        azure: &AzureEndpoint,
-        account: &str,
-    ) -> Result<Arc<Tenant>, TenantError> {
+    /// The tenant of `namespace/endpoint`, with its token cache. Where there is no identity to act with, Azure denies
+    /// everything, for that reason: so it is waited for, paged and told like any other denial.
+    pub async fn get(&self, namespace: &str, endpoint: &str, azure: &AzureEndpoint, account: &str) -> Arc<Tenant> {
         let key = format!("{namespace}/{endpoint}");
         let made_for = (azure.clone(), account.to_owned());
         let known = self.met.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         // After a refused token the ServiceAccount's annotations may have been mended, or what Entra ID trusts.
         let known = known.filter(|tenant| tenant.made_for == made_for && !tenant.azure.is_mistrusted());
         if let Some(known) = known.as_ref().filter(|tenant| !tenant.azure.take_forbidden()) {
-            return Ok(known.clone());
+            return known.clone();
         }
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
         let identity = match (identity(&accounts, account).await, known) {
             // What is forbidden for want of a role needs no new token, and the old one may be what takes traffic back.
-            (Ok(identity), Some(known)) if known.identity == identity => return Ok(known),
-            (Err(_), Some(known)) => return Ok(known),
-            (identity, _) => identity?,
+            (Ok(identity), Some(known)) if known.identity.as_ref() == Some(&identity) => return known,
+            (Err(_), Some(known)) => return known,
+            (identity, _) => identity,
         };
-        let azure = self.meet(accounts, azure, account, &identity)?;
+        let met = identity.and_then(|identity| Ok((self.meet(accounts, azure, account, &identity)?, identity)));
+        let (credential, identity) = match met {
+            Ok((credential, identity)) => (credential, Some(identity)),
+            Err(why) => (azure::no_identity(NoIdentity(why.to_string())), None),
+        };
+        let workspace = WorkspaceId {
+            subscription: azure.subscription_id.clone(),
+            resource_group: azure.resource_group.clone(),
+            workspace: azure.workspace.clone(),
+        };
+        let meter = Some(self.meter.clone());
+        let azure = Azure::new(self.http.clone(), cloud(azure.cloud), credential, workspace, self.timeouts, meter);
         let tenant = Tenant { azure, location: OnceCell::new(), app_id: OnceCell::new(), made_for, identity };
         let tenant = Arc::new(tenant);
-        self.met.lock().unwrap_or_else(PoisonError::into_inner).insert(key, tenant.clone());
-        Ok(tenant)
+        if tenant.identity.is_some() {
+            self.met.lock().unwrap_or_else(PoisonError::into_inner).insert(key, tenant.clone());
+        }
+        tenant
     }
 
     fn meet(
@@ -141,24 +147,19 @@ impl Tenants {
         azure: &AzureEndpoint,
         account: &str,
         identity: &Identity,
-    ) -> Result<Azure, TenantError> {
-        let cloud = match azure.cloud {
-            Cloud::AzurePublic => CloudName::AzurePublic,
-            Cloud::AzureChina => CloudName::AzureChina,
-            Cloud::AzureUSGovernment => CloudName::AzureUSGovernment,
-        };
+    ) -> Result<Arc<dyn TokenCredential>, TenantError> {
         let assertion = Arc::new(AccountToken { accounts, account: account.to_owned() });
         let malformed = |e: azure_core::Error| TenantError::Malformed { account: account.into(), error: e.to_string() };
         let Identity { tenant_id, client_id } = identity;
-        let credential =
-            azure::federated(self.http.clone(), cloud, tenant_id, client_id, assertion).map_err(malformed)?;
-        let workspace = WorkspaceId {
-            subscription: azure.subscription_id.clone(),
-            resource_group: azure.resource_group.clone(),
-            workspace: azure.workspace.clone(),
-        };
-        let meter = Some(self.meter.clone());
-        Ok(Azure::new(self.http.clone(), cloud, credential, workspace, self.timeouts, meter))
+        azure::federated(self.http.clone(), cloud(azure.cloud), tenant_id, client_id, assertion).map_err(malformed)
+    }
+}
+
+fn cloud(of: Cloud) -> CloudName {
+    match of {
+        Cloud::AzurePublic => CloudName::AzurePublic,
+        Cloud::AzureChina => CloudName::AzureChina,
+        Cloud::AzureUSGovernment => CloudName::AzureUSGovernment,
     }
 }
 

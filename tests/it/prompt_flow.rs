@@ -219,7 +219,7 @@ async fn what_is_uploaded_is_not_overwritten() {
         cloud.azure.put_if_absent(&store, "LocalUpload/ab/a b", text.into()).await.expect("an answer")
     };
     assert_eq!((put("first").await, put("second, longer").await), (Put::Created, Put::Exists));
-    let got = async |path: &str| cloud.azure.get_blob(&store, path, 100).await;
-    assert_eq!(&got("LocalUpload/ab/a b").await.expect("the first")[..], b"first");
-    assert!(got("LocalUpload/ab/c").await.expect_err("nobody put it").is_not_found());
+    let read = async |path: &str| cloud.azure.get_blob(&store, path, 100).await;
+    assert_eq!(&read("LocalUpload/ab/a b").await.expect("a blob")[..], b"first");
+    assert!(read("LocalUpload/ab/c").await.expect_err("is not there").is_not_found());
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     ending::{begin_with_1427, classes, condition, play},
     page::received,
-    team::{ENDPOINT, Team},
+    team::{ENDPOINT, RELEASE, Team},
 };
 use crate::ground::{Setup, TEAM};
 
@@ -114,4 +114,33 @@ async fn what_a_newer_operator_has_written_is_only_withdrawn() {
     assert_eq!(team.story.azure().traffic_writes().len(), wrote, "nothing new has begun");
     let endpoint = team.endpoint().await.status.unwrap_or_default();
     assert!(endpoint.conditions.iter().any(|c| c.reason == "FormatUnknown"), "{:#?}", endpoint.conditions);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_without_an_identity_says_so_pages_and_goes_on_when_it_has_one() {
+    let mut team = begin_with_1427("no-identity").await;
+    let mut manifest = team.manifest("1429");
+    manifest["spec"]["canary"]["steps"] = json!([{"weight": 10, "duration": "60s"}]);
+    team.release_as("1429", &manifest).await;
+    team.canary_has_traffic("1429").await;
+    team.operator.kill();
+    let ground = team.story.ground();
+    let account: Value = ground.get(TEAM, "serviceaccount/assistant-release").await;
+    ground.kubectl(&["delete", "serviceaccount", "-n", TEAM, "assistant-release"], "").await;
+    let _second = team.story.operator("operator-2", Setup::default()).await;
+
+    let summary = received(&team, "Unreadable").await.body["summary"].clone();
+    let why = "ServiceAccount assistant-release does not exist in this namespace";
+    assert!(summary.as_str().is_some_and(|text| text.contains(why)), "{summary}");
+    ground.kubectl(&["delete", "promptrelease", "-n", TEAM, RELEASE, "--wait=false"], "").await;
+    let message = ready_says(&team, "Unreadable").await;
+    assert!(message.contains(why), "{message}");
+    assert_eq!(team.live(), json!({"d-1427": 90, "d-1429": 10}));
+
+    let metadata = &account["metadata"];
+    let again = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": metadata["name"],
+        "namespace": TEAM, "annotations": metadata["annotations"]}});
+    ground.kubectl(&["apply", "-f", "-"], &again.to_string()).await;
+    ground.kubectl(&["wait", "--for=delete", "--timeout=120s", "-n", TEAM, "promptrelease", RELEASE], "").await;
+    assert_eq!(team.live(), json!({"d-1427": 100}));
 }
