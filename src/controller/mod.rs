@@ -8,6 +8,7 @@ mod context;
 mod deletion;
 mod deliver;
 mod error;
+mod events;
 mod first_list;
 mod losers;
 mod objects;

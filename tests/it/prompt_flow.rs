@@ -219,5 +219,7 @@ async fn what_is_uploaded_is_not_overwritten() {
         cloud.azure.put_if_absent(&store, "LocalUpload/ab/a b", text.into()).await.expect("an answer")
     };
     assert_eq!((put("first").await, put("second, longer").await), (Put::Created, Put::Exists));
-    assert_eq!(&cloud.azure.get_blob(&store, "LocalUpload/ab/a b", 100).await.expect("a blob")[..], b"first");
+    let read = async |path: &str| cloud.azure.get_blob(&store, path, 100).await;
+    assert_eq!(&read("LocalUpload/ab/a b").await.expect("a blob")[..], b"first");
+    assert!(read("LocalUpload/ab/c").await.expect_err("is not there").is_not_found());
 }

@@ -21,8 +21,8 @@ const OURS: &str = "promptrelease.io";
 const MAY: &[Access] = &[
     (&["get", "list", "watch", "patch"], OURS, "promptendpoints", "", ""),
     (&["get", "list", "watch", "patch"], OURS, "promptreleases", "", ""),
-    (&["get", "update", "patch"], OURS, "promptendpoints/status", "anywhere", "any"),
-    (&["get", "update", "patch"], OURS, "promptreleases/status", "anywhere", "any"),
+    (&["update"], OURS, "promptendpoints/status", "anywhere", "any"),
+    (&["update"], OURS, "promptreleases/status", "anywhere", "any"),
     (&["create", "patch"], "events.k8s.io", "events", "anywhere", ""),
     (&["get"], "", "namespaces", "", "kube-system"),
     (&["create"], "coordination.k8s.io", "leases", OPERATOR_NAMESPACE, ""),
@@ -37,6 +37,9 @@ const MAY_NOT: &[Access] = &[
     // A release is the team's, an endpoint the platform's: neither is made, rewritten or deleted.
     (&["create", "update", "delete", "deletecollection"], OURS, "promptendpoints", "anywhere", ""),
     (&["create", "update", "delete", "deletecollection"], OURS, "promptreleases", "anywhere", ""),
+    // A status is written as a whole, compared with what was read.
+    (&["get", "patch"], OURS, "promptendpoints/status", "anywhere", "any"),
+    (&["get", "patch"], OURS, "promptreleases/status", "anywhere", "any"),
     // Of the team's Secrets and accounts only those that it names.
     (&["get"], "", "secrets", TEAM, "another"),
     (&["list", "watch", "create", "update", "patch", "delete"], "", "secrets", TEAM, ""),
