@@ -15,6 +15,7 @@ mod cable;
 mod operator;
 mod simulator;
 mod story;
+mod tap;
 
 use std::{
     fs,
@@ -32,8 +33,9 @@ use tokio::sync::OnceCell;
 
 pub use cable::{Cable, config};
 pub use operator::{LEASE, Operator, Setup};
-pub use simulator::{Simulator, sample_world};
-pub use story::Story;
+pub use simulator::{Simulator, sample_world, sample_world_of};
+pub use story::{Story, place};
+pub use tap::{Moment, Tap};
 
 /// Where `deploy/operator.yaml` puts the operator; also the name of its ServiceAccount and of its Lease.
 pub const OPERATOR_NAMESPACE: &str = "promptrelease-system";
