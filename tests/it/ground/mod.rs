@@ -117,9 +117,14 @@ impl Ground {
 
     /// A new namespace, named after `what`.
     pub async fn namespace(&self, what: &str) -> String {
+        Self::namespace_by(self.client().await, what).await
+    }
+
+    /// The same with a client that is there already.
+    pub async fn namespace_by(client: Client, what: &str) -> String {
         let name = format!("{what}-{}", NAMESPACES.fetch_add(1, Ordering::Relaxed));
         let object: Namespace = serde_json::from_value(json!({"metadata": {"name": name}})).expect("a namespace");
-        Api::all(self.client().await).create(&PostParams::default(), &object).await.expect("created");
+        Api::all(client).create(&PostParams::default(), &object).await.expect("created");
         name
     }
 

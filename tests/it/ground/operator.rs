@@ -78,9 +78,14 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Starts one called `pod` and returns at once; see [`Operator::leads`].
+    /// Starts one called `pod` and returns at once; see [`Operator::leads`]. Without a `KUBECONFIG` in its set-up it gets a
+    /// new token of its ServiceAccount.
     pub async fn start(ground: &Ground, pod: &str, setup: &Setup) -> Self {
-        let kubeconfig = ground.operators_kubeconfig().await;
+        let own = setup.env.iter().find(|(name, _)| name == "KUBECONFIG").map(|(_, path)| path.clone());
+        let kubeconfig = match own {
+            Some(path) => path,
+            None => ground.operators_kubeconfig().await.into_os_string(),
+        };
         let given = [
             ("KUBECONFIG", kubeconfig.as_os_str()),
             ("POD_NAME", OsStr::new(pod)),

@@ -18,7 +18,7 @@ use kube::Client;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use super::{Ground, OPERATOR, OPERATOR_NAMESPACE};
+use super::Ground;
 
 /// More than any object.
 const MOST_BODY: usize = 4 << 20;
@@ -41,7 +41,7 @@ pub enum Moment {
 ///
 /// - It shows the operator one namespace as if it were the cluster: where both kinds are listed and watched in all
 ///   namespaces, this one is asked instead. So operators that know nothing of each other work on one control plane.
-///   Everything else goes through as it is, with the rights of the operator's ServiceAccount.
+///   Everything else goes through as it is.
 /// - It notes each write under a name (see [`name`]), and holds one of them for ever if it is told so: see [`Tap::hold`].
 ///   Writes of the Lease are passed over: they are the process's own.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ struct Line {
 #[derive(Default)]
 struct Seen {
     writes: Vec<String>,
-    /// What was last written to a path: what is new in a status is a part of its name.
+    /// What was last sent to a path: what is new in a status is a part of its name.
     written: HashMap<String, Value>,
     trap: Option<Trap>,
 }
@@ -73,9 +73,8 @@ struct Trap {
 }
 
 impl Tap {
-    /// For an operator that is to see this namespace only.
-    pub async fn open(ground: &Ground, namespace: &str) -> Self {
-        let to = ground.client_of(OPERATOR_NAMESPACE, OPERATOR).await;
+    /// For an operator that is to see this namespace only, and to have the rights of `to`.
+    pub async fn open(to: Client, namespace: &str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let line = Arc::new(Line { to, namespace: namespace.to_owned(), state: Mutex::default() });
@@ -104,6 +103,13 @@ impl Tap {
     /// Names of all writes so far, in their order.
     pub fn writes(&self) -> Vec<String> {
         self.line.seen().writes.clone()
+    }
+
+    /// The object of this kind (`promptreleases`) with the status that was last sent for it.
+    pub fn told(&self, kind: &str) -> Option<Value> {
+        let seen = self.line.seen();
+        let mut told = seen.written.iter().filter(|(path, _)| path.ends_with("/status") && path.contains(kind));
+        told.next().map(|(_, object)| object.clone())
     }
 
     /// Holds the write that comes after so many others.
@@ -197,7 +203,9 @@ fn name(method: &Method, path: &str, before: &Value, body: &Value) -> String {
         _ => path.to_owned(),
     };
     let mut new = Vec::new();
-    for (field, value) in body["status"].as_object().into_iter().flatten().filter(|(field, _)| !FOR_PEOPLE.contains(&field.as_str())) {
+    for (field, value) in
+        body["status"].as_object().into_iter().flatten().filter(|(field, _)| !FOR_PEOPLE.contains(&field.as_str()))
+    {
         news(field, &before["status"][field], value, &mut new);
     }
     new.sort_unstable();

@@ -21,6 +21,7 @@ pub enum Call {
     Kubernetes {
         /// Writes before it.
         after: usize,
+        /// Method, resource, and of a status the fields that are new; none, if it only says for people what others say.
         name: String,
     },
     /// A request to Azure or to a receiver of pages.
@@ -55,6 +56,13 @@ impl Call {
                 case.azure.fault(json!({"name": HELD, "match": matches, "skip": after, "do": effect}));
             }
         }
+    }
+
+    /// Whether nothing is decided or recorded by it: a status whose facts are as they were, an Event, a token.
+    pub fn only_tells(&self) -> bool {
+        let Self::Kubernetes { name, .. } = self else { return false };
+        let (method, what) = name.split_once(' ').unwrap_or_default();
+        method == "POST" || !what.contains(' ') && what.ends_with("/status")
     }
 
     /// Whether it has come and is held.
@@ -125,8 +133,8 @@ pub struct Ending {
     pub accepted: BTreeMap<String, usize>,
     /// Reasons of what on-call accepted, by key.
     pub told: BTreeSet<(String, String)>,
-    /// Lines of the timeline, without times and numbers.
-    pub timeline: Vec<String>,
+    /// Lines that the timeline has more than once.
+    pub repeated: Vec<String>,
 }
 
 impl Ending {
@@ -135,9 +143,18 @@ impl Ending {
         assert_eq!(self.attempts, [("RolledBack".to_owned(), "CanaryFailed".to_owned())]);
         assert_eq!(self.live, json!({super::case::STABLE: 100}));
         assert_eq!(self.runs, ["eval", "judge"]);
-        assert!(self.accepted.values().all(|times| *times == 1), "{:#?}", self.accepted);
+        let puts = self.accepted.iter().filter(|(what, _)| what.starts_with("PUT"));
+        assert!(puts.clone().count() >= 4 && puts.clone().all(|(_, times)| *times == 1), "{:#?}", self.accepted);
+        assert_eq!(self.repeated, Vec::<String>::new());
         assert!(self.told.iter().any(|(_, reason)| reason == "CanaryFailed"), "{:#?}", self.told);
     }
+}
+
+/// Lines that are there more than once, whenever they were written.
+pub fn repeated(timeline: &[String]) -> Vec<String> {
+    let lines: Vec<&str> = timeline.iter().filter_map(|line| Some(line.split_once("  ")?.1)).collect();
+    let again = lines.iter().enumerate().filter(|(at, line)| lines[..*at].contains(line));
+    again.map(|(_, line)| (*line).to_owned()).collect()
 }
 
 /// What Azure accepted. `held` is a request that it accepted although its reply was kept back.

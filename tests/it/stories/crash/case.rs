@@ -28,6 +28,8 @@ pub const STABLE: &str = "d-1400";
 /// What all runs have in common.
 pub struct Given {
     ground: Ground,
+    /// With an administrator's rights, and with the operator's.
+    clients: (Client, Client),
     /// Of the version that fails its canary.
     archive: Vec<u8>,
     /// What the platform team and the product team apply, in this order.
@@ -51,7 +53,9 @@ impl Given {
             endpoint["spec"]["settle"] = json!("1500ms");
         }
         manifests.push(release(&archive));
-        Self { ground: Ground::start("crash").await, archive, manifests }
+        let ground = Ground::start("crash").await;
+        let clients = (ground.client().await, ground.client_of(OPERATOR_NAMESPACE, OPERATOR).await);
+        Self { ground, clients, archive, manifests }
     }
 }
 
@@ -63,7 +67,7 @@ fn release(archive: &[u8]) -> Value {
     spec["evaluation"]["dataset"]["classes"] = json!([{"name": "multi_hop", "rows": 3}]);
     spec["metrics"] = json!([{"name": "groundedness", "type": "Integer", "scale": {"min": 0, "max": 3}}]);
     spec["criteria"] = json!([{"class": "multi_hop", "metric": "groundedness", "minimum": 2.85}]);
-    spec["canary"]["steps"] = json!([{"weight": 10, "duration": "6s"}]);
+    spec["canary"]["steps"] = json!([{"weight": 30, "duration": "6s"}]);
     spec["canary"]["analysis"]["window"] = json!("1s");
     spec["canary"]["analysis"]["consecutiveFailures"] = json!(1);
     spec["promotion"]["keepPreviousFor"] = json!("1s");
@@ -86,17 +90,17 @@ fn lease_role() -> impl Iterator<Item = Value> {
 impl Case {
     /// Everything but an operator.
     pub async fn begin(given: Arc<Given>, name: &str) -> Self {
-        let (ground, client) = (&given.ground, given.ground.client().await);
-        let namespace = ground.namespace(name).await;
+        let (client, as_operator) = given.clients.clone();
+        let namespace = Ground::namespace_by(client.clone(), name).await;
         let world = json!({
             "endpoints": [{"name": ENDPOINT, "deployments": [{"name": STABLE}], "traffic": {STABLE: 100}}],
             "times": {"endpointOperation": "100ms", "deploymentOperation": "200ms"},
         });
-        let azure = Simulator::start(ground.plane(), sample_world_of(&namespace, &world)).await;
+        let azure = Simulator::start(given.ground.plane(), sample_world_of(&namespace, &world)).await;
         let good = json!({"groundedness": 3, "citation_correctness": 1.0, "refusal": 3, "refusal_correct": true});
         let scenario = json!({
             "default": {"classes": {"*": {"scores": good, "live": {"groundedness": 1}}}},
-            "traffic": [{"endpoint": ENDPOINT, "requestsPerSecond": 50, "classes": {"multi_hop": 1}}],
+            "traffic": [{"endpoint": ENDPOINT, "requestsPerSecond": 20, "classes": {"multi_hop": 1}}],
             "sampler": {"oneIn": 1},
         });
         *sim::lock(&azure.sim().scenario) = serde_json::from_value(scenario).expect("a scenario");
@@ -106,14 +110,15 @@ impl Case {
             }
             create(&client, &namespace, object.clone()).await;
         }
-        let tap = Tap::open(ground, &namespace).await;
+        let tap = Tap::open(as_operator, &namespace).await;
         Self { namespace, azure, tap, client, given: given.clone() }
     }
 
     pub async fn operator(&self, pod: &str) -> Operator {
         let ground = &self.given.ground;
-        let setup = Setup::default().env("KUBECONFIG", self.tap.kubeconfig(ground));
-        let setup = setup.env("POD_NAMESPACE", &self.namespace);
+        let times = [("--lease-renew", "2s"), ("--look-withdrawing", "300ms"), ("--look-unsettled", "300ms")];
+        let setup = times.into_iter().fold(Setup::default(), |setup, (flag, time)| setup.flag(flag, time));
+        let setup = setup.env("KUBECONFIG", self.tap.kubeconfig(ground)).env("POD_NAMESPACE", &self.namespace);
         let setup = self.azure.env().fold(setup, |setup, (name, value)| setup.env(name, value));
         Operator::start(ground, &format!("{}-{pod}", self.namespace), &setup).await
     }
@@ -140,15 +145,29 @@ impl Case {
         wait_for(&format!("the release in {} ends", self.namespace), async || self.is_at_rest().await).await;
     }
 
+    /// What the operators have sent says first whether it is worth asking the API server.
     async fn is_at_rest(&self) -> Result<(), String> {
-        let release = self.release().await.status.unwrap_or_default();
+        let (Some(release), Some(endpoint)) = (self.tap.told("promptreleases"), self.tap.told("promptendpoints"))
+        else {
+            return Err("no status was written".to_owned());
+        };
+        let parsed = (serde_json::from_value(release), serde_json::from_value(endpoint));
+        let (Ok(release), Ok(endpoint)) = parsed else { return Err(format!("{parsed:#?}")) };
+        self.is_over(&release, &endpoint)?;
         let endpoints: Api<PromptEndpoint> = Api::namespaced(self.client.clone(), &self.namespace);
-        let endpoint = endpoints.get(ENDPOINT).await.expect("the endpoint");
-        let log = endpoint.status.and_then(|status| status.log).unwrap_or_default();
-        let told = !release.history.is_empty() && log.outbox.is_empty();
-        let settled = log.intent.is_none() && log.unsettled.is_empty();
+        self.is_over(&self.release().await, &endpoints.get(ENDPOINT).await.expect("the endpoint"))
+    }
+
+    fn is_over(&self, release: &PromptRelease, endpoint: &PromptEndpoint) -> Result<(), String> {
+        let log = endpoint.status.as_ref().and_then(|status| status.log.clone()).unwrap_or_default();
+        let ended = release.status.as_ref().is_some_and(|status| !status.history.is_empty());
+        let settled = log.outbox.is_empty() && log.intent.is_none() && log.unsettled.is_empty();
         let tidy = self.endpoint()["deployments"].as_array().map_or(0, Vec::len) == 1;
-        if told && settled && tidy { Ok(()) } else { Err(format!("{release:#?}\n{log:#?}\n{:#}", self.endpoint())) }
+        if ended && settled && tidy {
+            Ok(())
+        } else {
+            Err(format!("{:#?}\n{log:#?}\n{:#}", release.status, self.endpoint()))
+        }
     }
 
     async fn release(&self) -> PromptRelease {
@@ -170,18 +189,22 @@ impl Case {
         });
         let flow = sim::lock(&self.azure.sim().flow).describe();
         let runs = flow.as_object().into_iter().flat_map(|runs| runs.keys());
-        let told = sim::lock(&self.azure.sim().webhook).deliveries().filter(|page| page.status == 204).map(|page| {
-            let key = page.id().unwrap_or_default().replace(&self.namespace, "");
-            let reason = page.json().unwrap_or_default()["reason"].as_str().unwrap_or_default().to_owned();
-            (key, reason)
-        }).collect();
+        let told = sim::lock(&self.azure.sim().webhook)
+            .deliveries()
+            .filter(|page| page.status == 204)
+            .map(|page| {
+                let key = page.id().unwrap_or_default().replace(&self.namespace, "");
+                let reason = page.json().unwrap_or_default()["reason"].as_str().unwrap_or_default().to_owned();
+                (key, reason)
+            })
+            .collect();
         Ending {
             attempts: attempts.collect(),
             live: self.endpoint()["serving"].clone(),
             runs: runs.filter_map(|id| Some(id.split('-').next()?.to_owned())).collect(),
             accepted: call::accepted(&self.azure.requests(0), held.is_some()),
             told,
-            timeline: status.timeline,
+            repeated: call::repeated(&status.timeline),
         }
     }
 }

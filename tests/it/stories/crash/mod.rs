@@ -20,7 +20,7 @@ use futures::{FutureExt, StreamExt, stream};
 use crate::ground::{Moment, place};
 
 /// Runs at the same time. A run waits most of its time for Azure's operations and for the end of a window.
-const AT_ONCE: usize = 10;
+const AT_ONCE: usize = 6;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whichever_call_is_the_last_of_an_operator_the_release_ends_as_if_nothing_had_been() {
@@ -28,8 +28,9 @@ async fn whichever_call_is_the_last_of_an_operator_the_release_ends_as_if_nothin
     let given = Arc::new(Given::new().await);
     let (calls, undisturbed) = recorded(&given).await;
     eprintln!("crash: {} calls are recorded", calls.len());
-    let deaths = calls.into_iter().flat_map(|call| [(call.clone(), Moment::Before), (call, Moment::After)]);
-    let runs = stream::iter(deaths).map(async |(call, moment)| {
+    let deaths = deaths(calls);
+    let limit = std::env::var("LIMIT").map_or(1000, |l| l.parse().unwrap());
+    let runs = stream::iter(deaths.into_iter().take(limit)).map(async |(call, moment)| {
         let what = format!("{moment:?} {call}");
         let run = AssertUnwindSafe(interrupted(given.clone(), call, moment)).catch_unwind().await;
         (what, run.map_err(said))
@@ -45,6 +46,13 @@ async fn whichever_call_is_the_last_of_an_operator_the_release_ends_as_if_nothin
         }
     }
     assert!(wrong.is_empty(), "{} of {}, not {undisturbed:#?}:\n{}", wrong.len(), runs.len(), wrong.join("\n"));
+}
+
+/// When operators die: before and after each call. Before one that only tells the outside is as it is after the one before
+/// it, and a run more would show nothing.
+fn deaths(calls: Vec<Call>) -> Vec<(Call, Moment)> {
+    let before = calls.iter().filter(|call| !call.only_tells()).map(|call| (call.clone(), Moment::Before));
+    before.collect::<Vec<_>>().into_iter().chain(calls.iter().map(|call| (call.clone(), Moment::After))).collect()
 }
 
 /// What a panic said.
