@@ -24,7 +24,7 @@ const REQUEST_BUCKETS: [f64; 9] = [0.05, 0.1, 0.25, 0.5, 1.0, 3.0, 8.0, 15.0, 30
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     service: &'static str,
-    operation: &'static str,
+    method: String,
     /// The HTTP status, or `none`.
     status: String,
 }
@@ -142,11 +142,10 @@ impl Metrics {
         self.failed_passes.get_or_create(&CategoryLabels { category }).inc();
     }
 
-    /// A request to `service` (`Arm`, `Flow`, …); `operation` is its method, or one of a few words. `status` is `None`
-    /// when there was no answer.
-    pub fn azure_request(&self, service: &'static str, operation: &'static str, status: Option<u16>, took: Duration) {
+    /// A request to `service` (`Arm`, `Flow`, …). `status` is `None` when there was no answer.
+    pub fn azure_request(&self, service: &'static str, method: &str, status: Option<u16>, took: Duration) {
         let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
-        self.requests.get_or_create(&RequestLabels { service, operation, status }).inc();
+        self.requests.get_or_create(&RequestLabels { service, method: method.to_owned(), status }).inc();
         self.request_times.get_or_create(&ServiceLabels { service }).observe(took.as_secs_f64());
     }
 
@@ -229,7 +228,7 @@ mod tests {
         assert_eq!(get("promptrelease_reconcile_duration_seconds_bucket{le=\"0.05\"}").as_deref(), Some("1"));
         assert_eq!(get("promptrelease_reconcile_errors_total{category=\"conflict\"}").as_deref(), Some("1"));
         let requests = |status: &str| {
-            get(&format!("promptrelease_azure_requests_total{{service=\"Arm\",operation=\"PUT\",status=\"{status}\"}}"))
+            get(&format!("promptrelease_azure_requests_total{{service=\"Arm\",method=\"PUT\",status=\"{status}\"}}"))
         };
         assert_eq!((requests("409").as_deref(), requests("none").as_deref()), (Some("1"), Some("1")));
         assert_eq!(get("promptrelease_azure_request_duration_seconds_sum{service=\"Arm\"}").as_deref(), Some("9.0"));

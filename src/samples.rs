@@ -5,14 +5,15 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Write,
     fs,
     io::{self, ErrorKind},
     path::Path,
 };
 
 use flate2::{Compression, GzBuilder};
-use sha2::{Digest, Sha256};
+
+/// As manifests name an archive.
+pub use crate::policy::digest::named_sha256 as digest;
 
 /// Folders of a sample that are packed; what else lies there is for people.
 const PACKED: [&str; 2] = ["eval", "flows"];
@@ -59,15 +60,6 @@ pub fn archive(sample: &Path, version: &str) -> io::Result<Vec<u8>> {
     }
     files.extend(own);
     pack(&files)
-}
-
-/// As manifests name it: `sha256:` and 64 hex digits.
-pub fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold("sha256:".to_owned(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Files in the order of their paths, all alike but for path and content.

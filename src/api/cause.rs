@@ -45,7 +45,7 @@ macro_rules! causes {
                 match self { $(Self::$name => stringify!($name),)* }
             }
 
-            /// Outcome of an attempt that never had traffic; see [`Cause::outcome`].
+            /// Outcome as the table says; see [`Cause::outcome`].
             fn written(self) -> Outcome {
                 match self { $(Self::$name => Outcome::$outcome,)* }
             }
@@ -144,6 +144,8 @@ impl FromStr for Cause {
 }
 
 impl Outcome {
+    pub const ALL: &[Self] = &[Self::Promoted, Self::Rejected, Self::RolledBack, Self::Failed, Self::Aborted];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Promoted => "Promoted",
@@ -152,6 +154,14 @@ impl Outcome {
             Self::Failed => "Failed",
             Self::Aborted => "Aborted",
         }
+    }
+}
+
+impl FromStr for Outcome {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        Self::ALL.iter().copied().find(|o| o.as_str() == s).ok_or_else(|| format!("unknown outcome `{s}`"))
     }
 }
 
@@ -188,6 +198,9 @@ mod tests {
     fn every_word_reads_back() {
         for cause in Cause::ALL {
             assert_eq!(cause.as_str().parse(), Ok(*cause));
+        }
+        for outcome in Outcome::ALL {
+            assert_eq!(outcome.as_str().parse(), Ok(*outcome));
         }
     }
 

@@ -12,6 +12,9 @@ use super::{
     log::{At, Log},
 };
 
+/// Azure's limit of deployments on one endpoint ("Manage and increase quotas": online endpoints and deployments).
+pub const MAX_DEPLOYMENTS: usize = 20;
+
 /// Points at an Azure ML online endpoint that already exists, and says who may release to it and how.
 ///
 /// It creates nothing in Azure and deletes no endpoint. Its status is the lock and the log of every write that the

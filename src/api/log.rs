@@ -296,9 +296,17 @@ pub struct Intent {
     pub tries: i64,
     /// Latest moment at which that process may still send it.
     pub deadline: At,
-    /// accepted, refused or failed; absent means nobody knows.
+    /// accepted, busy, refused, notSent or failed; absent means nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
+}
+
+impl Intent {
+    /// Whether it is under way or may still land. The last write that came to nothing stays on record until the next one.
+    /// A word that is not known counts as none: nobody knows what became of the write.
+    pub fn is_open(&self) -> bool {
+        !matches!(self.outcome.as_deref(), Some("busy" | "refused" | "notSent" | "failed"))
+    }
 }
 
 /// Split and number that were live when an intent was noted.

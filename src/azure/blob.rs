@@ -3,14 +3,13 @@
 use bytes::Bytes;
 use reqwest::{
     Method, StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION},
+    header::{CONTENT_TYPE, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION},
 };
 use url::Url;
 
 use super::{
     Audience, Azure, Datastore, Error, Result, Service,
     arm::join,
-    error::optional,
     reply::{Cut, Reply},
     wire::Outgoing,
 };
@@ -45,12 +44,6 @@ impl Azure {
             Err(Error::Refused { status: 409, fault, .. }) if fault.has_code("BlobAlreadyExists") => Ok(Put::Exists),
             Err(error) => Err(error),
         }
-    }
-
-    /// Its length in bytes, or `None` if there is no such blob.
-    pub async fn head_blob(&self, store: &Datastore, path: &str) -> Result<Option<u64>> {
-        let reply = optional(self.send(self.blob(Method::HEAD, store, path)?).await)?;
-        reply.map(|reply| length(&reply).ok_or_else(|| reply.malformed("it has no length"))).transpose()
     }
 
     /// A blob of at most `limit` bytes.
@@ -107,10 +100,6 @@ impl Azure {
         let within = self.inner.timeouts.slow;
         Ok(Outgoing::new(Service::Blob, method, url, what, within).header(VERSION.0, VERSION.1))
     }
-}
-
-fn length(reply: &Reply) -> Option<u64> {
-    reply.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn whole(reply: Reply) -> Result<Bytes> {
@@ -214,17 +203,6 @@ mod tests {
         assert!(azure.get_blob(&store(), "b", 4).await.is_err_and(|error| error.is_not_found()));
         let error = azure.get_blob(&store(), "b", 3).await.expect_err("too large");
         assert_eq!(error.to_string(), "GET workspaceblobstore/b: larger than the 3 bytes that are taken");
-    }
-
-    #[tokio::test]
-    async fn a_blobs_length_is_that_of_its_head() {
-        let answers = [raw(200, &[("content-length", "17")], ""), refused(404, "BlobNotFound"), raw(200, &[], "")];
-        let server = Loopback::answering(answers).await;
-        let azure = server.azure();
-        assert_eq!(azure.head_blob(&store(), "b").await, Ok(Some(17)));
-        assert_eq!(azure.head_blob(&store(), "b").await, Ok(None));
-        assert!(azure.head_blob(&store(), "b").await.is_err(), "no length");
-        assert_eq!(server.seen()[0].method, "HEAD");
     }
 
     #[tokio::test]

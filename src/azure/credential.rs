@@ -152,7 +152,7 @@ mod tests {
 
     fn azure(server: &Loopback, cloud: CloudName, jwt: Option<&'static str>) -> Azure {
         let credential = federated(server.http(), cloud, "tenant", "client", Arc::new(Jwt(jwt))).expect("a credential");
-        Azure::new(server.http(), cloud, credential, loopback::workspace(), Timeouts::default())
+        Azure::new(server.http(), cloud, credential, loopback::workspace(), Timeouts::default(), None)
     }
 
     fn issued() -> Answer {

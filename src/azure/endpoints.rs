@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
-use super::{Accepted, Azure, Result, Seen};
+use super::{Accepted, Azure, Result, Seen, provisioning};
 
 /// An online endpoint as it was read. `body` is the reply itself, so that what this type does not know survives a
 /// read-modify-write.
@@ -23,7 +23,6 @@ pub struct OnlineEndpoint {
     /// Deployment to percent of copied requests.
     pub mirror_traffic: BTreeMap<String, u8>,
     pub scoring_uri: Option<String>,
-    pub auth_mode: Option<String>,
     pub body: Value,
 }
 
@@ -49,7 +48,6 @@ struct Properties {
     #[serde(default, deserialize_with = "or_default")]
     mirror_traffic: BTreeMap<String, u8>,
     scoring_uri: Option<String>,
-    auth_mode: Option<String>,
 }
 
 /// Azure writes an absent map as null as often as it leaves it out.
@@ -70,7 +68,6 @@ impl<'de> Deserialize<'de> for OnlineEndpoint {
             traffic: properties.traffic,
             mirror_traffic: properties.mirror_traffic,
             scoring_uri: properties.scoring_uri,
-            auth_mode: properties.auth_mode,
             body,
         })
     }
@@ -79,11 +76,17 @@ impl<'de> Deserialize<'de> for OnlineEndpoint {
 impl OnlineEndpoint {
     /// No operation is under way. `Failed` and `Canceled` are at rest too.
     pub fn at_rest(&self) -> bool {
-        ["Succeeded", "Failed", "Canceled"].iter().any(|state| state.eq_ignore_ascii_case(&self.provisioning_state))
+        provisioning::at_rest(&self.provisioning_state)
+    }
+
+    /// Percent of the requests that are copied to a deployment, if there are any.
+    pub fn mirrored(&self, deployment: &str) -> Option<u8> {
+        let mut named = self.mirror_traffic.iter().filter(|(name, _)| name.eq_ignore_ascii_case(deployment));
+        named.next().map(|(_, percent)| *percent).filter(|percent| *percent > 0)
     }
 
     pub fn succeeded(&self) -> bool {
-        self.provisioning_state.eq_ignore_ascii_case("Succeeded")
+        provisioning::succeeded(&self.provisioning_state)
     }
 
     /// The body of a PUT: this endpoint with the traffic replaced and `tags` set; all other tags, and all that this
@@ -195,7 +198,6 @@ mod tests {
         assert_eq!((endpoint.name.as_str(), endpoint.location.as_str()), ("qa-prod", "eastus2"));
         assert_eq!(endpoint.traffic, split(&[("d-1427", 90), ("d-1428", 10)]));
         assert_eq!(endpoint.tags["team"], "support");
-        assert_eq!(endpoint.auth_mode.as_deref(), Some("AADToken"));
         assert!(endpoint.scoring_uri.as_deref().is_some_and(|uri| uri.ends_with("/score")));
         assert!(endpoint.succeeded() && endpoint.at_rest());
         assert_eq!(endpoint.body, body());

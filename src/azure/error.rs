@@ -19,6 +19,17 @@ pub enum Service {
 }
 
 impl Service {
+    /// As a label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Arm => "Arm",
+            Self::Flow => "Flow",
+            Self::Blob => "Blob",
+            Self::Insights => "Insights",
+            Self::Web => "Web",
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Arm => "Azure Resource Manager",

@@ -14,6 +14,36 @@ pub struct RunState {
     pub error: Option<Fault>,
     /// A run whose lines failed in part, or in whole, still ends `Completed`; then this counts them.
     pub partial: Option<Partial>,
+    pub source: RunSource,
+}
+
+/// What a run is of, from the properties that the service keeps of its submission. Absent where it does not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct RunSource {
+    /// As in [`super::DataInput::data_uri`].
+    #[serde(default, rename = "azureml.promptflow.input_data")]
+    pub data: Option<String>,
+    /// As in [`super::BulkRun::flow_definition_blob_path`].
+    #[serde(default, rename = "azureml.promptflow.flow_definition_blob_path")]
+    pub flow: Option<String>,
+    /// As in [`super::BulkRun::variant_run_id`].
+    #[serde(default, rename = "azureml.promptflow.input_run_id")]
+    pub base: Option<String>,
+}
+
+impl RunSource {
+    /// The first thing that a run of another source differs in, as it has it. What the service does not say differs in
+    /// nothing.
+    pub fn differs_from(&self, run: &super::BulkRun) -> Option<&str> {
+        // The service may name the datastore in full.
+        let path = |uri: &str| uri.rsplit_once("/paths/").map_or(uri, |(_, path)| path).to_owned();
+        let other_data = |data: &&str| path(data) != path(&run.batch_data_input.data_uri);
+        let other_flow = |flow: &&str| *flow != run.flow_definition_blob_path;
+        let other_base = |base: &&str| Some(*base) != run.variant_run_id.as_deref();
+        let data = self.data.as_deref().filter(other_data);
+        let flow = || self.flow.as_deref().filter(other_flow);
+        data.or_else(flow).or_else(|| self.base.as_deref().filter(other_base))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,11 +166,13 @@ struct RunMetadata {
     status: String,
     #[serde(default)]
     error: Value,
+    #[serde(default, deserialize_with = "or_default")]
+    properties: RunSource,
 }
 
 fn run_state(reply: &Reply) -> Result<RunState> {
     let data: RunData = reply.seen()?.value;
-    let RunMetadata { status, error } = data.run_metadata;
+    let RunMetadata { status, error, properties: source } = data.run_metadata;
     let status = match status.as_str() {
         "Completed" => RunStatus::Completed,
         "Failed" => RunStatus::Failed,
@@ -150,14 +182,7 @@ fn run_state(reply: &Reply) -> Result<RunState> {
     let format = error.pointer("/error/messageFormat").and_then(Value::as_str);
     let partial = format.and_then(|text| serde_json::from_str(text).ok());
     let error = if error.is_null() { None } else { Fault::from_value(&error) };
-    Ok(RunState { status, error, partial })
-}
-
-/// For callers that treat the two alike.
-impl RunStatus {
-    pub fn is_terminal(&self) -> bool {
-        !matches!(self, Self::Active(_))
-    }
+    Ok(RunState { status, error, partial, source })
 }
 
 #[cfg(test)]
@@ -166,7 +191,7 @@ mod tests {
 
     use super::*;
     use crate::azure::{
-        Class,
+        BulkRun, Class, DataInput,
         loopback::{self, Answer, Loopback, in_workspace},
     };
 
@@ -215,9 +240,41 @@ mod tests {
             ("NotResponding", RunStatus::Active("NotResponding".into())),
         ] {
             let state = state(word, &Value::Null).await;
-            assert_eq!(state.status.is_terminal(), !matches!(wanted, RunStatus::Active(_)));
-            assert_eq!(state, RunState { status: wanted, error: None, partial: None });
+            assert_eq!(state, RunState { status: wanted, error: None, partial: None, source: RunSource::default() });
         }
+    }
+
+    #[test]
+    fn a_run_of_another_source_is_told_from_ours() {
+        let run = BulkRun {
+            flow_definition_blob_path: "LocalUpload/ab/flow.dag.yaml".into(),
+            batch_data_input: DataInput {
+                data_uri: "azureml://datastores/store/paths/LocalUpload/ab/eval.jsonl".into(),
+            },
+            variant_run_id: Some("eval-1".into()),
+            ..BulkRun::default()
+        };
+        let source = |change: &dyn Fn(&mut Value)| {
+            let mut properties = json!({
+                "azureml.promptflow.input_data": "azureml://subscriptions/s/datastores/store/paths/LocalUpload/ab/eval.jsonl",
+                "azureml.promptflow.flow_definition_blob_path": "LocalUpload/ab/flow.dag.yaml",
+                "azureml.promptflow.input_run_id": "eval-1", "azureml.promptflow.runtime_name": "automatic",
+            });
+            change(&mut properties);
+            serde_json::from_value::<RunSource>(properties).expect("properties")
+        };
+        assert_eq!(source(&|_| ()).differs_from(&run), None);
+        assert_eq!(source(&|p| *p = json!({})).differs_from(&run), None, "nothing is said");
+        for (key, other) in [
+            ("input_data", "azureml://datastores/store/paths/LocalUpload/cd/eval.jsonl"),
+            ("flow_definition_blob_path", "LocalUpload/cd/flow.dag.yaml"),
+            ("input_run_id", "eval-2"),
+        ] {
+            let found = source(&|p| p[format!("azureml.promptflow.{key}")] = json!(other));
+            assert_eq!(found.differs_from(&run), Some(other));
+        }
+        let base = BulkRun { variant_run_id: None, ..run };
+        assert_eq!(source(&|_| ()).differs_from(&base), Some("eval-1"));
     }
 
     #[tokio::test]

@@ -25,7 +25,7 @@ impl Azure {
         let url = join(&host, &["v1", "apps", app_id, "query"])
             .ok_or_else(|| Error::NotSent { call: what.clone(), reason: "its id is no path".into() })?;
         let body = json!({"query": kql, "timespan": format!("{from}/{to}")});
-        Ok(Outgoing::new(Service::Insights, Method::POST, url, what, self.inner.timeouts.slow).json(&body))
+        Ok(Outgoing::new(Service::Insights, Method::POST, url, what, self.inner.timeouts.query).json(&body))
     }
 }
 
@@ -46,9 +46,11 @@ fn table(reply: &Reply) -> Result<Seen<Table>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::azure::{
-        Class,
+        Class, Timeouts,
         loopback::{self, Answer, Loopback, reply},
     };
 
@@ -76,8 +78,18 @@ mod tests {
     #[tokio::test]
     async fn a_result_is_the_primary_one() {
         let table = ask(loopback::json(200, &rows())).await.expect("a table").value;
-        let numbers: Vec<_> = table.iter().map(|row| row.integer("n")).collect();
-        assert_eq!(numbers, [Ok(Some(3)), Ok(Some(4)), Ok(None)]);
+        let numbers: Vec<_> = table.iter().map(|row| row.number("n")).collect();
+        assert_eq!(numbers, [Ok(Some(3.0)), Ok(Some(4.0)), Ok(None)]);
+    }
+
+    #[tokio::test]
+    async fn a_service_that_hangs_holds_nobody_up_for_long() {
+        assert!(Timeouts::default().query <= Duration::from_secs(3), "a withdrawal waits for it");
+        let server = Loopback::answering([Answer::Hang]).await;
+        let (query, long) = (Duration::from_millis(50), Duration::from_secs(600));
+        let azure = server.azure_within(Timeouts { read: long, write: long, query, slow: long });
+        let error = azure.query("1b-2c", "customEvents", Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH).await;
+        assert_eq!(error.map_err(|error| error.class()), Err(Class::Unknown));
     }
 
     #[tokio::test]

@@ -160,7 +160,7 @@ impl Loopback {
     }
 
     pub fn azure_within(&self, timeouts: Timeouts) -> Azure {
-        Azure::new(self.http(), CloudName::AzurePublic, self.credential(), workspace(), timeouts)
+        Azure::new(self.http(), CloudName::AzurePublic, self.credential(), workspace(), timeouts, None)
     }
 
     pub fn credential(&self) -> Arc<dyn TokenCredential> {

@@ -30,6 +30,7 @@ mod iso8601;
 #[cfg(test)]
 mod loopback;
 mod operations;
+pub mod provisioning;
 mod reply;
 mod same;
 mod table;
@@ -59,11 +60,12 @@ pub use deployments::{OnlineDeployment, Sku};
 pub use endpoints::OnlineEndpoint;
 pub use error::{Class, Error, Service, optional};
 pub use fault::Fault;
-pub use flow_runs::{ErrorCount, Line, Partial, RunState, RunStatus};
+pub use flow_runs::{ErrorCount, Line, Partial, RunSource, RunState, RunStatus};
 pub use flows::{BulkRun, DataInput, Flows, Submitted};
 pub use operations::{Operation, OperationStatus};
 pub use same::{differences, same_body};
 pub use table::{Column, Row, Table};
+pub use wire::Meter;
 pub use workspace::{Component, Datastore, Workspace};
 
 use tokens::Tokens;
@@ -102,14 +104,18 @@ pub struct Timeouts {
     pub read: Duration,
     /// Writes to ARM.
     pub write: Duration,
+    /// Queries of Application Insights. While a canary has traffic they stand between a look at it and what follows from
+    /// that, so a service that hangs must not keep a withdrawal waiting; one that times out is asked again.
+    pub query: Duration,
     /// What is slow by nature and is named by content or by the caller, so that it may be repeated: submitting runs
-    /// (recorded: 4.7 to 7.7 s), their lines, queries, blobs.
+    /// (recorded: 4.7 to 7.7 s), their lines, blobs.
     pub slow: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { read: Duration::from_secs(3), write: Duration::from_secs(8), slow: Duration::from_secs(30) }
+        let [read, write, query, slow] = [3, 8, 3, 30].map(Duration::from_secs);
+        Self { read, write, query, slow }
     }
 }
 
@@ -152,6 +158,9 @@ struct Inner {
     timeouts: Timeouts,
     /// A token was not given, or not accepted.
     mistrusted: AtomicBool,
+    /// Something was forbidden since this was last asked.
+    forbidden: AtomicBool,
+    meter: Option<Arc<dyn Meter>>,
 }
 
 impl Azure {
@@ -162,16 +171,24 @@ impl Azure {
         credential: Arc<dyn TokenCredential>,
         workspace: WorkspaceId,
         timeouts: Timeouts,
+        meter: Option<Arc<dyn Meter>>,
     ) -> Self {
         let cloud = cloud.cloud();
-        let (tokens, mistrusted) = (Tokens::new(cloud, credential), AtomicBool::new(false));
-        Self { inner: Arc::new(Inner { http, cloud, tokens, workspace, timeouts, mistrusted }) }
+        let (tokens, mistrusted, forbidden) =
+            (Tokens::new(cloud, credential), AtomicBool::new(false), AtomicBool::new(false));
+        Self { inner: Arc::new(Inner { http, cloud, tokens, workspace, timeouts, mistrusted, forbidden, meter }) }
     }
 
     /// Whether Entra ID refused a token, or a service one that it gave. What is kept may be the fault, here or in the
     /// credential, and lives up to an hour: make a new one.
     pub fn is_mistrusted(&self) -> bool {
         self.inner.mistrusted.load(Ordering::Relaxed)
+    }
+
+    /// Whether something was forbidden since the last call of this. The identity may lack a role, or be another one than
+    /// was meant; its tokens are good.
+    pub fn take_forbidden(&self) -> bool {
+        self.inner.forbidden.swap(false, Ordering::Relaxed)
     }
 
     pub fn workspace_id(&self) -> &WorkspaceId {

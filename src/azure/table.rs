@@ -77,22 +77,6 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// A whole number; `3.0` is one.
-    pub fn integer(&self, name: &str) -> Result<Option<i64>, String> {
-        let cell = self.cell(name)?;
-        let exact = cell.as_i64().or_else(|| cell.as_str()?.trim().parse().ok());
-        if exact.is_some() {
-            return Ok(exact);
-        }
-        /// Beyond 2^53 a float has no whole neighbours.
-        const EXACT: f64 = 9_007_199_254_740_992.0;
-        match self.number(name)? {
-            None => Ok(None),
-            Some(number) if number.fract() == 0.0 && number.abs() <= EXACT => Ok(Some(number as i64)),
-            Some(_) => Err(wrong(name, cell, "a whole number")),
-        }
-    }
-
     pub fn time(&self, name: &str) -> Result<Option<Timestamp>, String> {
         match self.text(name)? {
             None | Some("") => Ok(None),
@@ -162,25 +146,6 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_are_whole() {
-        let read = |value: Value| table(&[("n", "long", value)]).iter().next().expect("a row").integer("n");
-        for (value, whole) in [
-            (json!(7), Some(7)),
-            (json!("7"), Some(7)),
-            (json!(7.0), Some(7)),
-            (json!("7.0"), Some(7)),
-            (json!(i64::MIN), Some(i64::MIN)),
-            (json!("9223372036854775807"), Some(i64::MAX)),
-            (json!(null), None),
-        ] {
-            assert_eq!(read(value.clone()), Ok(whole), "{value}");
-        }
-        for wrong in [json!(7.5), json!("NaN"), json!(u64::MAX), json!("1e300"), json!("Infinity"), json!({})] {
-            assert!(read(wrong.clone()).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
     fn text_times_and_dynamic_values() {
         let table = table(&[
             ("who", "string", json!("qa")),
@@ -229,9 +194,6 @@ mod tests {
             let table = table(&[("x", "real", value)]);
             let row = table.iter().next().expect("a row");
             let _ = (row.text("x"), row.number("x"), row.time("x"), row.json("x"));
-            if let (Ok(Some(whole)), Ok(Some(number))) = (row.integer("x"), row.number("x")) {
-                prop_assert_eq!(whole as f64, number);
-            }
         }
 
         #[test]

@@ -23,6 +23,12 @@ const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-reque
 /// The largest reply that is read: a page of 25 lines of a flow, or a workspace's list, is far below it.
 pub(super) const LIMIT: usize = 16 << 20;
 
+/// Who counts requests: told once of each that was tried, tokens aside.
+pub trait Meter: Send + Sync {
+    /// `status` is `None` if no reply came. `took` is from sending to the last byte of the reply.
+    fn request(&self, service: Service, method: &Method, status: Option<StatusCode>, took: Duration);
+}
+
 /// A request before it has a token.
 pub(super) struct Outgoing {
     pub service: Service,
@@ -108,10 +114,15 @@ impl Azure {
         let mut request = outgoing.into_request(bearer);
         *request.timeout_mut() = Some(deadline.saturating_duration_since(Instant::now()));
         let host = request.url().host_str().unwrap_or_default().to_owned();
-        let response = self.inner.http.execute(request).await.map_err(|e| not_answered(&call, &host, within, &e))?;
+        let (sent, method) = (Instant::now(), request.method().clone());
+        let response = self.inner.http.execute(request).await.map_err(|e| {
+            self.count(service, &method, None, sent);
+            not_answered(&call, &host, within, &e)
+        })?;
         let (status, headers) = (response.status(), response.headers().clone());
         tracing::debug!(call, status = status.as_u16(), request = ?headers.get("x-ms-request-id"), "azure replied");
         let (body, cut) = read(response, limit).await;
+        self.count(service, &method, Some(status), sent);
         let reply = Reply { service, call, status, headers, body, cut };
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             self.note(&reply.clone().into_error());
@@ -124,10 +135,20 @@ impl Azure {
         self.exchange(outgoing).await?.successful()
     }
 
-    /// Remembers that our tokens are not worth keeping.
+    fn count(&self, service: Service, method: &Method, status: Option<StatusCode>, sent: Instant) {
+        if let Some(meter) = &self.inner.meter {
+            meter.request(service, method, status, sent.elapsed());
+        }
+    }
+
+    /// Remembers that our tokens are not worth keeping, or that they are perhaps another identity's.
     pub(super) fn note(&self, error: &Error) {
-        if matches!(error, Error::Token { .. } | Error::Unauthorized { .. }) {
-            self.inner.mistrusted.store(true, Ordering::Relaxed);
+        match error {
+            Error::Token { .. } | Error::Unauthorized { .. } => self.inner.mistrusted.store(true, Ordering::Relaxed),
+            // No token was sent.
+            Error::Forbidden { service: Service::Web, .. } => {}
+            Error::Forbidden { .. } => self.inner.forbidden.store(true, Ordering::Relaxed),
+            _ => {}
         }
     }
 
@@ -304,15 +325,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refused_token_is_remembered_and_a_missing_role_is_not() {
-        for (status, code, mistrusted) in
-            [(401, "InvalidAuthenticationToken", true), (403, "AuthorizationFailed", false)]
-        {
+    async fn a_refused_token_is_remembered_and_a_missing_role_until_it_was_asked_about() {
+        for (status, code, mistrusted, forbidden) in [
+            (401, "InvalidAuthenticationToken", true, false),
+            (403, "AuthorizationFailed", false, true),
+            (403, "RequestDisallowedByPolicy", false, false),
+        ] {
             let body = json!({"error": {"code": code, "message": "No."}}).to_string();
             let server = Loopback::answering([reply(status, &[], body)]).await;
             let azure = server.azure();
             azure.get_endpoint("qa").await.expect_err("refused");
-            assert_eq!(azure.is_mistrusted(), mistrusted, "{code}");
+            assert_eq!((azure.is_mistrusted(), azure.take_forbidden()), (mistrusted, forbidden), "{code}");
+            assert!(!azure.take_forbidden(), "{code}");
         }
     }
 
@@ -345,6 +369,7 @@ mod tests {
             credential,
             loopback::workspace(),
             Timeouts::default(),
+            None,
         );
         let error = azure.put_endpoint("qa", &json!({})).await.expect_err("not trusted");
         assert!(matches!(&error, Error::Certificate { host, .. } if host == "management.azure.com"), "{error:?}");

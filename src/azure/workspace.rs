@@ -13,8 +13,6 @@ pub struct Workspace {
     pub location: String,
     /// E.g. `https://eastus.api.azureml.ms/discovery`; see [`Azure::flows`].
     pub discovery_url: Option<Url>,
-    /// ARM id of the Application Insights component that the workspace was created with.
-    pub application_insights_id: Option<String>,
 }
 
 /// An Application Insights component.
@@ -47,7 +45,6 @@ struct Resource<P> {
 #[serde(rename_all = "camelCase")]
 struct WorkspaceProperties {
     discovery_url: Option<String>,
-    application_insights: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -78,29 +75,17 @@ impl Azure {
         let address = read.value.properties.discovery_url.as_deref().filter(|text| !text.is_empty());
         let discovery_url = address.map(Url::parse).transpose();
         let discovery_url = discovery_url.map_err(|_| reply.malformed("its discoveryUrl is no address"))?;
-        Ok(read.map(|resource| Workspace {
-            location: resource.location,
-            discovery_url,
-            application_insights_id: resource.properties.application_insights.filter(|id| !id.is_empty()),
-        }))
+        Ok(read.map(|resource| Workspace { location: resource.location, discovery_url }))
     }
 
     /// A component by name; without a resource group, that of the workspace.
     pub async fn get_component(&self, resource_group: Option<&str>, name: &str) -> Result<Seen<Component>> {
         let id = &self.inner.workspace;
         let group = resource_group.unwrap_or(&id.resource_group);
-        self.component_at(&format!(
-            "/subscriptions/{}/resourceGroups/{group}/providers/Microsoft.Insights/components/{name}",
-            id.subscription
-        ))
-        .await
-    }
-
-    /// A component by its ARM id, such as [`Workspace::application_insights_id`].
-    pub async fn component_at(&self, arm_id: &str) -> Result<Seen<Component>> {
-        let segments: Vec<&str> = arm_id.trim_start_matches('/').split('/').collect();
-        let what = format!("components/{}", segments.last().copied().unwrap_or_default());
-        let request = self.arm_at(Method::GET, &segments, what, INSIGHTS_VERSION)?;
+        let provider = ["providers", "Microsoft.Insights", "components", name];
+        let path: Vec<&str> =
+            ["subscriptions", &id.subscription, "resourceGroups", group].into_iter().chain(provider).collect();
+        let request = self.arm_at(Method::GET, &path, format!("components/{name}"), INSIGHTS_VERSION)?;
         let read: Seen<Resource<ComponentProperties>> = self.send(request).await?.seen()?;
         Ok(read.map(|resource| Component { app_id: resource.properties.app_id }))
     }
@@ -169,7 +154,6 @@ mod tests {
         let found = found.await.expect("a workspace");
         assert_eq!(found.location, "eastus");
         assert_eq!(found.discovery().expect("an address").as_str(), "https://eastus.api.azureml.ms/discovery");
-        assert_eq!(found.application_insights_id.as_deref(), Some(component));
     }
 
     #[tokio::test]
@@ -178,7 +162,6 @@ mod tests {
             [json!({}), json!({"discoveryUrl": "", "applicationInsights": ""}), json!({"discoveryUrl": null})]
         {
             let found = workspace(properties).await.expect("a workspace");
-            assert_eq!(found.application_insights_id, None);
             let error = found.discovery().expect_err("none").to_string();
             assert!(error.contains("it has no discoveryUrl; wait until"), "{error}");
         }
@@ -186,24 +169,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_component_is_found_by_name_or_by_id() {
+    async fn a_component_is_found_by_name() {
         let body =
             json!({"name": "ai", "location": "eastus", "properties": {"AppId": "1b-2c", "ConnectionString": "…"}});
-        let server = Loopback::answering((0..3).map(|_| loopback::json(200, &body))).await;
+        let server = Loopback::answering((0..2).map(|_| loopback::json(200, &body))).await;
         let azure = server.azure();
         assert_eq!(azure.get_component(None, "ai").await.expect("one").value.app_id, "1b-2c");
         azure.get_component(Some("other"), "ai").await.expect("one");
-        azure
-            .component_at("/subscriptions/x/resourceGroups/g/providers/Microsoft.Insights/components/ai")
-            .await
-            .expect("one");
         let targets: Vec<String> = server.seen().into_iter().map(|got| got.target).collect();
-        let target = |subscription, group| {
+        let target = |group| {
             format!(
-                "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Insights/components/ai?api-version=2020-02-02"
+                "/subscriptions/sub/resourceGroups/{group}/providers/Microsoft.Insights/components/ai?api-version=2020-02-02"
             )
         };
-        assert_eq!(targets, [target("sub", "rg"), target("sub", "other"), target("x", "g")]);
+        assert_eq!(targets, [target("rg"), target("other")]);
     }
 
     #[tokio::test]

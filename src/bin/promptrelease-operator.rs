@@ -107,6 +107,9 @@ struct Times {
     /// How long Azure may take to bring up a deployment.
     #[arg(long, default_value = "60m")]
     deploy_deadline: api::Duration,
+    /// How long a deployment that had traffic is kept at least, from when it has none, before it is deleted.
+    #[arg(long, default_value = "10m")]
+    delete_grace: api::Duration,
 }
 
 fn ms(duration: &api::Duration) -> Ms {
@@ -155,6 +158,7 @@ impl Times {
             second_count: signed(&self.second_count),
             build: signed(&self.build_deadline),
             deploy: signed(&self.deploy_deadline),
+            delete_grace: signed(&self.delete_grace),
             invalid: signed(&self.unreadable),
             deliver_before_deletion: SignedDuration::from_mins(15),
         }
@@ -184,8 +188,8 @@ async fn operate(args: Args) -> Result<()> {
     // HTTPS_PROXY is the way to Azure. kube takes it for the API server too and does not look at NO_PROXY.
     config.proxy_url = None;
     let lease_client = leader::client(config.clone(), &lease_timing)?;
-    let client = client(config)?;
-    let cluster = cluster(&client).await?;
+    let (watching, asking) = (client(config.clone(), None)?, client(config, Some(ANSWER))?);
+    let cluster = cluster(&asking).await?;
     let identity = leader::identity(&args.pod_name);
     let settings = leader::Settings {
         namespace: args.namespace.clone(),
@@ -215,7 +219,6 @@ async fn operate(args: Args) -> Result<()> {
         tracing::info!("this process leads");
         let pod = args.pod_name.clone();
         let http = azure::http::client(NAME, Duration::from_secs(5)).context("no HTTP client")?;
-        let parts = client.clone();
         let make = |releases| -> Result<Arc<Context>> {
             let timeouts = azure::Timeouts {
                 read: args.times.azure_read.get(),
@@ -223,9 +226,9 @@ async fn operate(args: Args) -> Result<()> {
                 ..azure::Timeouts::default()
             };
             Ok(Arc::new(Context {
-                tenants: Tenants::new(parts.clone(), http.clone(), timeouts),
-                recorder: Recorder::new(parts.clone(), Reporter { controller: NAME.into(), instance: Some(pod) }),
-                client: parts,
+                tenants: Tenants::new(asking.clone(), http.clone(), timeouts, Arc::new(metrics.clone())),
+                recorder: Recorder::new(asking.clone(), Reporter { controller: NAME.into(), instance: Some(pod) }),
+                client: asking,
                 http,
                 lease: lease.clone(),
                 metrics,
@@ -237,7 +240,7 @@ async fn operate(args: Args) -> Result<()> {
                 memory: Memory::default(),
             }))
         };
-        controller::run(client, make, health, stop_work.clone()).await
+        controller::run(watching, make, health, stop_work.clone()).await
     };
     let mut elector = elector;
     let ended = tokio::select! {
@@ -256,11 +259,17 @@ async fn operate(args: Args) -> Result<()> {
     Ok(())
 }
 
+/// A pass holds the way back of its endpoint, so no call of one may hang. A watch is quiet for longer than this.
+const ANSWER: Duration = Duration::from_secs(5);
+
 /// kube's own retries would keep a withdrawal waiting for minutes.
-fn client(mut config: Config) -> Result<Client> {
+fn client(mut config: Config, answers_within: Option<Duration>) -> Result<Client> {
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(5));
     config.write_timeout = Some(Duration::from_secs(10));
+    config.read_timeout = answers_within;
+    // Else the time that a connection was idle would count.
+    config.reset_reader_on_write = true;
     Client::try_from(config).context("the API server's address or certificates cannot be used")
 }
 

@@ -31,6 +31,8 @@ pub struct Waits {
     pub build: SignedDuration,
     /// How long Azure may take to bring up a deployment.
     pub deploy: SignedDuration,
+    /// How long a deployment that had traffic is kept at least, from when it has none.
+    pub delete_grace: SignedDuration,
     /// How long a release may not parse before its canary is withdrawn.
     pub invalid: SignedDuration,
     /// How long a deletion waits for undelivered pages.
@@ -44,6 +46,7 @@ impl Default for Waits {
             second_count: SignedDuration::from_secs(30),
             build: SignedDuration::from_mins(120),
             deploy: SignedDuration::from_mins(60),
+            delete_grace: SignedDuration::from_mins(10),
             invalid: SignedDuration::from_secs(60),
             deliver_before_deletion: SignedDuration::from_mins(15),
         }

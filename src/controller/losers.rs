@@ -17,20 +17,19 @@ use crate::{
     },
 };
 
-/// Tells each of them once, and says nothing again as long as nothing changes.
-///
-/// # Errors
-/// The API server's.
-pub async fn tell(context: &Context, key: Key<'_>, all: &Claims) -> Result<(), Error> {
-    let Some(holder) = &all.held else { return Ok(()) };
+/// Tells each of them once, and says nothing again as long as nothing changes. What cannot be written is tried again in
+/// the next pass: the holder's traffic does not wait for it.
+pub async fn tell(context: &Context, key: Key<'_>, all: &Claims) {
+    let Some(holder) = &all.held else { return };
     let lost = |claimant: &&Claimant| claimant.uid != holder.uid;
     for loser in all.all.iter().filter(lost) {
         let held = Opens::ClaimedByOther { endpoint: key.name.to_owned(), release: holder.name.clone() };
-        if let Some(answer) = claims::answer(&held, &loser.name) {
-            answered(context, key.namespace, &loser.name, answer).await?;
+        let Some(answer) = claims::answer(&held, &loser.name) else { continue };
+        if let Err(error) = answered(context, key.namespace, &loser.name, answer).await {
+            context.metrics.reconcile_failed(error.category());
+            tracing::warn!(%error, release = loser.name, "a release could not be told that another holds its endpoint");
         }
     }
-    Ok(())
 }
 
 /// Writes an answer into a release that nobody works on.

@@ -1,6 +1,7 @@
 //! The only code that talks to the Kubernetes API: one controller whose objects are PromptEndpoints, and a small one that
 //! tells releases whose endpoint does not exist.
 
+mod alarms;
 mod claim;
 mod context;
 mod deletion;
@@ -20,7 +21,7 @@ mod waits;
 
 use std::{sync::Arc, time::Duration};
 
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt, channel::mpsc};
 use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, DynamicObject, PartialObjectMeta},
@@ -70,10 +71,17 @@ pub async fn run<E>(
     // Only metadata is kept of endpoints; each pass reads the whole object. Our own status writes wake nobody.
     let endpoints: Api<EndpointMeta> = Api::all(client.clone());
     let (endpoint_store, endpoint_writer) = reflector::store::<EndpointMeta>();
+    let (mut gone, endpoints_gone) = mpsc::channel(0);
     let wanted = predicates::generation.combine(predicates::annotations).combine(predicates::finalizers);
     let endpoints = watcher(endpoints, watcher::Config::default())
         .default_backoff()
         .reflect(endpoint_writer)
+        .inspect_ok(move |event| {
+            if matches!(event, watcher::Event::Delete(_) | watcher::Event::InitDone) {
+                // Full: it is going to be looked at anyway.
+                let _waiting = gone.try_send(());
+            }
+        })
         .applied_objects()
         .predicate_filter(wanted, PredicateConfig::default());
     let synced = (store, endpoint_store.clone(), health.clone());
@@ -105,7 +113,7 @@ pub async fn run<E>(
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        ((), ()) = async { futures::join!(endpoints, stranded::run(client, context, endpoint_store.clone(), stop.clone())) } => {}
+        ((), ()) = async { futures::join!(endpoints, stranded::run(client, context, (endpoint_store.clone(), endpoints_gone), stop.clone())) } => {}
         () = ready => {}
     }
     health.controller_ended();
@@ -133,6 +141,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The API server does not take this, and would not the next time: its CRD does not admit the stored object any more.
+    fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Kube(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => Some(&status.message),
+            Self::Kube(_) => None,
+        }
+    }
+
     /// One of a few words, for metrics.
     fn category(&self) -> &'static str {
         match self {

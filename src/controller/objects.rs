@@ -28,6 +28,8 @@ pub struct Endpoint {
     pub azure: Result<(AzureEndpoint, String), String>,
     /// The whole status; empty parts where it does not parse.
     pub status: PromptEndpointStatus,
+    /// Of the status, also of one that does not parse otherwise.
+    pub format: Option<i64>,
     /// The log, absent before the first claim.
     pub log: Result<Option<Log>, String>,
 }
@@ -105,7 +107,8 @@ impl Endpoint {
             None => Ok(None),
             log => part(log).map(Some).map_err(|e| format!("status.log: {e}")),
         };
-        Self { spec: part(spec), azure, status: part(status).unwrap_or_default(), log, raw }
+        let format = status.and_then(|s| s.get("format")).and_then(Value::as_i64);
+        Self { spec: part(spec), azure, status: part(status).unwrap_or_default(), format, log, raw }
     }
 
     /// The spec, or as much of it as parses: an endpoint that is half broken still pages and takes traffic back.

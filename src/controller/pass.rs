@@ -10,7 +10,7 @@ use super::{
     Error,
     claim::{self, Claimant},
     context::{Context, Kept},
-    losers,
+    deletion, losers,
     objects::{self, Endpoint, Release, Stored as _},
     round::Round,
     story::Holder,
@@ -54,12 +54,16 @@ async fn one(context: &Context, key: Key<'_>, kept: &mut Kept) -> Result<Action,
         return Ok(Action::await_change());
     };
     let endpoint = Endpoint::read(raw);
+    if deletion::is_forgotten(&endpoint) {
+        deletion::forget(context, &api, &endpoint, key).await?;
+        return Ok(Action::await_change());
+    }
     let log = match (&endpoint.azure, &endpoint.log) {
         (Ok(_), Ok(log)) => log.clone().unwrap_or_default(),
         (Err(why), _) | (_, Err(why)) => return telling::unreadable(context, &api, &endpoint, why).await,
     };
     let claims = claims(context, key, &endpoint, &log);
-    losers::tell(context, key, &claims).await?;
+    losers::tell(context, key, &claims).await;
     let holder = hold(context, key, &claims, kept).await?;
     let (endpoint, holder) = finalizers(context, &api, endpoint, holder).await?;
     if endpoint.is_being_deleted() && !endpoint.has_finalizer() {

@@ -1,5 +1,7 @@
 //! What both statuses say after a pass. Pure.
 
+use jiff::SignedDuration;
+
 use crate::{
     api::{
         At, Blame, Cause, Outcome, PromptEndpointStatus, PromptReleaseSpec, PromptReleaseStatus,
@@ -24,6 +26,7 @@ pub fn seen(
     observed: &Observed,
     held: Option<&ClaimedBy>,
     owner: &str,
+    grace: SignedDuration,
 ) -> PromptEndpointStatus {
     let before = &endpoint.status;
     let mut status = PromptEndpointStatus {
@@ -39,7 +42,7 @@ pub fn seen(
     }
     if observed.look.listed {
         let (found, now) = (&observed.deployments, observed.now.into());
-        status.deployments = clean::inventory(&before.deployments, found, &endpoint.traffic, log, owner, now);
+        status.deployments = clean::inventory(&before.deployments, found, &endpoint.traffic, log, owner, grace, now);
     } else {
         for deployment in &mut status.deployments {
             deployment.weight = endpoint.traffic.get(&deployment.name).copied().map_or(0, i64::from);
@@ -49,16 +52,26 @@ pub fn seen(
     status
 }
 
-/// Body of the page or notice that `owed` stands for. `facts` are those of the log's attempt, `timeline` is its, and
-/// `history` is what is left of those before it: a page that nobody took may outlive its attempt.
-pub fn page(
-    (namespace, endpoint): (&str, &str),
-    (facts, timeline): (&Facts, &[String]),
-    history: &[Ended],
-    log: &Log,
-    owed: &Owed,
-    traffic: Option<&str>,
-) -> Vec<u8> {
+/// What a page or a notice is made of.
+pub struct Paged<'a> {
+    pub namespace: &'a str,
+    /// Name of the PromptEndpoint.
+    pub endpoint: &'a str,
+    pub log: &'a Log,
+    /// Those of the log's attempt.
+    pub facts: &'a Facts,
+    /// The same.
+    pub timeline: &'a [String],
+    /// What is left of the attempts before it: a page that nobody took may outlive its own.
+    pub history: &'a [Ended],
+    pub traffic: Option<&'a str>,
+    /// Of an alarm: what fails, and what to do by hand.
+    pub alarm: Option<&'a str>,
+}
+
+/// Body of the page or notice that `owed` stands for.
+pub fn page(owed: &Owed, of: &Paged<'_>) -> Vec<u8> {
+    let Paged { namespace, endpoint, log, facts, timeline, history, traffic, alarm } = *of;
     let last = log.attempt.as_ref().filter(|last| is_about(owed, namespace, last));
     let mut former = history.iter().filter_map(|ended| former(ended, owed));
     let former = former.find(|former| is_about(owed, namespace, former));
@@ -70,7 +83,7 @@ pub fn page(
         canary: facts.canary.as_ref().filter(|_| last.is_some()),
         traffic,
         timeline: if last.is_some() { timeline } else { &[] },
-        what: None,
+        what: alarm,
     };
     page::body(&page::page(owed, &about))
 }

@@ -9,13 +9,14 @@ use kube::{
 };
 
 use super::{
-    Error,
+    Error, alarms,
     context::{Context, Kept},
     deliver::{self, Delivered},
     objects::{Endpoint, Stored as _},
+    pages,
     pass::{Claims, Key},
     ports::ClusterPorts,
-    report,
+    report::{self, Paged},
     story::{self, Holder, Scene, Turn},
     telling::Telling,
     tenant::Tenant,
@@ -74,6 +75,8 @@ impl Round<'_> {
             tenant: self.tenant,
             owner: self.owner,
             waits: &self.context.waits,
+            refusal: None,
+            live: None,
             deployments: &[],
             inventory: &[],
             verified: false,
@@ -81,8 +84,12 @@ impl Round<'_> {
             now: At::from(self.context.clock()),
         };
         let observed = self.look(&scene, kept).await;
-        let seen = report::seen(self.endpoint, &log, &observed, self.claims.held.as_ref(), self.owner);
+        let refusal = kept.azure.refusal.clone();
+        let (held, grace) = (self.claims.held.as_ref(), self.context.waits.delete_grace);
+        let seen = report::seen(self.endpoint, &log, &observed, held, self.owner, grace);
         let scene = Scene {
+            refusal: refusal.as_ref(),
+            live: observed.endpoint.as_ref(),
             deployments: &observed.deployments,
             inventory: &seen.deployments,
             verified: verified(&log, &observed),
@@ -90,8 +97,23 @@ impl Round<'_> {
             now: observed.now.into(),
             ..scene
         };
-        let turn = story::turn(&scene).await;
+        let turn = self.or_unheard(&scene, story::turn(&scene).await).await;
         self.act(&scene, &seen, &turn, &observed, kept).await
+    }
+
+    /// No user meets a new version while nobody could be paged about it. The way back waits for no receiver.
+    async fn or_unheard(&self, scene: &Scene<'_>, turn: Turn) -> Turn {
+        let first = scene.log.attempt.as_ref().is_some_and(|a| a.kind == "Canary" && a.raised.is_empty());
+        if !first || !matches!(turn.wish, Wish::Raise { .. } | Wish::Promote) {
+            return turn;
+        }
+        let (_, problems) = pages::receivers(&self.context.client, self.key.namespace, &self.spec.notifications).await;
+        match problems.is_empty() {
+            true => turn,
+            false => {
+                turn.or_halt(scene, format!("gets no traffic before on-call can be paged: {}", problems.join("; ")))
+            }
+        }
     }
 
     /// The endpoint's own time for a lost write, which no write can be shorter than.
@@ -106,9 +128,10 @@ impl Round<'_> {
     }
 
     async fn look(&self, scene: &Scene<'_>, kept: &mut Kept) -> Observed {
-        // Only where a deployment may be made: the way back asks for nothing but the endpoint itself.
-        let deploys = stage::stage_of(scene.log, scene.facts) == Stage::Deploy;
-        let location = if deploys { self.tenant.location().await.ok() } else { None };
+        let list = lists(scene);
+        // The way back needs no body to compare with, and waits for nothing that it does not need.
+        let compares = list && stage::stage_of(scene.log, scene.facts) != Stage::RollBack;
+        let location = if compares { self.tenant.location().await.ok() } else { None };
         let recipe = location.and_then(|location| story::recipe(scene, location));
         let same_body = |found: &OnlineDeployment| {
             let recipe = recipe.as_ref()?;
@@ -123,7 +146,7 @@ impl Round<'_> {
             owner: self.owner,
             take_over: self.endpoint.annotation(TAKE_OVER),
             log: &record,
-            list: lists(scene),
+            list,
             same_body: &same_body,
             served: &served,
             timing: &self.timing(),
@@ -149,7 +172,7 @@ impl Round<'_> {
             endpoint: self.endpoint.clone(),
             log: scene.log.clone(),
             render: &quietly,
-            remarks: self.remarks(turn, observed),
+            remarks: self.remarks(scene, turn, observed),
             refused_since,
             announce: Some(announce),
             problem: None,
@@ -172,22 +195,30 @@ impl Round<'_> {
             instances: u32::try_from(scene.wanted_instances()).unwrap_or(1),
         };
         let record = convert::read(scene.log);
+        let refusal = remembered.refusal.as_ref().map(|(_, error)| error.to_string());
+        let alarms = |log: &Log, cause: Cause| {
+            let azure = &self.spec.azure;
+            alarms::Around { azure, log, observed, refusal: refusal.as_deref() }.words(cause)
+        };
         let act = async {
             let progress = drive::pass(&mut ports, &request, &record, observed, &turn.wish, remembered).await;
             // Nothing more is going to be announced.
             ports.announce = None;
             progress
         };
-        let (progress, delivered) = futures::join!(act, self.deliver(scene, turn, announced));
+        let (progress, delivered) = futures::join!(act, self.deliver(scene, turn, announced, &alarms));
         let telling = Telling { round: *self, scene, seen, turn, observed, remembered, progress, delivered };
         telling.tell(ports).await
     }
 
-    fn remarks<'r>(&'r self, turn: &'r Turn, observed: &Observed) -> Remarks<'r> {
+    fn remarks<'r>(&'r self, scene: &Scene<'_>, turn: &'r Turn, observed: &Observed) -> Remarks<'r> {
         let holder = self.claims.held.as_ref();
         let cause = match turn.wish {
             Wish::Withdraw(cause) => Some(cause),
-            Wish::Promote => Some(Cause::Promoted),
+            Wish::Promote => {
+                let fast = scene.log.attempt.as_ref().is_some_and(|attempt| attempt.kind == "Fast");
+                Some(if fast { Cause::FastPromoted } else { Cause::Promoted })
+            }
             _ => None,
         };
         Remarks {
@@ -209,6 +240,7 @@ impl Round<'_> {
         scene: &Scene<'_>,
         turn: &Turn,
         announced: oneshot::Receiver<(Owed, Log)>,
+        alarms: &(dyn Fn(&Log, Cause) -> Option<String> + Sync),
     ) -> Option<(Owed, Delivered)> {
         let now = scene.now;
         let (owed, log) = match notify::due(&scene.log.outbox, now) {
@@ -220,9 +252,18 @@ impl Round<'_> {
         for event in &turn.told {
             timeline::append(&mut timeline, now, event);
         }
-        let (told, history) = ((&turn.facts, timeline.as_slice()), status.map_or(&[][..], |s| s.history.as_slice()));
-        let (names, traffic) = ((self.key.namespace, self.key.name), self.endpoint.status.traffic.as_deref());
-        let body = report::page(names, told, history, &log, &owed, traffic);
+        let alarm = owed.kind.parse().ok().and_then(|cause| alarms(&log, cause));
+        let paged = Paged {
+            namespace: self.key.namespace,
+            endpoint: self.key.name,
+            log: &log,
+            facts: &turn.facts,
+            timeline: &timeline,
+            history: status.map_or(&[], |s| &s.history),
+            traffic: self.endpoint.status.traffic.as_deref(),
+            alarm: alarm.as_deref(),
+        };
+        let body = report::page(&owed, &paged);
         let to = &self.spec.notifications;
         let sent = self.context.clock();
         let delivered = deliver::deliver(self.context, self.key.namespace, to, &owed, &body, sent).await;
@@ -230,11 +271,16 @@ impl Round<'_> {
     }
 }
 
-/// Deployments are read where one may be made, sent traffic or deleted: also where a raise may have to be sent again. While
-/// a canary is only watched, and on the way back, nothing that they show would change anything.
+/// Deployments are read where one may be made, sent traffic or deleted: also where a raise may have to be sent again, and
+/// where a withdrawal was tried in vain, perhaps since what it returns to is gone. While a canary is only watched, nothing
+/// that they show would change anything.
 fn lists(scene: &Scene<'_>) -> bool {
     match stage::stage_of(scene.log, scene.facts) {
-        Stage::Build | Stage::Evaluate | Stage::RollBack => false,
+        Stage::Build | Stage::Evaluate => false,
+        Stage::RollBack => {
+            let withdrawal = scene.log.intent.as_ref().filter(|intent| intent.why.as_deref() == Some("Withdraw"));
+            withdrawal.is_some_and(|intent| intent.tries > 1)
+        }
         Stage::Deploy | Stage::Promote | Stage::Clean => true,
         Stage::Canary => {
             let attempt = scene.log.attempt.as_ref();

@@ -1,12 +1,16 @@
 //! What this pass wants: first what ends an attempt from outside, then its stage, or the next attempt.
 
+mod interrupt;
+
+use interrupt::{halted, interrupt};
+
 use crate::{
     api::{
         ABORT, At, Cause, PromptEndpointSpec, PromptReleaseSpec,
         endpoint::{ClaimedBy, DeploymentSeen},
         log::{Attempt, Log},
     },
-    azure::{self, OnlineDeployment},
+    azure::{self, OnlineDeployment, OnlineEndpoint},
     controller::{
         context::Waits,
         objects::{Endpoint, Release, Stored},
@@ -20,10 +24,10 @@ use crate::{
     },
     stage::{
         self, Decision, Facts, Stage, Then, Wait, build, canary, clean,
-        deploy::{self, body::Recipe},
+        deploy::{self, Refusal, body::Recipe},
         evaluate, promote, roll_back,
     },
-    view::timeline::Event,
+    view::{timeline::Event, trouble::Trouble},
 };
 
 /// The release that holds the endpoint.
@@ -61,6 +65,10 @@ pub struct Scene<'a> {
     pub tenant: &'a Tenant,
     pub owner: &'a str,
     pub waits: &'a Waits,
+    /// The last write that Azure refused, by its number, and in which words.
+    pub refusal: Option<&'a (i64, azure::Error)>,
+    /// The endpoint as it was read. None: it was not.
+    pub live: Option<&'a OnlineEndpoint>,
     pub deployments: &'a [OnlineDeployment],
     /// The same, and what is known of them besides.
     pub inventory: &'a [DeploymentSeen],
@@ -85,12 +93,14 @@ pub struct Turn {
     pub opening: Option<Box<Attempt>>,
     /// Why no attempt is opened.
     pub answer: Option<Opens>,
+    /// What a person has to put right in Azure before it goes on.
+    pub trouble: Option<Trouble>,
 }
 
 impl Turn {
     fn of(facts: Facts) -> Self {
         let (wish, why) = (Wish::Nothing, String::new());
-        Self { wish, why, actor: None, facts, told: Vec::new(), wait: None, opening: None, answer: None }
+        Self { wish, why, actor: None, facts, told: Vec::new(), wait: None, opening: None, answer: None, trouble: None }
     }
 
     fn withdraw(facts: &Facts, cause: Cause, why: impl Into<String>) -> Self {
@@ -113,6 +123,14 @@ impl Turn {
         turn
     }
 
+    /// A withdrawal stays wanted; what goes forward is not.
+    pub fn or_halt(self, scene: &Scene<'_>, why: String) -> Self {
+        match self.wish {
+            Wish::Withdraw(_) => self,
+            _ => Self { facts: self.facts, told: self.told, ..Self::wait(scene.facts, scene.soon(why)) },
+        }
+    }
+
     /// Azure did not do it; tried again, and said so.
     fn retry(scene: &Scene<'_>, cause: Cause, error: &azure::Error) -> Self {
         let pause = error.retry_after().and_then(|after| jiff::SignedDuration::try_from(after).ok());
@@ -131,6 +149,9 @@ pub async fn turn(scene: &Scene<'_>) -> Turn {
         return Turn::settled(roll_back::next(attempt, scene.facts));
     }
     if let Some((cause, why)) = interrupt(scene, attempt) {
+        if stage == Stage::Evaluate {
+            evaluate::cancel(&scene.tenant.azure, scene.facts).await;
+        }
         let actor = (cause == Cause::AbortRequested).then(|| format!("annotation {ABORT}"));
         return Turn { actor, ..Turn::withdraw(scene.facts, cause, why) };
     }
@@ -139,11 +160,39 @@ pub async fn turn(scene: &Scene<'_>) -> Turn {
             Holder::Invalid(_, _, why) => format!("the spec does not parse: {why}"),
             _ => String::new(),
         };
-        return Turn::wait(scene.facts, Wait::until(scene.now.plus(scene.waits.poll), why));
+        return Turn::wait(scene.facts, scene.soon(why));
     };
+    match halted(scene) {
+        Some(why) if stage == Stage::Canary => Turn::settled(watch(scene, spec, attempt).await).or_halt(scene, why),
+        Some(why) => Turn::wait(scene.facts, scene.soon(why)),
+        None => go_on(scene, stage, release, spec, attempt).await,
+    }
+}
+
+async fn go_on(
+    scene: &Scene<'_>,
+    stage: Stage,
+    release: &Release,
+    spec: &PromptReleaseSpec,
+    attempt: &Attempt,
+) -> Turn {
+    if let Some(trouble) = deploy::mirror_conflict(attempt, scene.live) {
+        let wait = scene.soon(trouble.message.clone());
+        return Turn { trouble: Some(trouble), ..Turn::wait(scene.facts, wait) };
+    }
+    let recipe = scene.tenant.known_location().and_then(|location| recipe(scene, location));
+    if let Some(why) = recipe.and_then(|recipe| deploy::edited(&recipe, attempt, scene.deployments)) {
+        return Turn::withdraw(scene.facts, Cause::Drift, why);
+    }
     match stage {
         Stage::Build => build_one(scene, release, spec, attempt).await,
-        Stage::Evaluate => evaluate_one(scene, release, spec, attempt).await,
+        Stage::Evaluate => {
+            let turn = evaluate_one(scene, release, spec, attempt).await;
+            if matches!(turn.wish, Wish::Withdraw(_)) {
+                evaluate::cancel(&scene.tenant.azure, &turn.facts).await;
+            }
+            turn
+        }
         Stage::Deploy => deploy_one(scene, release).await,
         Stage::Canary => Turn::settled(watch(scene, spec, attempt).await),
         Stage::Promote => {
@@ -158,50 +207,6 @@ pub async fn turn(scene: &Scene<'_>) -> Turn {
     }
 }
 
-/// What ends an attempt from outside, the first in this order being the cause. A promotion that was earned is turned
-/// round only by people's own word and by the loss of the release.
-pub fn interrupt(scene: &Scene<'_>, attempt: &Attempt) -> Option<(Cause, String)> {
-    let name = &attempt.release.name;
-    if scene.endpoint.is_being_deleted() {
-        return Some((Cause::Deleted, "the PromptEndpoint is being deleted".into()));
-    }
-    let release = match scene.holder {
-        Holder::Gone | Holder::Nobody => return Some((Cause::Orphan, format!("PromptRelease {name} is gone"))),
-        Holder::Invalid(release, since, error) => {
-            if scene.now.since(*since) >= scene.waits.invalid {
-                return Some((Cause::InvalidSpec, format!("PromptRelease {name} does not parse: {error}")));
-            }
-            release
-        }
-        Holder::Present(release, _) => release,
-    };
-    if release.uid() != attempt.release.uid {
-        return Some((Cause::Orphan, format!("PromptRelease {name} was deleted and made again")));
-    }
-    if release.is_being_deleted() {
-        return Some((Cause::Deleted, format!("PromptRelease {name} is being deleted")));
-    }
-    if let Some(abort) = release.abort().ok().flatten().filter(|abort| abort.names(&attempt.version, attempt.n)) {
-        return Some((Cause::AbortRequested, format!("{ABORT}={abort} was set on PromptRelease {name}")));
-    }
-    if !attempt.raised.is_empty() && attempt.kind == "Canary" && !scene.has_facts {
-        return Some((Cause::StatusLost, format!("the status of PromptRelease {name} was lost in mid-canary")));
-    }
-    let Holder::Present(_, spec) = scene.holder else { return None };
-    if attempt.decision.is_some() {
-        return None;
-    }
-    if spec.version != attempt.version {
-        return Some((Cause::Superseded, format!("version {} took its place", spec.version)));
-    }
-    if digest::test_hash(spec, None) != attempt.test_hash && attempt.kind != "Fast" {
-        return Some((Cause::Superseded, "`evaluation`, `metrics` or `criteria` changed".into()));
-    }
-    let waived = scene.facts.evaluation.as_ref().is_some_and(|e| e.verdict.as_deref() == Some("Waived"));
-    (waived && scene.spec.policy.require_evaluation)
-        .then(|| (Cause::PolicyViolation, "the endpoint's policy now requires an evaluation".into()))
-}
-
 /// No attempt is open: the next one, or tidying.
 fn between(scene: &Scene<'_>) -> Turn {
     let mut turn = Turn::of(scene.facts.clone());
@@ -212,9 +217,8 @@ fn between(scene: &Scene<'_>) -> Turn {
         let abort = release.abort().ok().flatten();
         let hash = digest::revision_hash(&spec.artifact, spec.deployment.as_ref());
         let test_hash = digest::test_hash(spec, None);
-        let (name, uid, endpoint) = (release.name(), release.uid(), scene.endpoint.name());
+        let (uid, endpoint) = (release.uid(), scene.endpoint.name());
         let asks = Asks {
-            release: &name,
             uid: &uid,
             endpoint: &endpoint,
             version: &spec.version,
@@ -223,7 +227,6 @@ fn between(scene: &Scene<'_>) -> Turn {
             claimed_by: scene.held.map(|c| (c.name.as_str(), c.uid.as_str())),
             finalizer_stored: release.has_finalizer() && scene.endpoint.has_finalizer(),
             deleting: release.is_being_deleted() || scene.endpoint.is_being_deleted(),
-            invalid: None,
             has_evaluation: spec.evaluation.is_some(),
             requires_evaluation: scene.spec.policy.require_evaluation,
             has_scores: scene.spec.application_insights.is_some(),
@@ -232,7 +235,10 @@ fn between(scene: &Scene<'_>) -> Turn {
             log: scene.log,
             deployments: scene.inventory,
         };
-        let answer = opens::opens(&asks);
+        let answer = match (opens::opens(&asks), halted(scene)) {
+            (Opens::Yes(_), Some(why)) => Opens::EndpointNotReady { endpoint, why },
+            (answer, _) => answer,
+        };
         if let Opens::Yes(kind) = answer {
             turn.facts = Facts::default();
             turn.opening = Some(Box::new(attempt(scene, release, spec, kind, &hash, &test_hash)));
@@ -240,7 +246,11 @@ fn between(scene: &Scene<'_>) -> Turn {
         }
         turn.answer = Some(answer);
     }
-    let (wish, until) = clean::next(scene.inventory, scene.log, instances, scene.now);
+    if let Some(why) = halted(scene) {
+        turn.wait = Some(scene.soon(why));
+        return turn;
+    }
+    let (wish, until) = clean::next(scene.inventory, scene.log, scene.live, instances, scene.now);
     turn.wish = wish;
     turn.wait = until.map(|until| Wait::until(until, String::new()));
     turn
@@ -267,7 +277,7 @@ fn attempt(
         deployment: log.previous.as_ref().filter(|_| fast).map(|p| p.deployment.clone()),
         return_to: log.stable.as_ref().map(|s| s.deployment.clone()),
         started_at: scene.now,
-        plan: plan::plan(spec),
+        plan: plan::plan(spec, scene.waits.delete_grace),
         ..Attempt::default()
     }
 }
@@ -327,7 +337,8 @@ async fn deploy_one(scene: &Scene<'_>, release: &Release) -> Turn {
     let Some(recipe) = recipe(scene, location) else { return Turn::of(scene.facts.clone()) };
     let since = release.status.revision.as_ref().and_then(|r| r.deploying_since);
     let Waits { deploy: deadline, poll, .. } = *scene.waits;
-    let plan = deploy::Plan { recipe, log: scene.log, since, deadline, poll };
+    let refusal = Refusal::of(scene.log, scene.refusal);
+    let plan = deploy::Plan { recipe, log: scene.log, refusal, since, deadline, poll };
     let found = scene.deployments.to_vec();
     let look = deploy::look(&scene.tenant.azure, &scene.spec.azure.endpoint, scene.log, found).await;
     Turn::settled(deploy::next(&plan, scene.facts, &look, scene.now))
@@ -354,6 +365,11 @@ pub fn recipe<'a>(scene: &Scene<'a>, location: &'a str) -> Option<Recipe<'a>> {
 }
 
 impl Scene<'_> {
+    /// Looks again after the usual pause.
+    fn soon(&self, why: String) -> Wait {
+        Wait::until(self.now.plus(self.waits.poll), why)
+    }
+
     /// As the spec says, else as many as stable has: one would be too few for all traffic.
     pub fn wanted_instances(&self) -> i64 {
         let spec = match self.holder {

@@ -14,7 +14,7 @@ use kube::{
 };
 
 use super::{
-    Error,
+    Error, alarms,
     context::Context,
     deletion,
     deliver::Delivered,
@@ -42,13 +42,17 @@ use crate::{
         endpoint::{self as endpoint_wording, Access, EndpointView},
         notified::{Delivery, Notified},
         release::{Alarm, ReleaseView, Standing, Waiting, standing},
-        timeline::Event,
+        timeline::{Announcement, Event},
         trouble::{self, Trouble},
     },
 };
 
 /// Nobody changes anything, yet somebody may have: the pause where nothing else is due.
 const STEADY: SignedDuration = SignedDuration::from_mins(5);
+
+/// The shortest pause while a release takes no writes: the facts of its stages are lost with its status, so they would do the
+/// same step again and again.
+const AFTER_REFUSAL: Duration = Duration::from_secs(2);
 
 /// Everything that a pass came to.
 pub struct Telling<'a> {
@@ -81,19 +85,31 @@ impl Telling<'_> {
             let conditions = endpoint_wording::conditions(&view, &self.seen.conditions, now);
             PromptEndpointStatus { conditions, ..status }
         };
+        // What this pass has recorded counts, also if the status cannot be written below.
+        self.count(&ports.log);
         let mut ports = ClusterPorts { render: &status, ..ports };
         let stored = ports.put(log.clone()).await;
         if let Stored::Refused { why, .. } | Stored::Unanswered(why) = &stored {
             tracing::warn!(why, "the endpoint's status could not be written");
         }
         let endpoint = ports.endpoint;
-        let release = self.tell_release(&endpoint, &log, &said, notified, now).await?;
-        self.count(&log);
-        let gone = deletion::go_on(&self.round, &endpoint, release.as_ref(), &log, now).await?;
-        if gone {
-            return Ok(Action::await_change());
+        let told = self.tell_release(&endpoint, &log, &said, notified, now).await;
+        // What is owed does not wait for a status that cannot be stored.
+        let release = match &told {
+            Ok(release) => release.as_ref(),
+            Err(_) => self.round.holder.release(),
+        };
+        let gone = deletion::go_on(&self.round, &endpoint, release, &log, now).await;
+        let due = self.due(&log, &stored, now);
+        match told.and(gone) {
+            Ok(true) => Ok(Action::await_change()),
+            Ok(false) => Ok(Action::requeue(due)),
+            Err(error) => {
+                let why = error.refusal().map(str::to_owned).ok_or(error)?;
+                self.refused(&why).await;
+                Ok(Action::requeue(due.max(AFTER_REFUSAL)))
+            }
         }
-        Ok(Action::requeue(self.due(&log, &stored, now)))
     }
 
     fn said(&self, problem: Option<&str>) -> Said {
@@ -137,7 +153,7 @@ impl Telling<'_> {
         if let Err(why) = &self.round.endpoint.spec {
             return Some(trouble::invalid_spec(why));
         }
-        said.trouble.clone()
+        said.trouble.clone().or_else(|| self.turn.trouble.clone())
     }
 
     fn endpoint_view<'v>(
@@ -177,7 +193,7 @@ impl Telling<'_> {
         let Some(release) = self.round.holder.release() else { return Ok(None) };
         let uid = release.uid();
         let attempt = log.attempt.as_ref().filter(|attempt| attempt.release.uid == uid);
-        let (alarm, misread) = (alarm(attempt, said), release.abort().err());
+        let (alarm, misread) = (attempt.and_then(|attempt| self.alarm(attempt, log)), release.abort().err());
         let waiting = self.waiting(said);
         let facts = &self.turn.facts;
         let view = ReleaseView {
@@ -207,9 +223,18 @@ impl Telling<'_> {
             release = Release::read(objects::put_status(&api, &release.raw, &status).await?);
         }
         for event in events {
-            publish(self.round.context, &release, attempt, &event).await;
+            publish(self.round.context, &release, announced(&event, attempt)).await;
         }
         Ok(Some(release))
+    }
+
+    /// An Event is the only place left where it can be told.
+    async fn refused(&self, why: &str) {
+        self.round.context.metrics.reconcile_failed("api");
+        tracing::warn!(why, "the API server refuses what is to be written into a release");
+        if let Some(release) = self.round.holder.release() {
+            publish(self.round.context, release, Announcement::of_refused_writes(why)).await;
+        }
     }
 
     fn standing(&self, release: &Release, attempt: Option<&Attempt>, log: &Log) -> Standing {
@@ -239,6 +264,17 @@ impl Telling<'_> {
         }
     }
 
+    fn alarm(&self, attempt: &Attempt, log: &Log) -> Option<(Cause, String)> {
+        let refusal = self.remembered.refusal.as_ref().map(|(_, error)| error.to_string());
+        let (azure, observed) = (&self.round.spec.azure, self.observed);
+        let around = alarms::Around { azure, log, observed, refusal: refusal.as_deref() };
+        let waits = match &self.progress {
+            Progress::Wait(_, waits) => Some(waits),
+            Progress::NotStored(_) | Progress::Again(_) => None,
+        };
+        around.standing(attempt, waits)
+    }
+
     /// What became of a delivery, as an event of the attempt that it was about. One that is tried again is told by the
     /// condition Notified.
     fn delivery(&self, notified: Option<Notified<'_>>) -> Option<Event> {
@@ -259,10 +295,9 @@ impl Telling<'_> {
         let before = self.scene.log.attempt.as_ref().and_then(|a| a.ending.as_ref());
         let ended = log.attempt.as_ref().and_then(|a| a.ending.as_ref()).filter(|_| before.is_none());
         if let Some(ending) = ended
-            && let Ok(cause) = ending.reason.parse::<Cause>()
+            && let (Ok(outcome), Ok(cause)) = (ending.outcome.parse(), ending.reason.parse())
         {
-            let had_traffic = log.attempt.as_ref().is_some_and(|a| !a.raised.is_empty());
-            metrics.ended(cause.outcome(had_traffic), cause);
+            metrics.ended(outcome, cause);
         }
     }
 
@@ -289,17 +324,13 @@ impl Telling<'_> {
     }
 }
 
-/// A person is needed though nothing has ended.
-fn alarm(attempt: Option<&Attempt>, said: &Said) -> Option<(Cause, String)> {
-    let attempt = attempt.filter(|a| a.ending.is_none())?;
-    let cause = attempt.alarms.last()?.parse::<Cause>().ok()?;
-    Some((cause, said.why.clone().unwrap_or_else(|| cause.to_string())))
+fn announced(event: &Event, attempt: Option<&Attempt>) -> Announcement {
+    let (version, n) = attempt.map_or(("", 0), |attempt| (attempt.version.as_str(), attempt.n));
+    event.announce(version, n)
 }
 
 /// An Event is a courtesy: the timeline has it all, so one that is refused is only logged.
-async fn publish(context: &Context, release: &Release, attempt: Option<&Attempt>, event: &Event) {
-    let (version, n) = attempt.map_or(("", 0), |attempt| (attempt.version.as_str(), attempt.n));
-    let told = event.announce(version, n);
+async fn publish(context: &Context, release: &Release, told: Announcement) {
     let event = KubeEvent {
         type_: if told.warning { EventType::Warning } else { EventType::Normal },
         reason: told.reason,

@@ -4,19 +4,23 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use futures::future::BoxFuture;
+
 use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
     core::v1::ServiceAccount,
 };
 use kube::{Api, Client, ResourceExt, api::PostParams};
+use reqwest::{Method, StatusCode};
 use tokio::sync::OnceCell;
 
 use crate::{
     api::endpoint::{ApplicationInsights, AzureEndpoint, Cloud},
-    azure::{self, Assertion, Azure, BoxError, CloudName, Timeouts, WorkspaceId},
+    azure::{self, Assertion, Azure, BoxError, CloudName, Meter, Service, Timeouts, WorkspaceId},
+    metrics::Metrics,
     stage::canary::scores,
 };
 
@@ -47,6 +51,14 @@ pub struct Tenant {
     location: OnceCell<String>,
     app_id: OnceCell<String>,
     made_for: (AzureEndpoint, String),
+    identity: Identity,
+}
+
+/// An identity in Entra ID, as a ServiceAccount's annotations name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Identity {
+    tenant_id: String,
+    client_id: String,
 }
 
 impl Tenant {
@@ -81,12 +93,13 @@ pub struct Tenants {
     client: Client,
     http: reqwest::Client,
     timeouts: Timeouts,
+    meter: Arc<dyn Meter>,
     met: Mutex<HashMap<String, Arc<Tenant>>>,
 }
 
 impl Tenants {
-    pub fn new(client: Client, http: reqwest::Client, timeouts: Timeouts) -> Self {
-        Self { client, http, timeouts, met: Mutex::default() }
+    pub fn new(client: Client, http: reqwest::Client, timeouts: Timeouts, meter: Arc<dyn Meter>) -> Self {
+        Self { client, http, timeouts, meter, met: Mutex::default() }
     }
 
     /// The tenant of `namespace/endpoint`, with its token cache.
@@ -104,27 +117,31 @@ impl Tenants {
         let made_for = (azure.clone(), account.to_owned());
         let known = self.met.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         // After a refused token the ServiceAccount's annotations may have been mended, or what Entra ID trusts.
-        if let Some(known) = known.filter(|tenant| tenant.made_for == made_for && !tenant.azure.is_mistrusted()) {
-            return Ok(known);
+        let known = known.filter(|tenant| tenant.made_for == made_for && !tenant.azure.is_mistrusted());
+        if let Some(known) = known.as_ref().filter(|tenant| !tenant.azure.take_forbidden()) {
+            return Ok(known.clone());
         }
-        let azure = self.meet(namespace, azure, account).await?;
-        let tenant = Arc::new(Tenant { azure, location: OnceCell::new(), app_id: OnceCell::new(), made_for });
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
+        let identity = match (identity(&accounts, account).await, known) {
+            // What is forbidden for want of a role needs no new token, and the old one may be what takes traffic back.
+            (Ok(identity), Some(known)) if known.identity == identity => return Ok(known),
+            (Err(_), Some(known)) => return Ok(known),
+            (identity, _) => identity?,
+        };
+        let azure = self.meet(accounts, azure, account, &identity)?;
+        let tenant = Tenant { azure, location: OnceCell::new(), app_id: OnceCell::new(), made_for, identity };
+        let tenant = Arc::new(tenant);
         self.met.lock().unwrap_or_else(PoisonError::into_inner).insert(key, tenant.clone());
         Ok(tenant)
     }
 
-    async fn meet(&self, namespace: &str, azure: &AzureEndpoint, account: &str) -> Result<Azure, TenantError> {
-        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
-        let found = accounts.get_opt(account).await.map_err(|error| match error {
-            kube::Error::Api(status) if status.is_forbidden() => TenantError::Forbidden(account.to_owned()),
-            error => TenantError::Unreadable { account: account.to_owned(), error },
-        })?;
-        let found = found.ok_or_else(|| TenantError::NoAccount(account.to_owned()))?;
-        let annotation = |annotation: &'static str| {
-            let value = found.annotations().get(annotation).filter(|v| !v.is_empty()).cloned();
-            value.ok_or_else(|| TenantError::NoAnnotation { account: account.to_owned(), annotation })
-        };
-        let (client_id, tenant_id) = (annotation(CLIENT_ID)?, annotation(TENANT_ID)?);
+    fn meet(
+        &self,
+        accounts: Api<ServiceAccount>,
+        azure: &AzureEndpoint,
+        account: &str,
+        identity: &Identity,
+    ) -> Result<Azure, TenantError> {
         let cloud = match azure.cloud {
             Cloud::AzurePublic => CloudName::AzurePublic,
             Cloud::AzureChina => CloudName::AzureChina,
@@ -132,15 +149,36 @@ impl Tenants {
         };
         let assertion = Arc::new(AccountToken { accounts, account: account.to_owned() });
         let malformed = |e: azure_core::Error| TenantError::Malformed { account: account.into(), error: e.to_string() };
+        let Identity { tenant_id, client_id } = identity;
         let credential =
-            azure::federated(self.http.clone(), cloud, &tenant_id, &client_id, assertion).map_err(malformed)?;
+            azure::federated(self.http.clone(), cloud, tenant_id, client_id, assertion).map_err(malformed)?;
         let workspace = WorkspaceId {
             subscription: azure.subscription_id.clone(),
             resource_group: azure.resource_group.clone(),
             workspace: azure.workspace.clone(),
         };
-        Ok(Azure::new(self.http.clone(), cloud, credential, workspace, self.timeouts))
+        let meter = Some(self.meter.clone());
+        Ok(Azure::new(self.http.clone(), cloud, credential, workspace, self.timeouts, meter))
     }
+}
+
+impl Meter for Metrics {
+    fn request(&self, service: Service, method: &Method, status: Option<StatusCode>, took: Duration) {
+        self.azure_request(service.as_str(), method.as_str(), status.map(|status| status.as_u16()), took);
+    }
+}
+
+async fn identity(accounts: &Api<ServiceAccount>, account: &str) -> Result<Identity, TenantError> {
+    let found = accounts.get_opt(account).await.map_err(|error| match error {
+        kube::Error::Api(status) if status.is_forbidden() => TenantError::Forbidden(account.to_owned()),
+        error => TenantError::Unreadable { account: account.to_owned(), error },
+    })?;
+    let found = found.ok_or_else(|| TenantError::NoAccount(account.to_owned()))?;
+    let annotation = |annotation: &'static str| {
+        let value = found.annotations().get(annotation).filter(|v| !v.is_empty()).cloned();
+        value.ok_or_else(|| TenantError::NoAnnotation { account: account.to_owned(), annotation })
+    };
+    Ok(Identity { tenant_id: annotation(TENANT_ID)?, client_id: annotation(CLIENT_ID)? })
 }
 
 /// A short-lived token of exactly one ServiceAccount, by TokenRequest.

@@ -4,6 +4,7 @@ use crate::{
     api::{At, Cause, endpoint::AzureEndpoint},
     azure::OnlineEndpoint,
     endpoint::{Ms, Remembered, Reply, Waiting, Why, tags},
+    stage::deploy::failure,
     view::{
         trouble::{self, Trouble},
         waiting,
@@ -76,8 +77,12 @@ pub fn say(waits: &Waiting<String>, around: &Around<'_>) -> Said {
         Waiting::StableLost { deployment } => Said::needs(trouble::stable_lost(deployment, &azure.endpoint)),
         Waiting::FirstPromotion => Said::waits(waiting::first_promotion()),
         Waiting::RetryDeployment { deployment, reply, tries, .. } => {
-            let why = waiting::retry_deployment(deployment, *tries, refusal(around, *reply).as_deref());
-            Said::retries(Cause::DeploymentFailed, why)
+            let refused = around.remembered.refusal.as_ref().filter(|_| *reply == Reply::Refused);
+            let (cause, what) = match refused.map(|(_, error)| failure::of_refusal(error)) {
+                Some((cause, what)) => (cause, Some(what)),
+                None => (Cause::DeploymentUnavailable, refusal(around, *reply)),
+            };
+            Said::retries(cause, waiting::retry_deployment(deployment, *tries, what.as_deref()))
         }
         other => Said { why: about_deployment(other, now), ..Said::default() },
     }

@@ -66,7 +66,7 @@ pub struct Facts<'a> {
     pub stable: Option<&'a str>,
     /// Time of the source of the scores, or Azure's.
     pub now: At,
-    /// Whether the split was the canary's during the whole window.
+    /// Whether the split is known to have been the canary's during the whole window.
     pub verified: &'a dyn Fn(&Window) -> bool,
 }
 

@@ -10,9 +10,19 @@ use crate::api::release::{Artifact, Criterion, Deployment, Evaluation, Live, Met
 /// Whole numbers up to here are the same as floats and as integers.
 const EXACT_FLOAT: f64 = 9_007_199_254_740_992.0;
 
+/// Lower-case hex digits, two a byte.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// 64 lower-case hex digits.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
+}
+
+/// The digest as manifests write it: `sha256:` and 64 hex digits.
+pub fn named_sha256(bytes: &[u8]) -> String {
+    format!("sha256:{}", sha256_hex(bytes))
 }
 
 /// The first 8 hex digits of SHA-256: enough to tell apart what one release ever ships, short enough to be read.

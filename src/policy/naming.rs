@@ -2,9 +2,6 @@
 
 use super::digest::{hex8, sha256_hex};
 
-/// A deployment's name has 3 to 32 characters; it starts with a letter and goes on with letters, digits and dashes
-/// (Azure Machine Learning, "Manage and increase quotas": online endpoints and deployments).
-const MAX_DEPLOYMENT: usize = 32;
 /// A run's name, kept well within what Azure ML's run history takes.
 const MAX_RUN: usize = 64;
 /// Name and version of an asset: letters, digits, dashes and underscores, at most 255; versions are kept to 30.
@@ -34,17 +31,6 @@ pub fn version_of(deployment: &str) -> Option<&str> {
     let rest = deployment.strip_prefix("d-")?;
     let version = rest.split_once("--").map_or(rest, |(version, _)| version);
     (!version.is_empty()).then_some(version)
-}
-
-/// What Azure allows as the name of an endpoint's deployment.
-pub fn check_deployment(name: &str) -> Result<(), String> {
-    let ok = (3..=MAX_DEPLOYMENT).contains(&name.len())
-        && name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.ends_with(|c: char| c.is_ascii_alphanumeric())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    ok.then_some(()).ok_or_else(|| {
-        format!("`{name}` is no name of a deployment: 3 to 32 letters, digits and dashes, a letter first, no dash last")
-    })
 }
 
 /// The two runs of an evaluation.
@@ -141,7 +127,8 @@ mod tests {
         let version = "a".repeat(26);
         let mut taken: Vec<String> = vec![];
         while let Some(name) = next_deployment(&version, taken.iter().map(String::as_str)) {
-            assert_eq!(check_deployment(&name), Ok(()));
+            // Azure Machine Learning, "Manage and increase quotas": 3 to 32 letters, digits and dashes, a letter first.
+            assert!((3..=32).contains(&name.len()) && !name.ends_with('-'), "{name}");
             assert_eq!(version_of(&name), Some(version.as_str()));
             taken.push(name);
         }
@@ -156,13 +143,6 @@ mod tests {
         assert_eq!(version_of("d-v2-rc1"), Some("v2-rc1"));
         assert_eq!(version_of("blue"), None);
         assert_eq!(version_of("d-"), None);
-    }
-
-    #[test]
-    fn wrong_names_are_told_what_is_allowed() {
-        for name in ["d-", "1428", "d_1428", "d-1428-", &"d".repeat(33), "d-1 428"] {
-            assert!(check_deployment(name).is_err_and(|e| e.contains("3 to 32")), "{name}");
-        }
     }
 
     #[test]

@@ -34,8 +34,7 @@ impl Kind {
 /// What an opening rests on.
 #[derive(Clone, Copy, Debug)]
 pub struct Asks<'a> {
-    /// Name and uid of the PromptRelease.
-    pub release: &'a str,
+    /// Uid of the PromptRelease.
     pub uid: &'a str,
     /// Name of the PromptEndpoint.
     pub endpoint: &'a str,
@@ -48,8 +47,6 @@ pub struct Asks<'a> {
     pub finalizer_stored: bool,
     /// Either object.
     pub deleting: bool,
-    /// Why the spec cannot work.
-    pub invalid: Option<&'a str>,
     pub has_evaluation: bool,
     pub requires_evaluation: bool,
     /// Whether the PromptEndpoint names a source of live scores.
@@ -78,10 +75,6 @@ pub enum Opens {
     Unclaimed,
     /// Release or endpoint is being deleted.
     Deleting,
-    /// The spec cannot work until it is edited; why.
-    Invalid {
-        why: String,
-    },
     /// An attempt has no ending yet.
     Open {
         n: i64,
@@ -114,6 +107,11 @@ pub enum Opens {
     NoScores {
         endpoint: String,
     },
+    /// Only withdrawals are made on the endpoint; why.
+    EndpointNotReady {
+        endpoint: String,
+        why: String,
+    },
     /// No stable deployment is recorded, yet others may have served: a canary could not be taken back to anything.
     NoStable {
         deployment: String,
@@ -142,7 +140,6 @@ impl Opens {
     pub fn cause(&self) -> Option<Cause> {
         match self {
             Self::AlreadyLive { .. } => Some(Cause::AlreadyLive),
-            Self::Invalid { .. } => Some(Cause::InvalidSpec),
             Self::Aborted { .. } => Some(Cause::AbortRequested),
             Self::RejectedBefore { .. } => Some(Cause::RejectedBefore),
             Self::EndedBefore { reason, .. } => {
@@ -154,6 +151,7 @@ impl Opens {
             Self::Yes(_)
             | Self::ClaimedByOther { .. }
             | Self::Unclaimed
+            | Self::EndpointNotReady { .. }
             | Self::Deleting
             | Self::Open { .. }
             | Self::FinalizerMissing
@@ -193,9 +191,6 @@ fn turn(asks: &Asks<'_>) -> Option<Opens> {
 /// What speaks against this version and content.
 fn content(asks: &Asks<'_>) -> Option<Opens> {
     let Asks { version, log, .. } = asks;
-    if let Some(why) = asks.invalid {
-        return Some(Opens::Invalid { why: why.into() });
-    }
     let live = log.stable.as_ref().filter(|s| s.version.as_deref() == Some(version));
     if let Some(order) = asks.abort.filter(|order| order.names(version, attempt_spoken_of(asks, live.is_some()))) {
         return Some(Opens::Aborted { order: order.to_string(), live: live.is_some() });
@@ -255,7 +250,7 @@ fn endpoint_is_busy(asks: &Asks<'_>) -> Option<Opens> {
     if let Some(until) = log.unsettled.iter().map(|u| u.until).max() {
         return Some(Opens::Unsettled { writes: log.unsettled.len(), until });
     }
-    if let Some(intent) = &log.intent {
+    if let Some(intent) = log.intent.as_ref().filter(|intent| intent.is_open()) {
         return Some(Opens::WriteUnderWay { seq: intent.seq, kind: intent.kind.clone() });
     }
     let undelivered = log.outbox.len();

@@ -1,5 +1,7 @@
 //! Canary and promotion as an attempt keeps them, from the spec at the moment when it begins.
 
+use jiff::SignedDuration;
+
 use crate::api::{
     Duration, PromptReleaseSpec,
     log::Plan,
@@ -7,7 +9,9 @@ use crate::api::{
 };
 
 /// The plan of a new attempt. A step's windows are its duration over the window, rounded up: never less than was asked.
-pub fn plan(spec: &PromptReleaseSpec) -> Plan {
+/// What served is kept for `grace` at least, however short `keepPreviousFor` is: answers that are being streamed, and callers
+/// that name a deployment themselves, end or are noticed by then.
+pub fn plan(spec: &PromptReleaseSpec, grace: SignedDuration) -> Plan {
     let PromptReleaseSpec { canary: Canary { steps, analysis, hold_timeout }, promotion, .. } = spec;
     let Promotion { keep_previous_for } = promotion;
     let window_ms = millis(&analysis.window).max(1);
@@ -21,7 +25,7 @@ pub fn plan(spec: &PromptReleaseSpec) -> Plan {
         consecutive_errors: analysis.consecutive_errors,
         on_inconclusive: word(analysis.on_inconclusive).into(),
         hold_timeout_ms: millis(hold_timeout),
-        keep_previous_ms: millis(keep_previous_for),
+        keep_previous_ms: millis(keep_previous_for).max(i64::try_from(grace.as_millis()).unwrap_or(i64::MAX)),
     }
 }
 
@@ -57,6 +61,22 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    const GRACE: SignedDuration = SignedDuration::from_mins(10);
+
+    fn plan(spec: &PromptReleaseSpec) -> Plan {
+        super::plan(spec, GRACE)
+    }
+
+    #[test]
+    fn what_served_is_kept_for_the_grace_at_least() {
+        let kept = |keep: &str| {
+            let spec = json!({"endpointRef": {"name": "e"}, "version": "1", "artifact": {},
+                "promotion": {"keepPreviousFor": keep}});
+            plan(&serde_json::from_value(spec).expect("valid")).keep_previous_ms
+        };
+        assert_eq!(["0s", "9m", "11m"].map(kept), [600_000, 600_000, 660_000]);
+    }
 
     fn spec(canary: serde_json::Value) -> PromptReleaseSpec {
         serde_json::from_value(json!({

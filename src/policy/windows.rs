@@ -106,15 +106,6 @@ pub fn next_wake(grid: Grid, closed_through: Option<At>, now: At, lateness_ms: i
     if now < window.end { window.end } else { now.plus(poll).min(deadline(&window, lateness_ms)).max(now) }
 }
 
-/// Whether the split was the canary's during the whole window: the last look before its start and the first after its
-/// end showed the same write. A write between them would have a higher number.
-pub fn verified(window: &Window, before: Option<(At, i64)>, after: Option<(At, i64)>) -> bool {
-    match (before, after) {
-        (Some((before, seq)), Some((after, same))) => before <= window.start && window.end <= after && seq == same,
-        _ => false,
-    }
-}
-
 /// Until then a window may become complete.
 pub(super) fn deadline(window: &Window, lateness_ms: i64) -> At {
     window.end.plus(SignedDuration::from_millis(lateness_ms.max(0)))
@@ -198,17 +189,6 @@ mod tests {
         assert_eq!(wake("2026-11-20T17:11:30Z"), at("2026-11-20T17:12:00Z"));
         assert_eq!(wake("2026-11-20T17:12:00Z"), at("2026-11-20T17:12:05Z"));
         assert_eq!(wake("2026-11-20T17:21:58Z"), at("2026-11-20T17:22:00Z"));
-    }
-
-    #[test]
-    fn verified_needs_the_same_write_on_both_sides() {
-        let window = Grid::new(at("2026-11-20T17:11:00Z"), 60_000).window_at(0);
-        let (before, after) = (at("2026-11-20T17:10:55Z"), at("2026-11-20T17:12:01Z"));
-        assert!(verified(&window, Some((before, 41)), Some((after, 41))));
-        assert!(!verified(&window, Some((before, 41)), Some((after, 42))));
-        assert!(!verified(&window, Some((after, 41)), Some((after, 41))));
-        assert!(!verified(&window, Some((before, 41)), Some((before, 41))));
-        assert!(!verified(&window, None, Some((after, 41))) && !verified(&window, Some((before, 41)), None));
     }
 
     proptest! {

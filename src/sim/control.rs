@@ -40,7 +40,7 @@ const DEPLOYMENT: &str = r#"somebody deploys: {} or as in a world file: {"instan
 /// What there is, for people and for the 404.
 const ROUTES: [(&str, &str); 20] = [
     ("GET /", "this page"),
-    ("GET /state", "endpoints, splits, tags, deployments, operations, traffic, telemetry, counts"),
+    ("GET /state", "endpoints, splits, tags, deployments, operations, runs, traffic, telemetry, counts"),
     ("GET /requests?since=N", "requests to Azure's host names after number N"),
     ("GET /webhook", "what the receiver of pages was sent"),
     ("POST /webhook/secret", SECRET),
@@ -138,6 +138,7 @@ async fn state(State(sim): State<Arc<Sim>>) -> Json {
 
 fn describe(sim: &Sim) -> Value {
     let mut all = lock(&sim.arm).describe();
+    all["runs"] = lock(&sim.flow).describe();
     let requests = lock(&sim.requests);
     all["requests"] = json!({"last": requests.last(), "counts": requests.counts(), "refused": requests.refused()});
     let span = |dial: &clock::Dial| SignedDuration::try_from(dial.get()).unwrap_or(SignedDuration::MAX);

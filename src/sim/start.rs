@@ -96,7 +96,9 @@ impl Running {
             tenant: self.sim.settings.tenant.clone(),
             client: "continuous-integration".into(),
             subject: String::new(),
+            audience: String::new(),
             object: "continuous-integration".into(),
+            denied: Vec::new(),
         };
         let token = self.sim.entra.mint(&ci, "https://storage.azure.com")?;
         let headers = [

@@ -22,7 +22,7 @@ use super::{
     Settings,
     arm::{self, Knobs},
     clock::Dial,
-    entra::Federated,
+    entra::{self, Federated},
 };
 
 /// The initial world.
@@ -164,7 +164,9 @@ impl Default for World {
                 tenant: "9c11c3f0-6a52-4b8d-8e0f-1d2a3b4c5d6e".into(),
                 client: "2f6d8a10-3b4c-4d5e-8f90-a1b2c3d4e5f6".into(),
                 subject: "system:serviceaccount:assistant:assistant-release".into(),
+                audience: entra::audience(),
                 object: "c0ffee00-1111-4222-8333-444455556666".into(),
+                denied: Vec::new(),
             }],
             times: Times::default(),
             knobs: Knobs::default(),

@@ -2,11 +2,13 @@
 
 pub mod archive;
 pub mod flow;
+pub mod mapping;
 
 use std::collections::BTreeSet;
 
 use archive::{ArchiveError, Folder};
 use flow::FlowError;
+use mapping::MappingError;
 
 use super::{Decision, Facts, Then};
 use crate::{
@@ -17,7 +19,6 @@ use crate::{
         digest::{self, TestContent},
         naming,
     },
-    stage::evaluate::mapping::{self, MappingError, Sources},
     view::sentence,
 };
 
@@ -55,8 +56,12 @@ pub enum BuildError {
     Mapping(#[from] MappingError),
     #[error("{path}: line {line} has no column `{column}`, from which an input is fed; every line must have it")]
     Hole { path: String, column: String, line: usize },
+    #[error("`artifact.promptFlow` is not set: name the flow's archive there")]
+    NoArtifact,
     #[error("archive cannot be fetched: {0}")]
     Gone(String),
+    #[error("`environmentImage` {0} has no digest; it must be pinned, as in registry/name@sha256:<64 hex digits>")]
+    Unpinned(String),
     /// Azure understood what it was sent and finds it wrong; it would find the same again.
     #[error("what the release names is not taken: {0}")]
     Invalid(azure::Error),
@@ -106,7 +111,7 @@ pub fn next(facts: &Facts) -> Decision<Step> {
 /// [`BuildError::Azure`] is worth another try, the rest is the release's fault.
 pub async fn act(azure: &Azure, plan: &Plan<'_>, step: &Step, facts: &Facts) -> Result<Facts, BuildError> {
     let Some(flow) = &plan.spec.artifact.prompt_flow else {
-        return Err(BuildError::Gone("`artifact.promptFlow` is not set".into()));
+        return Err(BuildError::NoArtifact);
     };
     let mut build = facts.build.clone().unwrap_or_default();
     match step {
@@ -153,19 +158,10 @@ pub fn check(packed: &[u8], spec: &PromptReleaseSpec, flow: &PromptFlow) -> Resu
     if let Some(runner) = &evaluation.prompt_flow {
         let judge = flow::read(&folder, &runner.judge.path)?;
         content.judge = folder.below(&runner.judge.path).content_address();
-        let path_of_flow = flow.path.as_deref().unwrap_or(".");
-        let sources = Sources { columns: dataset.columns().collect(), outputs: None };
-        let mut fed = mapping::mapping(path_of_flow, names(&main.inputs), &sources, &runner.column_mapping)?;
-        let outputs = Some(main.outputs.keys().map(String::as_str).collect());
-        let sources = Sources { outputs, ..sources };
-        fed.extend(mapping::mapping(&runner.judge.path, names(&judge.inputs), &sources, &runner.judge.column_mapping)?);
-        no_holes(&dataset, &path, fed.values())?;
+        let feeds = mapping::feeds(flow.path.as_deref(), &main, &judge, &dataset, runner)?;
+        no_holes(&dataset, &path, feeds.flow.values().chain(feeds.judge.values()))?;
     }
     Ok(Checked { folder, rows: dataset.counts(), content: Some(content) })
-}
-
-fn names<V>(map: &std::collections::BTreeMap<String, V>) -> impl Iterator<Item = &str> + Clone {
-    map.keys().map(String::as_str)
 }
 
 /// A column that is missing in one row aborts the whole run on the service; here it costs nothing.
@@ -198,14 +194,6 @@ async fn upload(azure: &Azure, spec: &PromptReleaseSpec, checked: &Checked) -> R
         rows: checked.rows.clone(),
         ..status::Build::default()
     })
-}
-
-/// Reads what was uploaded.
-///
-/// # Errors
-/// Azure's; more than `limit` bytes.
-pub async fn read_blob(azure: &Azure, store: &Datastore, path: &str, limit: usize) -> azure::Result<bytes::Bytes> {
-    azure.get_blob(store, path, limit).await
 }
 
 /// The datastore's path in the spelling that assets and runs use.
@@ -242,7 +230,7 @@ async fn register_model(
 
 async fn register_environment(azure: &Azure, plan: &Plan<'_>, flow: &PromptFlow) -> Result<String, BuildError> {
     let name = naming::environment(plan.release);
-    let unpinned = || BuildError::Gone(format!("`environmentImage` {} has no digest", flow.environment_image));
+    let unpinned = || BuildError::Unpinned(flow.environment_image.clone());
     let version = naming::environment_version(&flow.environment_image).ok_or_else(unpinned)?;
     let health = Route { path: "/health".into(), port: 8080 };
     let body = EnvironmentBody {

@@ -63,7 +63,7 @@ pub async fn look(
         let scores = Some(Err("the PromptEndpoint names no `applicationInsights`".to_owned()));
         return Look { scores, ..idle };
     };
-    match source.since(endpoint, window.start.get()).await {
+    match source.since(endpoint, window.start.get(), now.get()).await {
         Ok(seen) => Look { scores: Some(Ok(seen)), ..idle },
         Err(error) => Look { scores: Some(Err(error.to_string())), ..idle },
     }
@@ -127,6 +127,8 @@ fn close(known: &CanaryStatus, attempt: &Attempt, rules: &[Rule<'_>], look: &Loo
         Some(_) => look.now.min(first_deadline(known, &attempt.plan, look.now)),
         None => look.now,
     };
+    // The step's first window begins after its split was read back, so its number was live before every window. A write
+    // between then and this look would have a higher one, and a split of another hand would not be ours.
     let verified = |window: &windows::Window| look.verified && window.end <= look.now;
     let facts = canary::Facts {
         plan: &attempt.plan,

@@ -5,20 +5,25 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 use crate::{
-    api::{At, endpoint::DeploymentSeen, log::Log},
-    azure::OnlineDeployment,
+    api::{
+        At,
+        endpoint::{DeploymentSeen, MAX_DEPLOYMENTS},
+        log::Log,
+    },
+    azure::{OnlineDeployment, OnlineEndpoint, provisioning},
     endpoint::Wish,
     stage::deploy::body::{TAG_HASH, TAG_OWNER, TAG_VERSION},
 };
 
 /// The inventory after a look at all deployments. What is ours and has no role is kept for a while, so that it can be
-/// looked into or used again; what never ran is not.
+/// looked into or used again, for `grace` at least; what never ran is not.
 pub fn inventory(
     before: &[DeploymentSeen],
     found: &[OnlineDeployment],
     live: &BTreeMap<String, u8>,
     log: &Log,
     owner: &str,
+    grace: SignedDuration,
     now: At,
 ) -> Vec<DeploymentSeen> {
     let mut seen: Vec<DeploymentSeen> = found
@@ -40,28 +45,28 @@ pub fn inventory(
                 keep_until: None,
             };
             let kept = old.and_then(|o| o.keep_until);
-            seen.keep_until = keep_until(&seen, kept, log, now);
+            seen.keep_until = keep_until(&seen, kept, log, grace, now);
             seen
         })
         .collect();
     seen.sort_by(|a, b| a.name.cmp(&b.name));
-    seen.truncate(20);
+    seen.truncate(MAX_DEPLOYMENTS);
     seen
 }
 
-fn keep_until(seen: &DeploymentSeen, before: Option<At>, log: &Log, now: At) -> Option<At> {
+fn keep_until(seen: &DeploymentSeen, before: Option<At>, log: &Log, grace: SignedDuration, now: At) -> Option<At> {
     if !seen.ours || seen.weight > 0 || in_use(&seen.name, log) {
         return None;
     }
     if let Some(previous) = log.previous.as_ref().filter(|p| p.deployment == seen.name) {
         return previous.keep_until;
     }
-    let failed = matches!(seen.state.as_deref(), Some("Failed" | "Canceled"));
+    let failed = seen.state.as_deref().is_some_and(provisioning::failed);
     if failed && !seen.served {
         return Some(now);
     }
     let keep = log.attempt.as_ref().map_or(0, |a| a.plan.keep_previous_ms);
-    before.or_else(|| Some(now.plus(SignedDuration::from_millis(keep))))
+    before.or_else(|| Some(now.plus(SignedDuration::from_millis(keep).max(grace))))
 }
 
 /// Stable, or of an attempt that is under way.
@@ -71,9 +76,17 @@ fn in_use(name: &str, log: &Log) -> bool {
         || open.is_some_and(|a| a.deployment.as_deref() == Some(name) || a.return_to.as_deref() == Some(name))
 }
 
-/// One wish a pass: a deployment whose time is over, or stable's instances.
-pub fn next(inventory: &[DeploymentSeen], log: &Log, instances: Option<i64>, now: At) -> (Wish<String>, Option<At>) {
-    let due = |d: &&DeploymentSeen| d.keep_until.is_some_and(|until| until <= now) && !changing(d);
+/// One wish a pass: a deployment whose time is over and that no requests are mirrored to, or stable's instances.
+pub fn next(
+    inventory: &[DeploymentSeen],
+    log: &Log,
+    live: Option<&OnlineEndpoint>,
+    instances: Option<i64>,
+    now: At,
+) -> (Wish<String>, Option<At>) {
+    let mirrored = |name: &str| live.is_none_or(|live| live.mirrored(name).is_some());
+    let over = |d: &&DeploymentSeen| d.keep_until.is_some_and(|until| until <= now);
+    let due = |d: &&DeploymentSeen| over(d) && !changing(d) && !mirrored(&d.name);
     if let Some(old) = inventory.iter().filter(|d| d.ours && d.weight == 0).find(due) {
         return (Wish::Delete { deployment: old.name.clone() }, None);
     }
@@ -87,16 +100,33 @@ pub fn next(inventory: &[DeploymentSeen], log: &Log, instances: Option<i64>, now
 }
 
 fn changing(seen: &DeploymentSeen) -> bool {
-    !matches!(seen.state.as_deref(), Some("Succeeded" | "Failed" | "Canceled"))
+    !seen.state.as_deref().is_some_and(provisioning::at_rest)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::api::log::{Previous, Stable};
 
+    type Next = (Wish<String>, Option<At>);
+
     fn at(seconds: i64) -> At {
         At::from(jiff::Timestamp::from_second(seconds).expect("in range"))
+    }
+
+    const GRACE: SignedDuration = SignedDuration::from_secs(600);
+
+    /// What is wished for while requests are mirrored so.
+    fn next_beside(mirror: Value, all: &[DeploymentSeen], log: &Log, instances: Option<i64>, now: At) -> Next {
+        let live = json!({"name": "qa", "properties": {"mirrorTraffic": mirror}});
+        let live: OnlineEndpoint = serde_json::from_value(live).expect("an endpoint");
+        super::next(all, log, Some(&live), instances, now)
+    }
+
+    fn next(all: &[DeploymentSeen], log: &Log, instances: Option<i64>, now: At) -> Next {
+        next_beside(json!({}), all, log, instances, now)
     }
 
     fn log() -> Log {
@@ -117,7 +147,7 @@ mod tests {
             served: true,
             keep_until: None,
         };
-        seen.keep_until = keep_until(&seen, None, log, now);
+        seen.keep_until = keep_until(&seen, None, log, GRACE, now);
         seen
     }
 
@@ -127,6 +157,24 @@ mod tests {
         let all = [seen("d-1", &log, at(0)), seen("d-2", &log, at(0))];
         assert_eq!(next(&all, &log, Some(1), at(99)), (Wish::Nothing, Some(at(100))));
         assert_eq!(next(&all, &log, Some(1), at(100)).0, Wish::Delete { deployment: "d-1".into() });
+    }
+
+    #[test]
+    fn what_requests_are_mirrored_to_is_not_deleted() {
+        let log = log();
+        let all = [seen("d-1", &log, at(0)), seen("d-2", &log, at(0))];
+        assert_eq!(next_beside(json!({"D-1": 5}), &all, &log, None, at(500)).0, Wish::Nothing);
+        assert_eq!(super::next(&all, &log, None, None, at(500)).0, Wish::Nothing, "not read, so not known");
+        let gone = next_beside(json!({"d-1": 0, "d-2": 5}), &all, &log, None, at(500)).0;
+        assert_eq!(gone, Wish::Delete { deployment: "d-1".into() });
+    }
+
+    #[test]
+    fn what_has_no_role_any_more_is_kept_for_the_grace() {
+        let log = log();
+        let all = [seen("d-9", &log, at(0))];
+        assert_eq!(next(&all, &log, None, at(599)), (Wish::Nothing, Some(at(600))));
+        assert_eq!(next(&all, &log, None, at(600)).0, Wish::Delete { deployment: "d-9".into() });
     }
 
     #[test]
@@ -141,7 +189,7 @@ mod tests {
     fn a_first_provisioning_that_failed_goes_at_once() {
         let log = log();
         let mut failed = DeploymentSeen { served: false, state: Some("Failed".into()), ..seen("d-3", &log, at(7)) };
-        failed.keep_until = keep_until(&failed, None, &log, at(7));
+        failed.keep_until = keep_until(&failed, None, &log, GRACE, at(7));
         assert_eq!(next(&[failed], &log, None, at(7)).0, Wish::Delete { deployment: "d-3".into() });
     }
 

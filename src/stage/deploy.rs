@@ -2,6 +2,8 @@
 
 pub mod body;
 pub mod failure;
+#[cfg(test)]
+mod tests;
 
 use body::{Recipe, TAG_OWNER};
 use failure::Failure;
@@ -10,11 +12,18 @@ use url::Url;
 
 use super::{Decision, Facts, Then, Wait};
 use crate::{
-    api::{At, Cause, log::Log},
-    azure::{self, Azure, OnlineDeployment, OperationStatus},
+    api::{
+        At, Cause,
+        log::{Attempt, Log},
+    },
+    azure::{self, Azure, OnlineDeployment, OnlineEndpoint, OperationStatus},
     endpoint::Wish,
     policy::naming,
-    view::timeline::Event,
+    view::{
+        sentence,
+        timeline::Event,
+        trouble::{self, Trouble},
+    },
 };
 
 /// Times that a first provisioning may fail before the attempt does: Azure lets nobody update such a deployment, so each
@@ -28,11 +37,39 @@ const LOG_TAIL: u32 = 50;
 pub struct Plan<'a> {
     pub recipe: Recipe<'a>,
     pub log: &'a Log,
+    /// What Azure said to the last creation, if it refused it.
+    pub refusal: Option<Refusal<'a>>,
     /// First moment at which a deployment was asked for.
     pub since: Option<At>,
     pub deadline: SignedDuration,
     pub poll: SignedDuration,
 }
+
+/// A creation that Azure refused.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusal<'a> {
+    deployment: &'a str,
+    /// In a row.
+    tries: i64,
+    error: &'a azure::Error,
+}
+
+impl<'a> Refusal<'a> {
+    /// `last` is the last write that was refused, by its number. None if that is another one.
+    pub fn of(log: &'a Log, last: Option<&'a (i64, azure::Error)>) -> Option<Self> {
+        let intent = log.intent.as_ref().filter(|i| i.kind == CREATE && i.outcome.as_deref() == Some("refused"))?;
+        let (_, error) = last.filter(|(seq, _)| *seq == intent.seq)?;
+        Some(Self { deployment: &intent.target, tries: intent.tries, error })
+    }
+
+    /// It would be refused for ever. A single answer may have been about an operation that was just ending.
+    fn is_final(&self) -> bool {
+        self.tries > 1 && failure::is_final(self.error)
+    }
+}
+
+/// As in the log.
+const CREATE: &str = "CreateDeployment";
 
 /// What Azure shows.
 #[derive(Debug, Default)]
@@ -42,10 +79,7 @@ pub struct Look {
     pub failure: Option<Failure>,
 }
 
-/// Adds why the attempt's deployment failed to what was read of the endpoint.
-///
-/// # Errors
-/// None: what cannot be read of a failure is left out.
+/// Adds why the attempt's deployment failed to what was read of the endpoint. What cannot be read of a failure is left out.
 pub async fn look(azure: &Azure, endpoint: &str, log: &Log, deployments: Vec<OnlineDeployment>) -> Look {
     let wanted = log.attempt.as_ref().and_then(|a| a.deployment.as_deref());
     let failed = deployments.iter().find(|d| Some(d.name.as_str()) == wanted && is_failed(d));
@@ -69,6 +103,24 @@ async fn read_failure(azure: &Azure, endpoint: &str, deployment: &OnlineDeployme
     };
     let log_tail: azure::Result<String> = azure.deployment_logs(endpoint, &deployment.name, LOG_TAIL).await;
     Failure { fault, log_tail: log_tail.ok() }
+}
+
+/// Requests are mirrored to the deployment that is to get its first traffic: Azure would refuse that.
+pub fn mirror_conflict(attempt: &Attempt, live: Option<&OnlineEndpoint>) -> Option<Trouble> {
+    let (deployment, live) = (attempt.deployment.as_deref().filter(|_| attempt.raised.is_empty())?, live?);
+    let percent = live.mirrored(deployment)?;
+    Some(trouble::mirror_conflict(deployment, percent, &live.name))
+}
+
+/// What is about to get more traffic is not what was evaluated: somebody edited the deployment. None: it is, or it was not
+/// read.
+pub fn edited(recipe: &Recipe<'_>, attempt: &Attempt, deployments: &[OnlineDeployment]) -> Option<String> {
+    let name = attempt.deployment.as_deref().filter(|_| !attempt.raised.is_empty())?;
+    let found = deployments.iter().find(|found| found.name.eq_ignore_ascii_case(name))?;
+    let differ = azure::differences(&recipe.body(name), &found.body);
+    let (first, more) = (differ.first()?, differ.len() - 1);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Some(format!("{name} is not what was evaluated any more: {first}{more} differs from the release"))
 }
 
 fn is_failed(deployment: &OnlineDeployment) -> bool {
@@ -123,19 +175,28 @@ pub fn next(plan: &Plan<'_>, facts: &Facts, look: &Look, now: At) -> Decision<()
     let name = name(plan, &look.deployments);
     let late = plan.since.is_some_and(|since| now >= since.plus(plan.deadline));
     let gives_up = plan.since.map_or_else(String::new, |s| format!("; gives up at {}", s.plus(plan.deadline).clock()));
+    let refused = |name: &str| plan.refusal.filter(|refusal| refusal.deployment.eq_ignore_ascii_case(name));
+    let overdue = |name: &str, facts| {
+        let why = format!("{name} was not ready within {}", sentence::span(plan.deadline));
+        Decision::withdraw(facts, Cause::DeploymentUnavailable, why)
+    };
     match name {
         Name::Exhausted(name) => {
             let (cause, why) = failure::explain(&name, look.failure.as_ref().unwrap_or(&Failure::default()));
             Decision::withdraw(facts, cause, why)
         }
-        Name::Free(name) | Name::Changing(name) if late => {
-            let why = format!("{name} was not ready within {} minutes", plan.deadline.as_mins());
-            Decision::withdraw(facts, Cause::DeploymentUnavailable, why)
-        }
-        Name::Free(name) => {
-            let why = format!("{name} is being created, without traffic{gives_up}");
-            Decision::new(facts, Then::Ask(Wish::Create { deployment: name }, why))
-        }
+        Name::Free(name) => match refused(&name) {
+            Some(refusal) if late || refusal.is_final() => {
+                let (cause, what) = failure::of_refusal(refusal.error);
+                Decision::withdraw(facts, cause, format!("{name} was refused: {what}"))
+            }
+            _ if late => overdue(&name, facts),
+            _ => {
+                let why = format!("{name} is being created, without traffic{gives_up}");
+                Decision::new(facts, Then::Ask(Wish::Create { deployment: name }, why))
+            }
+        },
+        Name::Changing(name) if late => overdue(&name, facts),
         Name::Changing(name) => {
             let why = format!("{name} is Creating, without traffic{gives_up}");
             Decision::new(facts, Then::Wait(Wait::until(now.plus(plan.poll), why)))

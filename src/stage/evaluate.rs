@@ -1,12 +1,13 @@
 //! Evaluate: the flow answers the team's own questions, a judge scores the answers, and only a complete set has a mean.
 
-pub mod mapping;
 mod runs;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 use jiff::SignedDuration;
 
-use super::{Decision, Facts, Then, Wait, build};
+use super::{Decision, Facts, Then, Wait};
 use crate::{
     api::{
         At, Cause, PromptReleaseSpec,
@@ -79,7 +80,7 @@ pub async fn look(azure: &Azure, facts: &Facts) -> azure::Result<Look> {
     look.base_lines = Some(lines(flows.child_runs(base, MAX_ROWS).await?));
     if let Some(path) = facts.build.as_ref().and_then(|b| b.dataset.as_ref()) {
         let store = azure.default_datastore().await?.value;
-        look.dataset = Some(build::read_blob(azure, &store, path, MAX_BYTES).await?);
+        look.dataset = Some(azure.get_blob(&store, path, MAX_BYTES).await?);
     }
     Ok(look)
 }
@@ -116,7 +117,8 @@ pub fn next(plan: &Plan<'_>, facts: &Facts, look: &Look, now: At) -> Decision<St
         let then = if judge_is_lost {
             Then::Do(Step::SubmitJudge)
         } else {
-            Then::Wait(Wait::until(now.plus(plan.poll), progress(&known, look)))
+            let why = format!("{}{}", progress(&known, look), gives_up(plan.spec, &known));
+            Then::Wait(Wait::until(now.plus(plan.poll), why))
         };
         return Decision::new(facts.clone(), then);
     };
@@ -135,8 +137,16 @@ pub fn next(plan: &Plan<'_>, facts: &Facts, look: &Look, now: At) -> Decision<St
 /// Why the evaluation is given up, if its time is over.
 pub fn overdue(spec: &PromptReleaseSpec, facts: &Facts, now: At) -> Option<String> {
     let timeout = &spec.evaluation.as_ref()?.timeout;
-    let started = facts.evaluation.as_ref()?.started_at?;
-    (now >= started.plus(timeout.signed())).then(|| format!("the evaluation did not end within {timeout}"))
+    let end = deadline(spec, facts.evaluation.as_ref()?)?;
+    (now >= end).then(|| format!("the evaluation did not end within {timeout}"))
+}
+
+fn deadline(spec: &PromptReleaseSpec, known: &EvaluationStatus) -> Option<At> {
+    Some(known.started_at?.plus(spec.evaluation.as_ref()?.timeout.signed()))
+}
+
+fn gives_up(spec: &PromptReleaseSpec, known: &EvaluationStatus) -> String {
+    deadline(spec, known).map_or_else(String::new, |end| format!("; gives up at {}", end.clock()))
 }
 
 /// The facts once it was tried: from then on its time runs, even if no run can be submitted.
@@ -150,12 +160,19 @@ fn status(facts: &Facts) -> EvaluationStatus {
     facts.evaluation.clone().unwrap_or_default()
 }
 
-/// `61 of 95 rows answered by eval-1428-5f3a9c1e`
+/// `61 of 95 rows answered by eval-1428-5f3a9c1e`, as far as the service tells: it counts no lines of a run that is under
+/// way. Changes with the run's state only.
 fn progress(known: &EvaluationStatus, look: &Look) -> String {
     match (&known.judge_run, &known.base_run, &look.base) {
         (Some(judge), ..) => format!("{} of {} rows answered; {judge} scores them", known.answered, known.rows),
-        (None, Some(base), Some(state)) => format!("{base} is {}", runs::word(&state.status)),
-        (None, Some(base), None) => format!("{base} is submitted"),
+        (None, Some(base), Some(RunState { partial: Some(lines), .. })) => {
+            let answered = lines.total.saturating_sub(lines.user_errors + lines.system_errors);
+            format!("{answered} of {} rows answered by {base}", known.rows)
+        }
+        (None, Some(base), Some(state)) => {
+            format!("{} rows are answered by {base} ({})", known.rows, runs::word(&state.status))
+        }
+        (None, Some(base), None) => format!("{} rows are answered by {base} (submitted)", known.rows),
         (None, None, _) => "nothing was submitted".to_owned(),
     }
 }
@@ -268,6 +285,26 @@ pub async fn act(azure: &Azure, plan: &Plan<'_>, step: &Step, facts: &Facts, now
     }
     known.rows = rows_of(&build);
     Ok(Facts { evaluation: Some(known), ..facts.clone() })
+}
+
+/// Asks the service to stop the run of an evaluation that is given up, which costs answers and judgements that nobody
+/// waits for. One request and no second one: what cannot be stopped comes to its own end.
+pub async fn cancel(azure: &Azure, facts: &Facts) {
+    let Some(run) = under_way(facts) else { return };
+    if let Err(error) = cancel_run(azure, run).await {
+        tracing::info!(run, %error, "a run that nobody waits for was not canceled");
+    }
+}
+
+async fn cancel_run(azure: &Azure, run: &str) -> azure::Result<()> {
+    let workspace = azure.get_workspace().await?.value;
+    azure.flows(workspace.discovery()?)?.cancel(run).await
+}
+
+/// The run that was submitted last, before there is a verdict.
+fn under_way(facts: &Facts) -> Option<&str> {
+    let known = facts.evaluation.as_ref().filter(|known| known.verdict.is_none())?;
+    known.judge_run.as_deref().or(known.base_run.as_deref())
 }
 
 fn rows_of(build: &Build) -> i64 {

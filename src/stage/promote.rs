@@ -9,9 +9,9 @@ use crate::{
     endpoint::Wish,
 };
 
-/// The way back that Git takes: what served before is up, so it gets all traffic in one write.
-///
-/// The other way here is a canary's verdict: it is noted already, and the protocol brings it about.
+/// All traffic for the attempt's deployment. Two ways lead here: the way back that Git takes, where what served before is
+/// still up and gets all traffic in one write; and a canary's verdict, which is noted already and which the protocol brings
+/// about.
 pub fn next(attempt: &Attempt, facts: &Facts) -> Decision<()> {
     let deployment = attempt.deployment.as_deref().unwrap_or_default();
     let why = match attempt.kind.as_str() {
@@ -27,7 +27,8 @@ pub fn or_withdraw(promote: Decision<()>, canary: Decision<()>) -> Decision<()> 
     if breach { canary } else { Decision { facts: canary.facts, told: canary.told, then: promote.then } }
 }
 
-/// Causes that say nothing about the release while it is being promoted: windows that come late are no breach.
+/// Whether the canary itself is to blame. Any other cause says nothing about the release while it is being promoted:
+/// windows that come late are no breach.
 fn is_breach(cause: Cause) -> bool {
     matches!(cause, Cause::CanaryFailed | Cause::AvailabilityFailed)
 }

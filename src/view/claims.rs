@@ -50,7 +50,6 @@ pub fn answer(opens: &Opens, release: &str) -> Option<Answer> {
             next_step: String::new(),
         },
         Opens::ClaimedByOther { release: holder, endpoint } => claimed(holder, endpoint),
-        Opens::Invalid { why } => invalid(why),
         Opens::Aborted { order, live } => aborted(order, *live, release),
         Opens::RejectedBefore { version, outcome, at } => seen_before(
             reason,
@@ -91,6 +90,10 @@ pub fn answer(opens: &Opens, release: &str) -> Option<Answer> {
 /// What goes on by itself.
 fn waits(opens: &Opens) -> Answer {
     match opens {
+        Opens::EndpointNotReady { endpoint, why } => Answer::waits(
+            "EndpointNotReady",
+            format!("nothing new begins, since only withdrawals are made: {why}; see PromptEndpoint {endpoint}"),
+        ),
         Opens::Deleting => Answer::waits("Deleting", "being deleted: nothing new begins"),
         Opens::Open { n, version } => Answer::waits(PENDING, format!("attempt {n} of {version} has to end first")),
         Opens::Unsettled { writes, until } => Answer::waits(
@@ -206,7 +209,6 @@ mod tests {
             Opens::ClaimedByOther { release: "support-assistant".into(), endpoint: endpoint() },
             Opens::Unclaimed,
             Opens::Deleting,
-            Opens::Invalid { why: "no runner".into() },
             Opens::Open { n: 7, version: version() },
             Opens::Aborted { order: "1428".into(), live: false },
             Opens::Aborted { order: "1428".into(), live: true },

@@ -11,12 +11,9 @@ use super::{
 };
 use crate::api::{
     At,
-    endpoint::DeploymentSeen,
+    endpoint::{DeploymentSeen, MAX_DEPLOYMENTS},
     log::{Attempt, Log},
 };
-
-/// Azure's limit of deployments on one endpoint ("Manage and increase quotas": online endpoints and deployments).
-const MAX_DEPLOYMENTS: usize = 20;
 
 /// What reads and the claim's write have shown of the identity's rights; other rights show when they are used.
 #[derive(Clone, Copy, Debug, PartialEq)]

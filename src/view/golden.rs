@@ -71,7 +71,7 @@ impl Story {
             hash: "5f3a9c1e".into(),
             return_to: Some("d-1427".into()),
             started_at: at("17:02:41"),
-            plan: policy::plan::plan(&spec),
+            plan: policy::plan::plan(&spec, jiff::SignedDuration::ZERO),
             ..Attempt::default()
         };
         let stable = Stable { deployment: "d-1427".into(), version: Some("1427".into()), ..Stable::default() };

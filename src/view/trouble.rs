@@ -54,14 +54,6 @@ pub fn invalid_spec(why: &str) -> Trouble {
     Trouble::of_person("InvalidSpec", format!("{why}; edit the spec"))
 }
 
-/// An older PromptEndpoint has the same ARM id.
-pub fn duplicate(older: &str) -> Trouble {
-    Trouble::of_person(
-        "DuplicateEndpoint",
-        format!("PromptEndpoint {older} already stands for this Azure endpoint; delete one of the two"),
-    )
-}
-
 /// The endpoint carries the tag of another PromptEndpoint, perhaps of another cluster. `ours` is our own.
 pub fn other_owner(theirs: &str, name: &str) -> Trouble {
     Trouble::of_traffic(
@@ -81,6 +73,17 @@ pub fn traffic_conflict(split: &str, endpoint: &str) -> Trouble {
         format!(
             "somebody else set {split}; nothing is written until one deployment has all traffic, as in: az ml \
              online-endpoint update -n {endpoint} --traffic {first}=100"
+        ),
+    )
+}
+
+/// Requests are mirrored to the deployment that is to get traffic.
+pub fn mirror_conflict(deployment: &str, percent: u8, endpoint: &str) -> Trouble {
+    Trouble::of_traffic(
+        "MirrorConflict",
+        format!(
+            "{percent} % of the requests are mirrored to {deployment}, and Azure gives such a deployment no traffic; end it: az \
+             ml online-endpoint update -n {endpoint} --mirror-traffic {deployment}=0"
         ),
     )
 }
@@ -125,11 +128,15 @@ pub fn newer_format(found: i64, known: i64) -> Trouble {
     )
 }
 
-/// `ROLLBACK FAILED 6 times: …. By hand: az ml online-endpoint update -n support-assistant-prod --traffic d-1427=100`
+/// `ROLLBACK FAILED 6 times: …. By hand: az ml online-endpoint update -n support-assistant-prod --traffic d-1427=100`.
+/// `tries` is 0 while something stands before the write.
 pub fn rollback_failed(tries: i64, why: &str, endpoint: &str, back_to: Option<&str>) -> String {
-    let times = sentence::count(tries, "time");
+    let failed = match tries {
+        0 => "ROLLBACK NOT WRITTEN YET".to_owned(),
+        tries => format!("ROLLBACK FAILED {}", sentence::count(tries, "time")),
+    };
     let by_hand = back_to.map_or_else(String::new, |deployment| {
         format!(". By hand: az ml online-endpoint update -n {endpoint} --traffic {deployment}=100")
     });
-    format!("ROLLBACK FAILED {times}: {why}{by_hand}")
+    format!("{failed}: {why}{by_hand}")
 }

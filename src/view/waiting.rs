@@ -80,15 +80,6 @@ pub fn name_held(deployment: &str, until: At, now: At) -> String {
     format!("an earlier write to {deployment} may be under way for {} more", left(until, now))
 }
 
-/// Deployments are left alone while users are at risk.
-pub fn quiet(deployment: &str) -> String {
-    format!("{deployment} is changed when no canary has traffic any more")
-}
-
-pub fn in_use(deployment: &str) -> String {
-    format!("{deployment} is in use, or not ours: it is left alone")
-}
-
 /// What ends a first release waits for its promotion.
 pub fn first_promotion() -> String {
     "the first release here is being promoted and there is nothing to return to: what ends it waits for that".into()

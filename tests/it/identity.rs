@@ -61,7 +61,7 @@ fn azure_as(simulator: &Simulator, client: Client, account: &'static str) -> Azu
     let credential = azure::federated(http.clone(), cloud, &tenant, &client, assertion).expect("a credential");
     // The first exchange of a busy machine may be slow; time-outs are not what is tested here.
     let slow = Duration::from_secs(30);
-    Azure::new(http, cloud, credential, workspace, Timeouts { read: slow, write: slow, slow })
+    Azure::new(http, cloud, credential, workspace, Timeouts { read: slow, write: slow, query: slow, slow }, None)
 }
 
 #[tokio::test]

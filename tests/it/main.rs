@@ -7,6 +7,7 @@ mod ground;
 mod identity;
 mod lease;
 mod process;
+mod prompt_flow;
 mod rbac;
 mod simulator;
 mod stories;

@@ -11,6 +11,9 @@ use crate::api::Duration;
 #[x_kube(validation = Rule::new("!self.analysis.window.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') || self.steps.all(s, !s.duration.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') || duration(s.duration).getSeconds() >= duration(self.analysis.window).getSeconds() * self.analysis.consecutiveFailures)")
     .message("every step must last at least `analysis.window` times `analysis.consecutiveFailures`, or the canary could never fail")
     .field_path(".steps"))]
+#[x_kube(validation = Rule::new("[self.holdTimeout, self.analysis.window, self.analysis.lateness].exists(d, !d.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$')) || self.steps.all(s, !s.duration.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') || duration(self.holdTimeout) >= duration(s.duration) + duration(self.analysis.window) + duration(self.analysis.lateness))")
+    .message("must be at least a step's `duration` plus `analysis.window` plus `analysis.lateness`, or the canary could end before its last window can be judged; the default is 4h")
+    .field_path(".holdTimeout"))]
 #[serde(rename_all = "camelCase")]
 pub struct Canary {
     /// One step: 10 % for 20 minutes where absent.
@@ -20,7 +23,8 @@ pub struct Canary {
     /// How live answers are judged.
     #[serde(default)]
     pub analysis: Analysis,
-    /// Longest time that a canary may have traffic without a verdict; then it is withdrawn as CanaryUnmeasurable.
+    /// Longest time that a canary may have traffic without a verdict; then it is withdrawn as CanaryUnmeasurable. At least a
+    /// step's `duration`, one window and `lateness` together.
     #[serde(default = "default_hold_timeout")]
     pub hold_timeout: Duration,
 }
@@ -45,7 +49,8 @@ pub struct Step {
     /// Percent of the traffic, 1 to 99.
     #[schemars(range(min = 1, max = 99))]
     pub weight: i64,
-    /// Its length divided by the window is the number of windows that must be counted.
+    /// Its length divided by the window is the number of windows that must be counted. Whole seconds.
+    #[x_kube(validation = Rule::new("!self.contains('ms')").message("must be in whole seconds, as in 90s, 20m or 1h30m"))]
     pub duration: Duration,
 }
 
@@ -53,10 +58,11 @@ pub struct Step {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Analysis {
-    /// Length of a window, 1s to 1h. Windows lie on UTC multiples of it.
+    /// Length of a window, 1s to 1h in whole seconds. Windows lie on UTC multiples of it.
     #[serde(default = "default_window")]
     #[x_kube(validation = Rule::new("!self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') || (duration(self) >= duration('1s') && duration(self) <= duration('1h'))")
         .message("must be between 1s and 1h"))]
+    #[x_kube(validation = Rule::new("!self.contains('ms')").message("must be in whole seconds, as in 90s, 20m or 1h30m"))]
     pub window: Duration,
     /// How long after its end a window may still become complete; later it counts as an error.
     #[serde(default = "default_lateness")]

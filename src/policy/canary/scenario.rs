@@ -58,7 +58,8 @@ impl World {
             "canary": {"steps": [{"weight": 10, "duration": format!("{windows}m")}]},
         }))
         .expect("valid");
-        let (plan, telemetry, unverified) = (plan(&spec), Telemetry::default(), BTreeSet::new());
+        let (plan, telemetry, unverified) =
+            (plan(&spec, jiff::SignedDuration::ZERO), Telemetry::default(), BTreeSet::new());
         Self { plan, metrics: spec.metrics, criteria: spec.criteria, telemetry, unverified }
     }
 

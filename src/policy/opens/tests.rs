@@ -14,7 +14,6 @@ struct Scene {
     claimed_by: Option<(&'static str, &'static str)>,
     finalizer_stored: bool,
     deleting: bool,
-    invalid: Option<&'static str>,
     has_evaluation: bool,
     has_scores: bool,
 }
@@ -69,7 +68,6 @@ fn scene() -> Scene {
         claimed_by: Some(("support-assistant", "uid")),
         finalizer_stored: true,
         deleting: false,
-        invalid: None,
         has_evaluation: true,
         has_scores: true,
     }
@@ -83,7 +81,6 @@ fn revert() -> Scene {
 impl Scene {
     fn answer(&self) -> Opens {
         opens(&Asks {
-            release: "support-assistant",
             uid: "uid",
             endpoint: "prod",
             version: self.version,
@@ -92,7 +89,6 @@ impl Scene {
             claimed_by: self.claimed_by,
             finalizer_stored: self.finalizer_stored,
             deleting: self.deleting,
-            invalid: self.invalid,
             has_evaluation: self.has_evaluation,
             requires_evaluation: true,
             has_scores: self.has_scores,
@@ -116,14 +112,13 @@ fn rejected(version: &str, hash: &str, test_hash: &str) -> Rejected {
 type Obstacle = (fn(&mut Scene), fn(&Opens) -> bool);
 
 /// What can stand in the way of 1428, in the order in which it is said.
-const OBSTACLES: [Obstacle; 13] = [
+const OBSTACLES: [Obstacle; 12] = [
     (|s| s.deleting = true, |o| matches!(o, Opens::Deleting)),
     (
         |s| s.claimed_by = Some(("other", "its-uid")),
         |o| matches!(o, Opens::ClaimedByOther { release, .. } if release == "other"),
     ),
     (|s| last(s).ending = None, |o| matches!(o, Opens::Open { n: 6, .. })),
-    (|s| s.invalid = Some("why"), |o| matches!(o, Opens::Invalid { why } if why == "why")),
     (|s| s.abort = abort("1428"), |o| matches!(o, Opens::Aborted { order, live: false } if order == "1428")),
     (
         |s| s.rejected.push(rejected("1428", "5f3a9c1e", "test")),
@@ -167,6 +162,20 @@ fn nothing_opens_as_long_as_anything_stands_in_the_way_and_the_first_of_it_is_sa
             None => assert_eq!(answer, Opens::Yes(Kind::Canary)),
             Some((_, is_said)) => assert!(is_said(&answer), "{which:b}: {answer:?}"),
         }
+    }
+}
+
+#[test]
+fn a_write_that_came_to_nothing_stands_in_nobodys_way() {
+    let last = |outcome: Option<&str>| {
+        let outcome = outcome.map(str::to_owned);
+        with(scene(), |s| s.log.intent = Some(Intent { seq: 41, outcome, ..Intent::default() }))
+    };
+    for over in ["refused", "failed", "busy", "notSent"] {
+        assert_eq!(last(Some(over)), Opens::Yes(Kind::Canary), "{over}");
+    }
+    for open in [None, Some("accepted"), Some("a word of a later operator")] {
+        assert!(matches!(last(open), Opens::WriteUnderWay { seq: 41, .. }), "{open:?}");
     }
 }
 

@@ -129,6 +129,8 @@ pub struct Call<'a> {
     req: &'a Request,
     body: Value,
     caller: entra::Claims,
+    /// The caller has no role at all.
+    denied: bool,
     effect: &'a Effect,
     api_version: String,
 }
@@ -244,7 +246,7 @@ impl Arm {
         }
         let route = route::parse(&call.req.path, call.settings)?;
         if let Some(action) = route.action(&call.req.method)
-            && (call.effect.forbid || !self.role.allows(&action))
+            && (call.denied || call.effect.forbid || !self.role.allows(&action))
         {
             return Err(errors::forbidden(call, &action, &call.req.path));
         }
@@ -345,7 +347,8 @@ pub async fn handle(sim: &Arc<Sim>, req: &Request, effect: &Effect) -> Response 
         (None, Ok(caller)) => {
             let body = serde_json::from_slice(&req.body).unwrap_or(Value::Null);
             let api_version = req.param("api-version").unwrap_or_default().to_owned();
-            let call = Call { settings: &sim.settings, now, req, body, caller, effect, api_version };
+            let denied = sim.entra.denies(&caller, AUDIENCE);
+            let call = Call { settings: &sim.settings, now, req, body, caller, denied, effect, api_version };
             arm.answer(&call).unwrap_or_else(|refusal| refusal)
         }
     };

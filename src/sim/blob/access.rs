@@ -29,13 +29,14 @@ fn is_public(sim: &Sim, account: &str, container: &str) -> bool {
 }
 
 fn token(sim: &Sim, req: &Request) -> Result<(), Refusal> {
-    sim.entra.check(req, AUDIENCE, entra::Flavour::Storage).map_err(Refusal::Ready)?;
+    let who = sim.entra.check(req, AUDIENCE, entra::Flavour::Storage).map_err(Refusal::Ready)?;
     match req.header("x-ms-version") {
         // Versions are dates, so they compare as text.
-        Some(version) if version >= FIRST_WITH_TOKENS => Ok(()),
-        Some(_) => Err(Refusal::header("x-ms-version", "tokens of Entra need 2017-11-09 or later")),
-        None => Err(Refusal::missing_header("x-ms-version")),
+        Some(version) if version >= FIRST_WITH_TOKENS => {}
+        Some(_) => return Err(Refusal::header("x-ms-version", "tokens of Entra need 2017-11-09 or later")),
+        None => return Err(Refusal::missing_header("x-ms-version")),
     }
+    if sim.entra.denies(&who, AUDIENCE) { Err(Refusal::permission()) } else { Ok(()) }
 }
 
 fn signature(req: &Request, now: Timestamp) -> Result<(), Refusal> {

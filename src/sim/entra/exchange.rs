@@ -15,8 +15,6 @@ use crate::sim::{
     lock,
 };
 
-/// The audience that a federated assertion must have.
-const EXCHANGE_AUDIENCE: &str = "api://AzureADTokenExchange";
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// APIs that have a service principal in the tenant. Entra refuses a scope of any other.
 pub const RESOURCES: [&str; 7] = [
@@ -28,6 +26,11 @@ pub const RESOURCES: [&str; 7] = [
     "https://monitor.azure.com",
     "https://cognitiveservices.azure.com",
 ];
+
+/// What a federated credential wants in `aud` unless it is made with another.
+pub fn audience() -> String {
+    "api://AzureADTokenExchange".to_owned()
+}
 
 /// Whether tokens for `resource` are issued at all; with or without a slash at its end.
 pub fn is_resource(resource: &str) -> bool {
@@ -145,10 +148,11 @@ fn authenticate(entra: &Entra, client: &str, assertion: &str) -> Result<Federate
         Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
         one => one.as_str().into_iter().collect(),
     };
-    if audiences != [EXCHANGE_AUDIENCE] {
+    let mut of_audience = of_client.into_iter().filter(|f| audiences == [f.audience.as_str()]).peekable();
+    if of_audience.peek().is_none() {
         return Err(no_match(700_212, "audience", &audiences.join("','")));
     }
-    let who = of_client.into_iter().find(|f| f.subject == claims.sub);
+    let who = of_audience.find(|f| f.subject == claims.sub);
     let who = who.ok_or_else(|| no_match(700_213, "subject", &claims.sub))?;
     decode::<Value>(assertion, Algorithm::RS256, &issuer.key).map_err(|e| match e {
         Undecodable::Signature => {

@@ -13,7 +13,7 @@ use super::{clock::Clock, http, lock};
 mod exchange;
 mod refusal;
 
-pub use exchange::{RESOURCES, handle, is_resource};
+pub use exchange::{RESOURCES, audience, handle, is_resource};
 use refusal::Why;
 
 /// Seconds that a token is good for, as Entra grants app-only tokens.
@@ -62,9 +62,15 @@ pub struct Federated {
     pub client: String,
     /// `sub` of the assertion, e.g. `system:serviceaccount:assistant:assistant-release`; compared case-sensitively.
     pub subject: String,
+    /// `aud` of the assertion. A credential has exactly one; other clouds recommend another than the default.
+    #[serde(default = "audience")]
+    pub audience: String,
     /// Object id of the identity; made from nothing if absent.
     #[serde(default = "random_id")]
     pub object: String,
+    /// APIs, as in [`RESOURCES`], in which the identity has no role: they accept its token, and forbid what it asks for.
+    #[serde(default)]
+    pub denied: Vec<String>,
 }
 
 fn random_id() -> String {
@@ -147,6 +153,12 @@ impl Entra {
     pub fn check(&self, req: &http::Request, audience: &str, flavour: Flavour) -> Result<Claims, http::Response> {
         self.verify(req, audience)
             .map_err(|why| refusal::response(&why, flavour, &self.tenant, audience, self.clock.now()))
+    }
+
+    /// Whether the identity has no role in this API. What it is told then is the API's own matter.
+    pub fn denies(&self, who: &Claims, resource: &str) -> bool {
+        let state = lock(&self.state);
+        state.federated.iter().any(|f| f.object == who.oid && f.denied.iter().any(|denied| denied == resource))
     }
 
     fn verify(&self, req: &http::Request, audience: &str) -> Result<Claims, Why> {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Call,
+    Call, connections,
     fault::Root,
     graph::Graph,
     mapping,
@@ -30,7 +30,7 @@ pub(super) fn play(call: &Call<'_>, blobs: &Blobs, run: &Run, base: Option<&Run>
 
 fn lines(call: &Call<'_>, blobs: &Blobs, run: &Run, base: Option<&Run>) -> Result<Vec<Line>, Root> {
     let graph = graph(blobs, run)?;
-    check_connections(call, run, &graph)?;
+    connections::check(&graph, &run.submission.connections, call.connections)?;
     let data = run.submission.data(&call.sim.settings).and_then(|place| blobs.get(&place));
     let rows = rows::parse(data.map(|blob| &blob.bytes[..]))?;
     let fed = mapping::feed(&graph, &run.submission.inputs_mapping, &rows, base.map(Run::lines))?;
@@ -45,20 +45,6 @@ fn graph(blobs: &Blobs, run: &Run) -> Result<Graph, Root> {
     let wrong = |why: &str| Root::new(&codes, "The flow definition cannot be read: {why}", &[("why", why)], "Core");
     let blob = blobs.get(&run.graph).ok_or_else(|| wrong("it is gone"))?;
     Graph::parse(&blob.bytes).map_err(|why| wrong(&why))
-}
-
-/// How the real service words it is not known; the code is that of Prompt flow's source.
-fn check_connections(call: &Call<'_>, run: &Run, graph: &Graph) -> Result<(), Root> {
-    for node in graph.nodes.iter().filter(|node| node.connection.is_some()) {
-        let instead = run.submission.connections.get(&node.name).and_then(|with| with.get("connection"));
-        let name = instead.or(node.connection.as_ref()).map_or("", String::as_str);
-        if !call.connections.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            let text = "Connection '{connection}' of node '{node_name}' is not found in the workspace.";
-            let parameters = [("connection", name), ("node_name", node.name.as_str())];
-            return Err(Root::new(&["UserError", "ValidationError", "ConnectionNotFound"], text, &parameters, "Core"));
-        }
-    }
-    Ok(())
 }
 
 fn content<'a>(call: &Call<'a>, blobs: &Blobs, graph: &Place) -> Chosen<'a> {

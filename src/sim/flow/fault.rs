@@ -110,6 +110,12 @@ impl Fault {
         Self::user(403, SERVICE, "Forbidden", text)
     }
 
+    /// The wording is not documented.
+    pub fn no_role(object: &str) -> Self {
+        let text = format!("The identity with object id {object} does not have authorization to perform this action.");
+        Self::user(403, SERVICE, "Forbidden", &text)
+    }
+
     pub fn no_route(method: &str, service: &str, path: &str) -> Self {
         let text = format!("{method} {path} is not simulated (service {service:?}).");
         Self::user(404, SERVICE, "NotFound", &text)

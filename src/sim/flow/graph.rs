@@ -36,6 +36,8 @@ pub(super) struct Node {
     pub type_: String,
     #[serde(default)]
     pub connection: Option<String>,
+    #[serde(default)]
+    pub inputs: BTreeMap<String, Value>,
 }
 
 impl Graph {

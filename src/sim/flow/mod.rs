@@ -34,6 +34,7 @@ use super::{
     scenario::{RepeatedSubmit, Scenario, UserToken},
 };
 
+mod connections;
 mod documents;
 mod execute;
 mod fault;
@@ -88,6 +89,9 @@ pub async fn handle(sim: &Arc<Sim>, req: &Request) -> Response {
 
 fn answer(call: &Call<'_>) -> Answer {
     let (service, rest) = split(call)?;
+    if call.sim.entra.denies(&call.caller, USER_AUDIENCE) {
+        return Err(Fault::no_role(&call.caller.oid));
+    }
     let rest: Vec<&str> = rest.split('/').collect();
     let mut flow = lock(&call.sim.flow);
     match (call.req.method.as_str(), service, rest.as_slice()) {

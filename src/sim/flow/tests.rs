@@ -416,8 +416,19 @@ async fn a_connection_that_the_workspace_does_not_have_ends_the_run_unless_it_is
     let eval = json!({"connection": "azure-openai-eval"});
     overridden["connections"] =
         json!({"intent_classifier": eval, "retrieval_summariser": eval, "answer_drafter": eval});
-    service.submit(overridden).await;
+    service.submit(overridden.clone()).await;
     assert_eq!(service.ended("c").await["status"], "Completed");
+
+    // A Python tool's connection is an input of its node.
+    for (id, key, ends) in [("d", "connection", None), ("e", "client", Some("InvalidConnectionOverride"))] {
+        overridden["runId"] = json!(id);
+        overridden["connections"]["safety_check"] = json!({key: "azure-openai-eval"});
+        service.submit(overridden.clone()).await;
+        overridden["connections"].as_object_mut().expect("nodes").remove("safety_check");
+        let ended = service.ended(id).await;
+        let code = (ended["status"] == "Failed").then(|| told(&ended["error"]["error"]).0);
+        assert_eq!(code.as_deref(), ends, "{id}");
+    }
 }
 
 #[tokio::test]

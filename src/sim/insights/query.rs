@@ -16,8 +16,13 @@ pub const HOST: &str = "api.applicationinsights.io";
 const AUDIENCE: &str = "https://api.applicationinsights.io";
 
 pub fn handle(sim: &Sim, req: &http::Request) -> http::Response {
-    if let Err(refusal) = sim.entra.check(req, AUDIENCE, Flavour::Insights) {
-        return refusal;
+    match sim.entra.check(req, AUDIENCE, Flavour::Insights) {
+        Err(refusal) => return refusal,
+        Ok(who) if sim.entra.denies(&who, AUDIENCE) => {
+            let text = "The provided credentials have insufficient access to perform the requested operation";
+            return error(403, "InsufficientAccessError", text, None);
+        }
+        Ok(_) => {}
     }
     let app = match req.path.split('/').collect::<Vec<_>>()[..] {
         ["", "v1", "apps", app, "query"] => app,

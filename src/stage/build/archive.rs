@@ -9,6 +9,8 @@ use std::{
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use crate::policy::digest;
+
 /// Bytes of the archive as fetched. With [`MAX_UNPACKED`] it is what one build holds in memory, so that it must stay well
 /// below the operator's limit.
 pub const MAX_PACKED: usize = 32 << 20;
@@ -42,17 +44,12 @@ pub enum ArchiveError {
     TooMany,
 }
 
-/// The digest as manifests write it.
-pub fn digest(bytes: &[u8]) -> String {
-    format!("sha256:{}", hex(&Sha256::digest(bytes)))
-}
-
 /// Checks the digest, then unpacks.
 ///
 /// # Errors
 /// Whatever is wrong with the archive, in words for its author.
 pub fn unpack(packed: &[u8], wanted: &str) -> Result<Folder, ArchiveError> {
-    let got = digest(packed);
+    let got = digest::named_sha256(packed);
     if got != wanted {
         return Err(ArchiveError::Digest { wanted: wanted.to_owned(), got });
     }
@@ -181,12 +178,8 @@ impl Folder {
             sum.update(path.as_bytes());
             sum.update(Sha256::digest(content));
         }
-        hex(&sum.finalize())
+        digest::hex(&sum.finalize())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -196,6 +189,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::policy::digest::named_sha256;
 
     fn packed(build: impl FnOnce(&mut tar::Builder<Vec<u8>>)) -> Vec<u8> {
         let mut tar = tar::Builder::new(Vec::new());
@@ -224,7 +218,7 @@ mod tests {
     }
 
     fn refused(bytes: &[u8]) -> String {
-        unpack(bytes, &digest(bytes)).expect_err("refused").to_string()
+        unpack(bytes, &named_sha256(bytes)).expect_err("refused").to_string()
     }
 
     #[test]
@@ -233,7 +227,7 @@ mod tests {
             file(t, "./flow/a.txt", b"one");
             file(t, "eval/b.txt", b"two");
         });
-        let folder = unpack(&one, &digest(&one)).expect("unpacks");
+        let folder = unpack(&one, &named_sha256(&one)).expect("unpacks");
         assert_eq!(folder.files().map(|(p, _)| p).collect::<Vec<_>>(), ["eval/b.txt", "flow/a.txt"]);
         assert_eq!(folder.below("flow").get("a.txt").map(|b| &b[..]), Some(&b"one"[..]));
         assert_eq!(folder.bytes(), 6);
@@ -242,7 +236,7 @@ mod tests {
             file(t, "eval/b.txt", b"two");
             file(t, "flow/a.txt", b"one");
         });
-        let same = unpack(&other, &digest(&other)).expect("unpacks");
+        let same = unpack(&other, &named_sha256(&other)).expect("unpacks");
         assert_eq!(folder.content_address(), same.content_address(), "order in the tar does not matter");
         assert_ne!(folder.content_address(), folder.below("flow").content_address());
     }
@@ -250,7 +244,7 @@ mod tests {
     #[test]
     fn a_changed_byte_is_another_archive() {
         let mut bytes = packed(|t| file(t, "a", b"x"));
-        let wanted = digest(&bytes);
+        let wanted = named_sha256(&bytes);
         *bytes.last_mut().expect("bytes") ^= 1;
         let error = unpack(&bytes, &wanted).expect_err("refused");
         assert!(matches!(error, ArchiveError::Digest { .. }), "{error}");
@@ -302,7 +296,7 @@ mod tests {
 
     fn unpacked(build: impl FnOnce(&mut tar::Builder<Vec<u8>>)) -> Folder {
         let bytes = packed(build);
-        unpack(&bytes, &digest(&bytes)).expect("unpacks")
+        unpack(&bytes, &named_sha256(&bytes)).expect("unpacks")
     }
 
     #[test]
@@ -398,7 +392,7 @@ mod tests {
             } else {
                 bytes
             };
-            let _ = unpack(&bytes, &digest(&bytes));
+            let _ = unpack(&bytes, &named_sha256(&bytes));
         }
 
         #[test]

@@ -167,6 +167,18 @@ fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
+impl Flow {
+    /// Where the node names this connection: as its own, or as the input of a Python tool. The keys are those by which
+    /// Prompt flow overrides it.
+    pub fn keys_of_connection<'a>(&'a self, node: &'a Node, connection: &'a str) -> impl Iterator<Item = &'a str> {
+        let runs = running(self, node).ok();
+        let own = runs.as_ref().and_then(|runs| runs.connection).filter(|own| *own == connection);
+        let inputs = runs.map(|runs| runs.inputs).into_iter().flatten();
+        let inputs = inputs.filter(move |(_, value)| value.as_str() == Some(connection));
+        own.map(|_| "connection").into_iter().chain(inputs.map(|(name, _)| name.as_str()))
+    }
+}
+
 /// What a node really runs: itself, or its default variant.
 struct Running<'a> {
     name: &'a str,

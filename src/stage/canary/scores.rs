@@ -12,8 +12,14 @@ use crate::{
 
 /// Where scores and manifests come from.
 pub trait ScoreSource: Send + Sync {
-    /// All rows of `endpoint` whose event time is not before `from`, and the source's own time.
-    fn since<'a>(&'a self, endpoint: &'a str, from: Timestamp) -> BoxFuture<'a, azure::Result<Seen<Telemetry>>>;
+    /// All rows of `endpoint` whose event time is not before `from`, as far as there can be any `now`, and the source's own
+    /// time.
+    fn since<'a>(
+        &'a self,
+        endpoint: &'a str,
+        from: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'a, azure::Result<Seen<Telemetry>>>;
 }
 
 /// Custom events of an Application Insights component.
@@ -26,9 +32,14 @@ pub struct ApplicationInsights {
 const AHEAD: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 
 impl ScoreSource for ApplicationInsights {
-    fn since<'a>(&'a self, endpoint: &'a str, from: Timestamp) -> BoxFuture<'a, azure::Result<Seen<Telemetry>>> {
+    fn since<'a>(
+        &'a self,
+        endpoint: &'a str,
+        from: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'a, azure::Result<Seen<Telemetry>>> {
         Box::pin(async move {
-            let to = Timestamp::now().saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
+            let to = now.saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
             let seen = self.azure.query(&self.app_id, &kql(endpoint, from), from, to).await?;
             let malformed = |reason| azure::Error::Malformed { call: "query of Application Insights".into(), reason };
             Ok(Seen { value: read(&seen.value).map_err(malformed)?, date: seen.date })

@@ -7,7 +7,6 @@ use serde_json::Value;
 use crate::{
     api::release::{self, Deployment, Switch},
     azure::{DeploymentBody, Probe, WorkspaceId, serving_environment},
-    policy::digest,
 };
 
 /// Tags that say whose a deployment is and what is in it.
@@ -85,16 +84,6 @@ impl Recipe<'_> {
     }
 }
 
-/// SHA-256 of the canonical body less capacity and tags, which may change in place.
-pub fn body_hash(body: &Value) -> String {
-    let mut lasting = body.clone();
-    if let Some(fields) = lasting.as_object_mut() {
-        fields.remove("tags");
-        fields.remove("sku");
-    }
-    digest::sha256_hex(digest::canonical_json(&lasting).as_bytes())
-}
-
 fn probe(wanted: Option<&release::Probe>) -> Probe {
     let default = Probe::default();
     let Some(wanted) = wanted else { return default };
@@ -119,7 +108,6 @@ fn whole(value: i64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::release::EnvVar;
 
     fn recipe<'a>(workspace: &'a WorkspaceId, deployment: Option<&'a Deployment>, instances: i64) -> Recipe<'a> {
         Recipe {
@@ -156,23 +144,5 @@ mod tests {
         assert!(model.ends_with("/workspaces/w/models/qa/versions/1428-5f3a9c1e"), "{model}");
         let dimensions = properties["environmentVariables"]["PF_SERVING_METRICS_COMMON_DIMENSIONS"].as_str();
         assert_eq!(dimensions, Some(r#"{"deployment":"d-1428","endpoint":"qa","release":"1428"}"#));
-    }
-
-    #[test]
-    fn the_hash_is_of_what_lasts() {
-        let workspace = workspace();
-        let with = |deployment: &Deployment, instances| {
-            body_hash(&recipe(&workspace, Some(deployment), instances).body("d-1428"))
-        };
-        let plain = Deployment::default();
-        let tagged = Deployment { tags: [("team".into(), "qa".into())].into(), ..plain.clone() };
-        let env = Deployment { env: vec![EnvVar { name: "A".into(), value: "b".into() }], ..plain.clone() };
-        assert_eq!(with(&plain, 1), with(&plain, 5), "instances are scaled in place");
-        assert_eq!(with(&plain, 1), with(&tagged, 1), "tags may change");
-        assert_ne!(with(&plain, 1), with(&env, 1));
-        assert_ne!(
-            body_hash(&recipe(&workspace, None, 1).body("d-1428")),
-            body_hash(&recipe(&workspace, None, 1).body("d-1428--2"))
-        );
     }
 }

@@ -49,26 +49,41 @@ pub struct Failure {
 
 /// The cause, and a sentence with code, what the log ended with, and the remedy.
 pub fn explain(deployment: &str, failure: &Failure) -> (Cause, String) {
-    let entry = failure.fault.as_ref().and_then(|fault| TABLE.iter().find(|entry| fault.has_code(entry.code)));
-    let cause = entry.map_or(Cause::DeploymentFailed, |entry| entry.cause);
+    let entry = failure.fault.as_ref().and_then(entry);
     let what = failure.fault.as_ref().map_or_else(|| "Azure gave no reason".to_owned(), ToString::to_string);
-    let mut sentence = format!("{deployment} failed: {what}");
-    if let Some(last) = failure.log_tail.as_deref().and_then(last_line) {
-        sentence.push_str(&format!("; log ends: {last}"));
-    }
-    if let Some(entry) = entry {
-        sentence.push_str(&format!("; {}", entry.remedy));
-    }
-    (cause, sentence)
+    let log = failure.log_tail.as_deref().and_then(last_line);
+    let log = log.map_or_else(String::new, |last| format!("; log ends: {last}"));
+    let cause = entry.map_or(Cause::DeploymentFailed, |entry| entry.cause);
+    (cause, format!("{deployment} failed: {what}{log}{}", remedy(entry)))
 }
 
-/// A refused PUT, as a failure.
-pub fn of_refusal(error: &Error) -> Failure {
+/// A write of a deployment that Azure refused: the cause, and Azure's words with code and remedy.
+pub fn of_refusal(error: &Error) -> (Cause, String) {
     let fault = match error.class() {
         Class::Denied => Fault::new("AuthorizationFailed", error.to_string()),
         _ => error.fault().cloned().unwrap_or_else(|| Fault::new("", error.to_string())),
     };
-    Failure { fault: Some(fault), log_tail: None }
+    let entry = entry(&fault);
+    let unknown = if is_about_content(error) { Cause::DeploymentFailed } else { Cause::DeploymentUnavailable };
+    (entry.map_or(unknown, |entry| entry.cause), format!("{fault}{}", remedy(entry)))
+}
+
+/// Whether Azure understood the body and finds it wrong, so that it would find the same again. A quota, a missing right, a
+/// conflict can be mended without another version.
+pub fn is_final(error: &Error) -> bool {
+    is_about_content(error) && of_refusal(error).0 == Cause::DeploymentFailed
+}
+
+fn is_about_content(error: &Error) -> bool {
+    matches!(error, Error::Refused { status: 400 | 413 | 422, .. })
+}
+
+fn entry(fault: &Fault) -> Option<&'static Entry> {
+    TABLE.iter().find(|entry| fault.has_code(entry.code))
+}
+
+fn remedy(entry: Option<&Entry>) -> String {
+    entry.map_or_else(String::new, |entry| format!("; {}", entry.remedy))
 }
 
 fn last_line(log: &str) -> Option<&str> {
@@ -99,5 +114,23 @@ mod tests {
     fn quota_is_not_the_releases_fault() {
         assert_eq!(explain("d-1", &failure("OutOfQuota")).0, Cause::DeploymentUnavailable);
         assert_eq!(explain("d-1", &Failure::default()).1, "d-1 failed: Azure gave no reason");
+    }
+
+    fn refused(status: u16, code: &str) -> Error {
+        Error::Refused { call: "PUT d-1".into(), status, fault: Fault::new(code, "No.") }
+    }
+
+    #[test]
+    fn a_refusal_says_code_and_remedy_and_whether_it_will_stay() {
+        for (error, cause, says, stays) in [
+            (refused(400, "OutOfQuota"), Cause::DeploymentUnavailable, "OutOfQuota: No.; ask for more quota", false),
+            (refused(400, "BadArgument"), Cause::DeploymentFailed, "BadArgument: No.; Azure refuses a setting", true),
+            (refused(400, "Strange"), Cause::DeploymentFailed, "Strange: No.", true),
+            (refused(409, "Conflict"), Cause::DeploymentUnavailable, "Conflict: No.", false),
+        ] {
+            let (found, sentence) = of_refusal(&error);
+            assert_eq!((found, is_final(&error)), (cause, stays), "{sentence}");
+            assert!(sentence.starts_with(says), "{sentence}");
+        }
     }
 }

@@ -1,10 +1,9 @@
 //! The two runs on the Prompt flow service: what is submitted, and what comes back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::mapping::{self, Sources};
 use crate::{
     api::{
         PromptReleaseSpec,
@@ -14,8 +13,8 @@ use crate::{
     azure::{self, Azure, BulkRun, DataInput, Datastore, RunState, RunStatus, Submitted},
     policy::{completeness, dataset::Dataset, digest},
     stage::build::{
-        self,
         flow::{self, Flow},
+        mapping::{self, Feeds},
     },
 };
 
@@ -24,11 +23,11 @@ struct Uploaded {
     store: Datastore,
     folder: String,
     dataset_path: String,
-    dataset: Dataset,
     runner: PromptFlowRunner,
     main_path: String,
     main: Flow,
     judge: Flow,
+    feeds: Feeds,
 }
 
 async fn uploaded(azure: &Azure, spec: &PromptReleaseSpec, build: &Build) -> azure::Result<Uploaded> {
@@ -37,13 +36,17 @@ async fn uploaded(azure: &Azure, spec: &PromptReleaseSpec, build: &Build) -> azu
     let folder = build.folder.clone().ok_or_else(|| missing("the uploaded folder"))?;
     let dataset_path = build.dataset.clone().ok_or_else(|| missing("the uploaded data set"))?;
     let runner = spec.evaluation.as_ref().and_then(|e| e.prompt_flow.clone()).ok_or_else(|| missing("the runner"))?;
-    let main_path = spec.artifact.prompt_flow.as_ref().and_then(|f| f.path.clone()).unwrap_or_default();
-    let rows = build::read_blob(azure, &store, &dataset_path, crate::policy::dataset::MAX_BYTES).await?;
+    let path = spec.artifact.prompt_flow.as_ref().and_then(|f| f.path.clone());
+    let main_path = path.clone().unwrap_or_default();
+    let rows = azure.get_blob(&store, &dataset_path, crate::policy::dataset::MAX_BYTES).await?;
     let unreadable = |reason: String| azure::Error::Malformed { call: format!("GET {dataset_path}"), reason };
     let dataset = Dataset::parse(&rows).map_err(|e| unreadable(e.to_string()))?;
     let main = graph(azure, &store, &folder, &main_path).await?;
     let judge = graph(azure, &store, &folder, &runner.judge.path).await?;
-    Ok(Uploaded { store, folder, dataset_path, dataset, runner, main_path, main, judge })
+    // The archive was checked by the same function before it was uploaded, so this is not the release's fault.
+    let feeds = mapping::feeds(path.as_deref(), &main, &judge, &dataset, &runner);
+    let feeds = feeds.map_err(|e| azure::Error::NotSent { call: "submit".into(), reason: e.to_string() })?;
+    Ok(Uploaded { store, folder, dataset_path, runner, main_path, main, judge, feeds })
 }
 
 fn file(folder: &str, path: &str) -> String {
@@ -52,7 +55,7 @@ fn file(folder: &str, path: &str) -> String {
 
 async fn graph(azure: &Azure, store: &Datastore, folder: &str, path: &str) -> azure::Result<Flow> {
     let path = file(folder, path);
-    let text: Bytes = build::read_blob(azure, store, &path, flow::MAX_BYTES).await?;
+    let text: Bytes = azure.get_blob(store, &path, flow::MAX_BYTES).await?;
     let text = String::from_utf8_lossy(&text);
     serde_saphyr::from_str(&text)
         .map_err(|e| azure::Error::Malformed { call: format!("GET {path}"), reason: e.to_string() })
@@ -61,10 +64,7 @@ async fn graph(azure: &Azure, store: &Datastore, folder: &str, path: &str) -> az
 /// The flow answers every question.
 pub async fn submit_base(azure: &Azure, spec: &PromptReleaseSpec, build: &Build, id: &str) -> azure::Result<()> {
     let up = uploaded(azure, spec, build).await?;
-    let sources = Sources { columns: up.dataset.columns().collect(), outputs: None };
-    let inputs = up.main.inputs.keys().map(String::as_str);
-    let mapping = mapping::mapping(&up.main_path, inputs, &sources, &up.runner.column_mapping);
-    submit(azure, &up, &up.main, &up.main_path, id, mapping, None).await
+    submit(azure, &up, &up.main, &up.main_path, id, &up.feeds.flow, None).await
 }
 
 /// The judge scores every answer of the base run.
@@ -76,12 +76,7 @@ pub async fn submit_judge(
     id: &str,
 ) -> azure::Result<()> {
     let up = uploaded(azure, spec, build).await?;
-    let outputs: BTreeSet<&str> = up.main.outputs.keys().map(String::as_str).collect();
-    let sources = Sources { columns: up.dataset.columns().collect(), outputs: Some(outputs) };
-    let judge = &up.runner.judge;
-    let inputs = up.judge.inputs.keys().map(String::as_str);
-    let mapping = mapping::mapping(&judge.path, inputs, &sources, &judge.column_mapping);
-    submit(azure, &up, &up.judge, &judge.path, id, mapping, Some(base.to_owned())).await
+    submit(azure, &up, &up.judge, &up.runner.judge.path, id, &up.feeds.judge, Some(base)).await
 }
 
 async fn submit(
@@ -90,12 +85,9 @@ async fn submit(
     flow: &Flow,
     path: &str,
     id: &str,
-    mapping: Result<BTreeMap<String, String>, mapping::MappingError>,
-    base: Option<String>,
+    mapping: &BTreeMap<String, String>,
+    base: Option<&str>,
 ) -> azure::Result<()> {
-    // The archive was checked by the same function before it was uploaded, so this is not the release's fault.
-    let inputs_mapping =
-        mapping.map_err(|e| azure::Error::NotSent { call: format!("run {id}"), reason: e.to_string() })?;
     let definition = file(&up.folder, path);
     let lineage = digest::sha256_hex(format!("{}/{path}", azure.workspace_id().arm_id()).as_bytes());
     let run = BulkRun {
@@ -107,26 +99,40 @@ async fn submit(
         batch_data_input: DataInput {
             data_uri: format!("azureml://datastores/{}/paths/{}", up.store.name, up.dataset_path),
         },
-        inputs_mapping,
-        variant_run_id: base,
+        inputs_mapping: mapping.clone(),
+        variant_run_id: base.map(str::to_owned),
         connections: connections(flow, &up.runner.connection_overrides),
         flow_lineage_id: lineage,
         ..BulkRun::default()
     };
     let workspace = azure.get_workspace().await?.value;
-    match azure.flows(workspace.discovery()?)?.submit(&run).await? {
-        Submitted::Created | Submitted::Exists => Ok(()),
+    let flows = azure.flows(workspace.discovery()?)?;
+    if flows.submit(&run).await? == Submitted::Created {
+        return Ok(());
+    }
+    // Ours, if an earlier reply was lost. Somebody else's would have its lines taken for answers to our questions.
+    let found = flows.run_state(id).await?;
+    match found.as_ref().and_then(|found| found.source.differs_from(&run)) {
+        None => Ok(()),
+        Some(other) => {
+            let reason =
+                format!("a run of this id exists already and is of {other}; delete it, or ship another version");
+            Err(azure::Error::NotSent { call: format!("run {id}"), reason })
+        }
     }
 }
 
-/// The override of each node whose connection is named in `from`.
+/// By node and key: what replaces each connection that is named in `from`.
 fn connections(flow: &Flow, overrides: &[ConnectionOverride]) -> BTreeMap<String, BTreeMap<String, String>> {
-    let of = |node: &flow::Node| {
-        let used = node.connection.as_deref()?;
-        let to = &overrides.iter().find(|o| o.from == used)?.to;
-        Some((node.name.clone(), BTreeMap::from([("connection".to_owned(), to.clone())])))
-    };
-    flow.nodes.iter().filter_map(of).collect()
+    let mut all: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for node in &flow.nodes {
+        for ConnectionOverride { from, to } in overrides {
+            for key in flow.keys_of_connection(node, from) {
+                all.entry(node.name.clone()).or_default().insert(key.to_owned(), to.clone());
+            }
+        }
+    }
+    all
 }
 
 /// A line in the words of the policy. `line_number` is Prompt flow's own and no output.
@@ -171,6 +177,7 @@ pub fn failure(run: &str, state: &RunState) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::azure::RunSource;
 
     #[test]
     fn an_override_reaches_every_node_of_the_connection() {
@@ -178,19 +185,23 @@ mod tests {
 nodes:
 - {name: draft, type: llm, connection: prod}
 - {name: check, type: llm, connection: safety}
-- {name: retell, type: llm, connection: prod}
+- {name: retell, type: llm, use_variants: true}
+- {name: safety, type: python, inputs: {client: prod, text: '${draft.output}'}}
 - {name: format, type: python}
+node_variants:
+  retell: {default_variant_id: one, variants: {one: {node: {type: llm, connection: prod}}}}
 ";
         let flow: Flow = serde_saphyr::from_str(yaml).expect("flow");
         let to_eval = ConnectionOverride { from: "prod".into(), to: "eval".into() };
         let got = connections(&flow, &[to_eval]);
-        assert_eq!(got.keys().collect::<Vec<_>>(), ["draft", "retell"]);
-        assert_eq!(got["draft"]["connection"], "eval");
+        let key = |key: &str| BTreeMap::from([(key.to_owned(), "eval".to_owned())]);
+        let wanted = [("draft", key("connection")), ("retell", key("connection")), ("safety", key("client"))];
+        assert_eq!(got, BTreeMap::from(wanted.map(|(node, keys)| (node.to_owned(), keys))));
     }
 
     #[test]
     fn a_run_that_completed_is_counted_not_believed() {
-        let state = |status| RunState { status, error: None, partial: None };
+        let state = |status| RunState { status, error: None, partial: None, source: RunSource::default() };
         assert_eq!(failure("base run", &state(RunStatus::Completed)), None);
         assert_eq!(failure("base run", &state(RunStatus::Active("Preparing".into()))), None);
         let why = failure("judge run", &state(RunStatus::Failed));

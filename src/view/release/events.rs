@@ -3,7 +3,7 @@
 use super::{ReleaseView, exposed, facts};
 use crate::{
     api::{
-        At, Outcome,
+        At,
         log::{Attempt, Decision, Raised},
     },
     policy::split::Split,
@@ -114,7 +114,7 @@ fn returned(view: &ReleaseView<'_>, attempt: &Attempt, now: At) -> Option<(At, E
     }
     let at = attempt.ending.as_ref().map_or(now, |ending| ending.at);
     let exposed_for = first_user.map(|first| span(at.since(first)));
-    let ended = attempt.ending.as_ref().and_then(|ending| outcome(&ending.outcome));
+    let ended = attempt.ending.as_ref().and_then(|ending| ending.outcome.parse().ok());
     Some((at, Event::Returned { split: live.to_owned(), outcome: ended.unwrap_or(ahead), exposed_for }))
 }
 
@@ -129,14 +129,9 @@ fn ended(view: &ReleaseView<'_>, attempt: &Attempt) -> Option<(At, Event)> {
         // Told by the line that says when the traffic was back.
         "RolledBack" => return None,
         other => {
-            let outcome = outcome(other)?;
+            let outcome = other.parse().ok()?;
             Event::Ended { outcome, reason: ending.reason.clone(), exposed: exposed(attempt) }
         }
     };
     Some((ending.at, event))
-}
-
-fn outcome(word: &str) -> Option<Outcome> {
-    let all = [Outcome::Promoted, Outcome::Rejected, Outcome::RolledBack, Outcome::Failed, Outcome::Aborted];
-    all.into_iter().find(|outcome| outcome.as_str() == word)
 }

@@ -23,7 +23,7 @@ fn log() -> Log {
         deployment: Some("d-1428".into()),
         return_to: Some("d-1427".into()),
         started_at: at("17:02:41"),
-        plan: plan::plan(&spec),
+        plan: plan::plan(&spec, jiff::SignedDuration::ZERO),
         ..Attempt::default()
     };
     let stable = Stable { deployment: "d-1427".into(), version: Some("1427".into()), ..Stable::default() };

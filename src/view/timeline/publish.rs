@@ -37,6 +37,17 @@ impl Announcement {
             note: ready.message.clone(),
         })
     }
+
+    /// The API server does not take what is written into a release, of which its status would tell everything else.
+    pub fn of_refused_writes(why: &str) -> Self {
+        let note = format!("status or finalizers are not taken: {why}; edit the spec, or apply this version's CRDs");
+        Self {
+            warning: true,
+            reason: "WriteRefused".to_owned(),
+            action: "Write".to_owned(),
+            note: sentence::message(&note),
+        }
+    }
 }
 
 impl Event {

@@ -32,6 +32,7 @@ const SHORT_TIMES: &[&str] = &[
     "--look-steady=2s",
     "--poll=200ms",
     "--second-count=500ms",
+    "--delete-grace=1s",
 ];
 
 /// How an operator is started.
@@ -176,7 +177,12 @@ impl Operator {
     /// Returns its exit code when it has ended by itself.
     pub async fn ended(&mut self) -> i32 {
         let what = format!("{} ends", self.process.name());
-        wait_for(&what, async || self.process.exited().ok_or_else(|| "it runs".to_owned())).await
+        wait_for(&what, async || self.exited().ok_or_else(|| "it runs".to_owned())).await
+    }
+
+    /// Its exit code, if it has ended.
+    pub fn exited(&mut self) -> Option<i32> {
+        self.process.exited()
     }
 
     /// SIGSTOP: nothing runs, its connections stay open, its lease runs out.

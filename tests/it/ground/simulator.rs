@@ -135,7 +135,12 @@ pub fn sample_world_of(namespace: &str, more: &Value) -> World {
         "applicationInsights": endpoint["applicationInsights"],
         "endpoints": [{"name": endpoint["azure"]["endpoint"]}],
         "tenant": annotation("tenant-id"),
-        "federated": [{"tenant": annotation("tenant-id"), "client": annotation("client-id"), "subject": subject}],
+        "federated": [{
+            "tenant": annotation("tenant-id"),
+            "client": annotation("client-id"),
+            "subject": subject,
+            "object": "c0ffee00-1111-4222-8333-444455556666",
+        }],
         "connections": connections.map(|name| json!({"name": name})),
         "times": {"endpointOperation": "300ms", "deploymentOperation": "500ms"},
     });

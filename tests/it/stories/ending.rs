@@ -11,13 +11,13 @@ use super::{
 use crate::ground::{Setup, file, wait_for};
 
 /// The team where 1427 serves already: it was there before the operator, so nothing has to be released first.
-async fn begin_with_1427(name: &str) -> Team {
+pub async fn begin_with_1427(name: &str) -> Team {
     let endpoint = json!({"name": ENDPOINT, "deployments": [{"name": "d-1427"}], "traffic": {"d-1427": 100}});
     Team::begin_in(name, &json!({"endpoints": [endpoint]}), Setup::default()).await
 }
 
 /// The demo's scenario, but for `change`.
-fn play(team: &Team, change: impl FnOnce(&mut Value)) {
+pub fn play(team: &Team, change: impl FnOnce(&mut Value)) {
     let text = std::fs::read_to_string(file("deploy/samples/support-assistant/demo/scenario.yaml"));
     let mut scenario: Value = serde_saphyr::from_str(&text.expect("the demo's scenario")).expect("YAML");
     change(&mut scenario);
@@ -26,14 +26,14 @@ fn play(team: &Team, change: impl FnOnce(&mut Value)) {
 }
 
 /// What the content of a version does with the questions of each class.
-fn classes<'s>(scenario: &'s mut Value, version: &str) -> &'s mut Value {
+pub fn classes<'s>(scenario: &'s mut Value, version: &str) -> &'s mut Value {
     let contents = scenario["contents"].as_array_mut().into_iter().flatten();
     let mut named = contents.filter(|content| content["name"].as_str().is_some_and(|name| name.contains(version)));
     &mut named.next().unwrap_or_else(|| panic!("the demo's scenario says nothing of {version}"))["classes"]
 }
 
 /// Status, reason and message of a condition.
-async fn condition(team: &Team, kind: &str) -> (String, String, String) {
+pub async fn condition(team: &Team, kind: &str) -> (String, String, String) {
     let release = team.seen().await;
     let conditions = release.status.unwrap_or_default().conditions;
     let found = conditions.iter().find(|c| c.type_ == kind).unwrap_or_else(|| panic!("no {kind} in {conditions:#?}"));

@@ -3,12 +3,15 @@
 //! Everything is as in production but Azure: a real API server, the built operator under its own ServiceAccount's rights,
 //! the sample's manifests with short windows.
 
+mod alarms;
 mod crash;
 mod ending;
 mod golden;
+mod in_the_way;
 mod intact;
 mod page;
 mod people;
+mod refused;
 mod release;
 pub mod team;
 mod tokens;

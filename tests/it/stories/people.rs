@@ -1,13 +1,16 @@
 //! What people do in the middle of a release: abort, delete, ship another version, refer to the endpoint twice.
 
 mod steps;
+mod stored;
+
+use std::time::{Duration, Instant};
 
 use promptrelease::{api::PromptRelease, sim};
 use serde_json::json;
 
 use self::steps::{
-    condition, event, gone, kubectl, mid_canary, notice, other_says, ready, second, served_already, slow, status, told,
-    writes,
+    condition, event, gone, kubectl, mid_canary, notice, other_says, patient, ready, second, served_already, slow,
+    status, told, writes,
 };
 use super::team::{ENDPOINT, RELEASE, Team};
 use crate::ground::{Setup, TEAM};
@@ -95,8 +98,10 @@ async fn a_release_that_is_deleted_in_mid_canary_goes_when_its_traffic_is_back()
 async fn an_endpoint_that_is_deleted_in_mid_canary_goes_when_its_traffic_is_back() {
     let team = mid_canary("delete-endpoint").await;
     deleted_in_mid_canary(&team, "promptendpoint/support-assistant-prod").await;
+    let went = Instant::now();
     let sentence = "EndpointNotFound: PromptEndpoint support-assistant-prod does not exist in namespace assistant";
     team.until("the release is told", |release| ready(release) == ("EndpointNotFound".into(), sentence.into())).await;
+    assert!(went.elapsed() < Duration::from_secs(20), "told by the watch: {:?}", went.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -127,6 +132,34 @@ async fn a_second_release_is_refused_and_takes_over_without_a_write_when_the_fir
     assert_eq!(holder.as_deref(), Some("hotfix"));
     assert_eq!(team.live(), json!({"d-1427": 100}));
     assert_eq!(writes(&team, since), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_version_in_mid_canary_takes_the_old_ones_place_and_a_revert_is_one_write() {
+    let team = Team::begin_in("new-version", &json!({}), patient()).await;
+    team.release("1427").await;
+    assert_eq!(team.ends("1427").await, ("Promoted".into(), "Promoted".into()));
+    team.release_as("1428", &slow(&team, "1428")).await;
+    team.canary_has_traffic("1428").await;
+
+    team.release("1429").await;
+    assert_eq!(team.ends("1428").await, ("Aborted".into(), "Superseded".into()));
+    assert_eq!(team.live(), json!({"d-1427": 100}));
+    assert_eq!(notice(&team, "Superseded").await["version"], "1428");
+    let from_build = |release: &PromptRelease| {
+        let timeline = status(release).timeline;
+        let at = |what: &str| timeline.iter().position(|line| line.contains(what));
+        at("revision 1429 (") == Some(0) && at("built: model support-assistant:1429") == Some(1)
+    };
+    team.until("1429 begins with its build", from_build).await;
+    assert_eq!(team.ends("1429").await, ("Promoted".into(), "Promoted".into()));
+
+    let since = team.story.azure().last_request();
+    team.release("1427").await;
+    team.until("it is back", |release| ready(release).0 == "FastPromoted").await;
+    assert_eq!(team.live(), json!({"d-1427": 100}));
+    let all = writes(&team, since);
+    assert!(matches!(all.as_slice(), [one] if one.ends_with("Promote")), "{all:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

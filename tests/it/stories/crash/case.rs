@@ -42,6 +42,9 @@ pub struct Case {
     pub tap: Tap,
     client: Client,
     given: Arc<Given>,
+    operator: Option<Operator>,
+    /// So many operators were started.
+    started: u32,
 }
 
 impl Given {
@@ -111,38 +114,52 @@ impl Case {
             create(&client, &namespace, object.clone()).await;
         }
         let tap = Tap::open(as_operator, &namespace).await;
-        Self { namespace, azure, tap, client, given: given.clone() }
+        Self { namespace, azure, tap, client, given: given.clone(), operator: None, started: 0 }
     }
 
-    pub async fn operator(&self, pod: &str) -> Operator {
+    /// Starts an operator in place of the one before it, if there was one: that one is killed.
+    pub async fn start_operator(&mut self) {
+        if let Some(mut before) = self.operator.take() {
+            before.kill();
+            // The next one need not wait for the lease of one that is known to be dead: that wait is another story's.
+            let leases: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
+            let deleted = leases.delete(OPERATOR, &DeleteParams::default()).await;
+            assert!(deleted.is_ok(), "the lease of the one before: {deleted:?}");
+        }
+        self.started += 1;
         let ground = &self.given.ground;
         let times = [("--lease-renew", "2s"), ("--look-withdrawing", "300ms"), ("--look-unsettled", "300ms")];
         let setup = times.into_iter().fold(Setup::default(), |setup, (flag, time)| setup.flag(flag, time));
         let setup = setup.env("KUBECONFIG", self.tap.kubeconfig(ground)).env("POD_NAMESPACE", &self.namespace);
         let setup = self.azure.env().fold(setup, |setup, (name, value)| setup.env(name, value));
-        Operator::start(ground, &format!("{}-{pod}", self.namespace), &setup).await
+        let pod = format!("{}-{}", self.namespace, self.started);
+        self.operator = Some(Operator::start(ground, &pod, &setup).await);
     }
 
-    /// One that need not wait for the lease of the one before it, which is known to be dead: that wait is another
-    /// story's.
-    pub async fn next_operator(&self) -> Operator {
-        let leases: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
-        leases.delete(OPERATOR, &DeleteParams::default()).await.expect("the lease of the first");
-        self.operator("two").await
+    /// Starts one that has ended again, as a kubelet does: on a machine that stands still for seconds a lease is lost.
+    async fn keep_running(&mut self) {
+        if self.operator.as_mut().is_some_and(|operator| operator.exited().is_some()) {
+            eprintln!("crash: the operator of {} ended by itself", self.namespace);
+            self.start_operator().await;
+        }
     }
 
     /// Returns when the call is held, or when the release is over without it: whether it is held.
-    pub async fn holds_or_rests(&self, call: &Call) -> bool {
-        wait_for(&format!("{call} comes"), async || match call.is_held(self) {
-            true => Ok(true),
-            false => self.is_at_rest().await.map(|()| false),
+    pub async fn holds_or_rests(&mut self, call: &Call) -> bool {
+        wait_for(&format!("{call} comes"), async || {
+            self.keep_running().await;
+            if call.is_held(self) { Ok(true) } else { self.is_at_rest().await.map(|()| false) }
         })
         .await
     }
 
     /// Returns when the attempt has ended, all is told, and nothing is left in Azure but what was there.
-    pub async fn rests(&self) {
-        wait_for(&format!("the release in {} ends", self.namespace), async || self.is_at_rest().await).await;
+    pub async fn rests(&mut self) {
+        wait_for(&format!("the release in {} ends", self.namespace), async || {
+            self.keep_running().await;
+            self.is_at_rest().await
+        })
+        .await;
     }
 
     /// What the operators have sent says first whether it is worth asking the API server.

@@ -62,8 +62,8 @@ fn said(panic: Box<dyn Any + Send>) -> String {
 
 /// The calls of a release that nothing happens to, and how it ends.
 async fn recorded(given: &Arc<Given>) -> (Vec<Call>, Ending) {
-    let case = Case::begin(given.clone(), "undisturbed").await;
-    let _operator = case.operator("one").await;
+    let mut case = Case::begin(given.clone(), "undisturbed").await;
+    case.start_operator().await;
     case.rests().await;
     let ending = case.ending(None).await;
     ending.is_as_it_should_be();
@@ -73,13 +73,14 @@ async fn recorded(given: &Arc<Given>) -> (Vec<Call>, Ending) {
 /// The same, but an operator dies at this call. Whether it came, and how the release ended.
 async fn interrupted(given: Arc<Given>, call: Call, moment: Moment) -> (bool, Ending) {
     let began = std::time::Instant::now();
-    let case = Case::begin(given, "crash").await;
+    let mut case = Case::begin(given, "crash").await;
     call.hold(&case, moment);
-    let mut operator = case.operator("one").await;
+    case.start_operator().await;
     let came = case.holds_or_rests(&call).await;
-    operator.kill();
+    if came {
+        case.start_operator().await;
+    }
     eprintln!("crash: {} {moment:?} {call} at {:?}", case.namespace, began.elapsed());
-    let _next = if came { Some(case.next_operator().await) } else { None };
     case.rests().await;
     eprintln!("crash: {} rests at {:?}", case.namespace, began.elapsed());
     let ending = case.ending((moment == Moment::After).then_some(&call)).await;

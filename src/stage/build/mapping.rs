@@ -3,13 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::flow::Flow;
+use crate::{api::release::PromptFlowRunner, policy::dataset::Dataset};
+
 /// What a run can be fed from.
 #[derive(Clone, Debug, Default)]
-pub struct Sources<'a> {
+struct Sources<'a> {
     /// Columns that every row of the data set has.
-    pub columns: BTreeSet<&'a str>,
+    columns: BTreeSet<&'a str>,
     /// Outputs of the base run; none for the base run itself.
-    pub outputs: Option<BTreeSet<&'a str>>,
+    outputs: Option<BTreeSet<&'a str>>,
 }
 
 /// Why a mapping cannot be made. The release's fault.
@@ -29,11 +32,41 @@ pub enum MappingError {
     Spelling { flow: String, input: String, source_: String, or_output: &'static str },
 }
 
+/// What feeds the two runs of an evaluation: the flow's own, and the judge's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feeds {
+    pub flow: BTreeMap<String, String>,
+    pub judge: BTreeMap<String, String>,
+}
+
+/// The flow is fed from the data set, the judge from that and from what the flow answers. `path`: the flow's, as the spec
+/// says it.
+///
+/// # Errors
+/// The first input that cannot be fed.
+pub fn feeds(
+    path: Option<&str>,
+    flow: &Flow,
+    judge: &Flow,
+    dataset: &Dataset,
+    runner: &PromptFlowRunner,
+) -> Result<Feeds, MappingError> {
+    let sources = Sources { columns: dataset.columns().collect(), outputs: None };
+    let of_flow = mapping(path.unwrap_or("."), names(&flow.inputs), &sources, &runner.column_mapping)?;
+    let sources = Sources { outputs: Some(names(&flow.outputs).collect()), ..sources };
+    let of_judge = mapping(&runner.judge.path, names(&judge.inputs), &sources, &runner.judge.column_mapping)?;
+    Ok(Feeds { flow: of_flow, judge: of_judge })
+}
+
+fn names<V>(map: &BTreeMap<String, V>) -> impl Iterator<Item = &str> + Clone {
+    map.keys().map(String::as_str)
+}
+
 /// The mapping in Prompt flow's spelling, as in `${data.question}`.
 ///
 /// # Errors
 /// An input without a source, or a line of `wanted` that means nothing.
-pub fn mapping<'a>(
+fn mapping<'a>(
     flow: &str,
     inputs: impl Iterator<Item = &'a str> + Clone,
     sources: &Sources<'_>,

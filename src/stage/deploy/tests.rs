@@ -1,0 +1,118 @@
+//! From the first request for a deployment to its first traffic, and what stands in the way.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    api::log::{Attempt, Intent},
+    azure::{Fault, WorkspaceId},
+};
+
+fn attempt() -> Attempt {
+    Attempt { n: 7, deployment: Some("d-1428".into()), return_to: Some("d-1427".into()), ..Attempt::default() }
+}
+
+fn endpoint(mirror: &Value) -> OnlineEndpoint {
+    let body = json!({"name": "qa-prod", "properties": {"provisioningState": "Succeeded", "mirrorTraffic": mirror}});
+    serde_json::from_value(body).expect("an endpoint")
+}
+
+#[test]
+fn what_requests_are_mirrored_to_gets_no_first_traffic() {
+    let found = mirror_conflict(&attempt(), Some(&endpoint(&json!({"D-1428": 10})))).expect("a conflict");
+    assert_eq!((found.reason, found.needs_person), ("MirrorConflict", true));
+    assert!(found.message.contains("--mirror-traffic d-1428=0"), "{}", found.message);
+    for elsewhere in [json!({}), json!({"d-1428": 0}), json!({"d-1427": 10})] {
+        assert_eq!(mirror_conflict(&attempt(), Some(&endpoint(&elsewhere))), None, "{elsewhere}");
+    }
+    let raised = Attempt { raised: vec![crate::api::log::Raised::default()], ..attempt() };
+    assert_eq!(mirror_conflict(&raised, Some(&endpoint(&json!({"d-1428": 10})))), None, "Azure sees to that");
+}
+
+fn at(seconds: i64) -> At {
+    At::from(jiff::Timestamp::from_second(seconds).expect("in range"))
+}
+
+fn workspace() -> WorkspaceId {
+    WorkspaceId { subscription: "s".into(), resource_group: "g".into(), workspace: "w".into() }
+}
+
+fn recipe(workspace: &WorkspaceId) -> Recipe<'_> {
+    Recipe {
+        workspace,
+        location: "eastus2",
+        endpoint: "qa-prod",
+        owner: "cluster/ns/qa",
+        release: "qa",
+        version: "1428",
+        hash: "5f3a9c1e",
+        model: "qa:1428-5f3a9c1e",
+        environment: "qa-env:9d6b5c0f",
+        deployment: None,
+        instances: 1,
+    }
+}
+
+/// What is wanted at that second, an hour being the deadline, after Azure refused to create d-1428 so often.
+fn after_refusals(status: u16, code: &str, tries: i64, now: i64) -> Then<()> {
+    let workspace = workspace();
+    let intent = Intent {
+        seq: 41,
+        kind: CREATE.into(),
+        target: "d-1428".into(),
+        tries,
+        outcome: Some("refused".into()),
+        ..Intent::default()
+    };
+    let log = Log { attempt: Some(attempt()), intent: Some(intent), ..Log::default() };
+    let last = (41, azure::Error::Refused { call: "PUT".into(), status, fault: Fault::new(code, "No.") });
+    let recipe = recipe(&workspace);
+    let refusal = Refusal::of(&log, Some(&last));
+    let (deadline, poll) = (SignedDuration::from_mins(60), SignedDuration::from_secs(10));
+    let plan = Plan { recipe, log: &log, refusal, since: Some(at(0)), deadline, poll };
+    next(&plan, &Facts::default(), &Look::default(), at(now)).then
+}
+
+fn withdrawn(then: &Then<()>) -> Option<(Cause, &str)> {
+    match then {
+        Then::Ask(Wish::Withdraw(cause), why) => Some((*cause, why)),
+        _ => None,
+    }
+}
+
+#[test]
+fn what_azure_finds_wrong_twice_ends_at_once_with_its_code_and_the_remedy() {
+    assert_eq!(withdrawn(&after_refusals(400, "BadArgument", 1, 1)), None, "an operation may just have ended");
+    let then = after_refusals(400, "BadArgument", 2, 6);
+    let said =
+        "d-1428 was refused: BadArgument: No.; Azure refuses a setting of the deployment: compare it with the message";
+    assert_eq!(withdrawn(&then), Some((Cause::DeploymentFailed, said)));
+}
+
+#[test]
+fn what_others_can_mend_is_tried_until_the_deadline_and_then_told_with_its_remedy() {
+    assert_eq!(withdrawn(&after_refusals(400, "OutOfQuota", 9, 3599)), None);
+    let said = "d-1428 was refused: OutOfQuota: No.; ask for more quota, or delete deployments that are not used";
+    let then = after_refusals(400, "OutOfQuota", 9, 3600);
+    assert_eq!(withdrawn(&then), Some((Cause::DeploymentUnavailable, said)));
+}
+
+#[test]
+fn a_canary_that_somebody_edited_is_not_what_was_evaluated() {
+    let workspace = workspace();
+    let recipe = recipe(&workspace);
+    let found = |change: &dyn Fn(&mut Value)| {
+        let mut body = recipe.body("d-1428");
+        body["name"] = json!("D-1428");
+        change(&mut body);
+        serde_json::from_value::<OnlineDeployment>(body).expect("a deployment")
+    };
+    let exposed = Attempt { raised: vec![crate::api::log::Raised::default()], ..attempt() };
+    let larger = found(&|body| body["properties"]["instanceType"] = json!("Standard_F4s_v2"));
+    let why = edited(&recipe, &exposed, std::slice::from_ref(&larger)).expect("a difference");
+    assert_eq!(why, "d-1428 is not what was evaluated any more: properties.instanceType differs from the release");
+    assert_eq!(edited(&recipe, &attempt(), &[larger]), None, "one that is dark is left alone, under its name");
+    let scaled = found(&|body| body["sku"]["capacity"] = json!(7));
+    assert_eq!(edited(&recipe, &exposed, &[scaled]), None);
+    assert_eq!(edited(&recipe, &exposed, &[]), None, "not listed in this look");
+}

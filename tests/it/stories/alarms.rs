@@ -1,0 +1,117 @@
+//! When a person is needed though nothing has ended, and what keeps a release from users until somebody has acted.
+
+use serde_json::{Value, json};
+
+use super::{
+    ending::{begin_with_1427, classes, condition, play},
+    page::received,
+    team::{ENDPOINT, Team},
+};
+use crate::ground::{Setup, TEAM};
+
+const BY_HAND: &str = "By hand: az ml online-endpoint update -n support-assistant-prod --traffic d-1427=100";
+
+/// As [`begin_with_1427`], with an operator that is set up so.
+async fn begin_with_1427_and(name: &str, setup: Setup) -> Team {
+    let endpoint = json!({"name": ENDPOINT, "deployments": [{"name": "d-1427"}], "traffic": {"d-1427": 100}});
+    Team::begin_in(name, &json!({"endpoints": [endpoint]}), setup).await
+}
+
+/// Returns when the release's condition Ready has this reason; its message.
+async fn ready_says(team: &Team, wanted: &str) -> String {
+    team.until(&format!("Ready says {wanted}"), |release| {
+        let conditions = release.status.iter().flat_map(|status| &status.conditions);
+        conditions.into_iter().any(|c| c.type_ == "Ready" && c.reason == wanted)
+    })
+    .await;
+    condition(team, "Ready").await.2
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollback_that_azure_refuses_is_paged_with_what_to_do_by_hand_and_goes_on() {
+    let team = begin_with_1427_and("rollback-refused", Setup::default().flag("--rollback-alarm", "3s")).await;
+    play(&team, |scenario| classes(scenario, "1428")["*"]["serverErrors"] = json!(1.0));
+    let matches = json!({"method": "PUT", "service": "arm", "why": "Withdraw"});
+    team.story.azure().fault(json!({"match": matches, "times": 0, "do": {"forbid": true}}));
+    team.release("1428").await;
+
+    let page = received(&team, "RollbackFailed").await.body;
+    let summary = page["summary"].as_str().unwrap_or_default();
+    assert!(summary.contains("ROLLBACK ") && summary.contains(BY_HAND), "{summary}");
+    assert_eq!(page["severity"], "page");
+    let message = ready_says(&team, "RollbackFailed").await;
+    for part in ["ROLLBACK FAILED ", "grant the identity a role", BY_HAND] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    assert_eq!(condition(&team, "Stalled").await.0, "True");
+
+    team.story.azure().heal();
+    assert_eq!(team.ends("1428").await, ("RolledBack".into(), "AvailabilityFailed".into()));
+    assert_eq!(team.live(), json!({"d-1427": 100}));
+    assert_eq!(condition(&team, "Ready").await.1, "AvailabilityFailed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn azure_that_cannot_be_read_in_mid_canary_is_paged_and_forgotten_when_it_can() {
+    let team = begin_with_1427_and("unreadable", Setup::default().flag("--unreadable", "1s")).await;
+    let mut manifest = team.manifest("1429");
+    manifest["spec"]["canary"]["steps"] = json!([{"weight": 10, "duration": "60s"}]);
+    team.release_as("1429", &manifest).await;
+    team.canary_has_traffic("1429").await;
+    let read = json!({"method": "GET", "service": "arm", "path": format!("onlineEndpoints/{ENDPOINT}")});
+    team.story.azure().fault(json!({"match": read, "times": 0, "do": {"answer": {"status": 503}}}));
+
+    let summary = received(&team, "Unreadable").await.body["summary"].clone();
+    assert!(summary.as_str().is_some_and(|text| text.contains("Azure cannot be read since ")), "{summary}");
+    let message = ready_says(&team, "Unreadable").await;
+    assert!(message.contains("503"), "{message}");
+
+    team.story.azure().heal();
+    let message = ready_says(&team, "Canary").await;
+    assert!(message.starts_with("10 % for "), "{message}");
+    assert_eq!(team.live(), json!({"d-1427": 90, "d-1429": 10}), "the canary went on meanwhile");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_meet_nothing_new_before_on_call_can_be_paged() {
+    let team = begin_with_1427("no-receiver").await;
+    let ground = team.story.ground();
+    let secret: Value = ground.get(TEAM, "secret/oncall-webhook").await;
+    ground.kubectl(&["delete", "secret", "-n", TEAM, "oncall-webhook"], "").await;
+    team.release("1429").await;
+    let waits =
+        "gets no traffic before on-call can be paged: notification `oncall`: Secret oncall-webhook does not exist";
+    team.until("it waits for the receiver", |release| {
+        let conditions = release.status.iter().flat_map(|status| &status.conditions);
+        conditions.into_iter().any(|c| c.type_ == "Ready" && c.message == waits)
+    })
+    .await;
+    assert_eq!(team.live(), json!({"d-1427": 100}));
+
+    let again = json!({"apiVersion": "v1", "kind": "Secret", "data": secret["data"],
+        "metadata": {"name": "oncall-webhook", "namespace": TEAM}});
+    ground.kubectl(&["apply", "-f", "-"], &again.to_string()).await;
+    assert_eq!(team.ends("1429").await, ("Promoted".into(), "Promoted".into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_newer_operator_has_written_is_only_withdrawn() {
+    let team = begin_with_1427("newer-format").await;
+    let mut manifest = team.manifest("1429");
+    manifest["spec"]["canary"]["steps"] = json!([{"weight": 10, "duration": "60s"}]);
+    team.release_as("1429", &manifest).await;
+    team.canary_has_traffic("1429").await;
+    let newer = json!({"status": {"format": 99}}).to_string();
+    let patch = ["patch", "promptendpoint", ENDPOINT, "-n", TEAM, "--subresource=status", "--type=merge", "-p", &newer];
+    team.story.ground().kubectl(&patch, "").await;
+
+    assert_eq!(team.ends("1429").await, ("Failed".into(), "StatusLost".into()));
+    assert_eq!(team.live(), json!({"d-1427": 100}));
+    let wrote = team.story.azure().traffic_writes().len();
+    team.release("1428").await;
+    let message = ready_says(&team, "EndpointNotReady").await;
+    assert!(message.contains("format 99, this operator knows 1"), "{message}");
+    assert_eq!(team.story.azure().traffic_writes().len(), wrote, "nothing new has begun");
+    let endpoint = team.endpoint().await.status.unwrap_or_default();
+    assert!(endpoint.conditions.iter().any(|c| c.reason == "FormatUnknown"), "{:#?}", endpoint.conditions);
+}

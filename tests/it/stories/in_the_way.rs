@@ -1,0 +1,91 @@
+//! What stands between an evaluation and all traffic without being the release's fault or the endpoint's: Azure refuses,
+//! somebody edits the canary, another version takes the place of one that is being evaluated.
+
+use promptrelease::{
+    api::PromptRelease,
+    sim::{self, scenario::Ending},
+};
+use serde_json::json;
+
+use super::{
+    page::received,
+    team::{ENDPOINT, Team},
+};
+use crate::ground::Setup;
+
+/// The team where 1427 serves already.
+async fn begin(name: &str) -> Team {
+    let endpoint = json!({"name": ENDPOINT, "deployments": [{"name": "d-1427"}], "traffic": {"d-1427": 100}});
+    Team::begin_in(name, &json!({"endpoints": [endpoint]}), Setup::default()).await
+}
+
+/// Reason and message of the condition Ready.
+fn ready(release: &PromptRelease) -> (String, String) {
+    let conditions = release.status.clone().unwrap_or_default().conditions;
+    let found = conditions.into_iter().find(|condition| condition.type_ == "Ready");
+    found.map(|condition| (condition.reason, condition.message)).unwrap_or_default()
+}
+
+/// Azure refuses to create this version's deployment, until it is healed.
+fn refuse(team: &Team, version: &str, code: &str, message: &str) {
+    let body = json!({"error": {"code": code, "message": message}});
+    team.story.azure().fault(json!({
+        "match": {"method": "PUT", "path": format!("/deployments/d-{version}")}, "times": 0,
+        "do": {"answer": {"status": 400, "body": body}},
+    }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_that_azure_refuses_is_told_with_its_code_and_what_to_do() {
+    let team = begin("refused-deployment").await;
+    refuse(&team, "1428", "BadArgument", "The instance type is not known here.");
+    team.release("1428").await;
+    assert_eq!(team.ends("1428").await, ("Failed".into(), "DeploymentFailed".into()));
+    let (reason, message) = ready(&team.seen().await);
+    assert_eq!(reason, "DeploymentFailed");
+    let said = "d-1428 was refused: BadArgument: The instance type is not known here.; Azure refuses a setting of the \
+                deployment";
+    assert!(message.contains(said), "{message}");
+
+    refuse(&team, "1429", "OutOfQuota", "Not enough cores.");
+    team.release("1429").await;
+    let said = "OutOfQuota: Not enough cores.; ask for more quota, or delete deployments that are not used";
+    team.until("the quota is told", |release| ready(release).1.contains(said)).await;
+    team.story.azure().heal();
+    team.canary_has_traffic("1429").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_that_somebody_edited_is_not_promoted() {
+    let team = begin("edited-canary").await;
+    team.release("1429").await;
+    team.canary_has_traffic("1429").await;
+    let sim = team.story.azure().sim();
+    let other = serde_json::from_value(json!({"name": "d-1429"})).expect("a deployment");
+    sim::lock(&sim.arm).hand_on_deployment(&sim.settings, ENDPOINT, &other).expect("Azure takes it");
+    assert_eq!(team.ends("1429").await, ("Aborted".into(), "Drift".into()));
+    assert_eq!(team.live(), json!({"d-1427": 100}));
+    let page = received(&team, "Drift").await.body;
+    let evidence = page["evidence"].as_str().unwrap_or_default();
+    assert!(evidence.starts_with("d-1429 is not what was evaluated any more: "), "{evidence}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_evaluation_whose_version_is_replaced_is_stopped() {
+    let team = begin("stopped-evaluation").await;
+    sim::lock(&team.story.azure().sim().scenario).runs.base = Ending::Stick;
+    team.release("1428").await;
+    let says = |message: &str| {
+        message.contains("95 rows are answered by eval-1428-") && message.contains("(Running); gives up at ")
+    };
+    team.until("it is evaluated", |release| says(&ready(release).1)).await;
+    team.apply(&team.manifest("1427")).await;
+    assert_eq!(team.ends("1428").await, ("Aborted".into(), "Superseded".into()));
+    let cancels = || {
+        let requests = team.story.azure().requests(0).into_iter();
+        requests
+            .filter(|r| r.path.ends_with("/cancel") && r.path.contains("/eval-1428-") && r.status == Some(200))
+            .count()
+    };
+    assert!(cancels() > 0, "the run goes on for nobody");
+}
