@@ -236,7 +236,8 @@ impl Event {
             Self::EvaluationPassed { .. } => "evaluation passed: ".into(),
             Self::Deployed { deployment, .. } => format!("deployed {deployment}: "),
             Self::Verified { split, .. } => format!("traffic verified: {split};"),
-            Self::Alarm { cause, .. } => format!("{cause}: "),
+            // Without its blank, which is cut where nothing follows.
+            Self::Alarm { cause, .. } => format!("{cause}:"),
             _ => text(&line).to_owned(),
         }
     }
