@@ -85,6 +85,10 @@ impl Tap {
         Self { port, line, task }
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// A kubeconfig that leads here.
     pub fn kubeconfig(&self, ground: &Ground) -> PathBuf {
         let path = ground.folder().join(format!("{}.kubeconfig", self.line.namespace));

@@ -44,6 +44,13 @@ impl fmt::Display for Call {
 }
 
 impl Call {
+    /// What it is, without its number.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Kubernetes { name, .. } | Self::Outside { name, .. } => name,
+        }
+    }
+
     /// From now on the call is held as soon as it comes.
     pub fn hold(&self, case: &Case, moment: Moment) {
         match self {
@@ -63,6 +70,11 @@ impl Call {
         let Self::Kubernetes { name, .. } = self else { return false };
         let (method, what) = name.split_once(' ').unwrap_or_default();
         method == "POST" || !what.contains(' ') && what.ends_with("/status")
+    }
+
+    /// Whether it writes the protocol's log.
+    pub fn notes(&self) -> bool {
+        matches!(self, Self::Kubernetes { name, .. } if name.contains(" log."))
     }
 
     /// Whether it has come and is held.

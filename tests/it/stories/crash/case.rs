@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::call::{self, Call, Ending};
 use crate::{
     ground::{
-        ENDPOINT, Ground, MANIFESTS, OPERATOR, OPERATOR_NAMESPACE, Operator, Setup, Simulator, Tap, objects,
+        Cable, ENDPOINT, Ground, MANIFESTS, OPERATOR, OPERATOR_NAMESPACE, Operator, Setup, Simulator, Tap, objects,
         sample_world_of, wait_for,
     },
     stories::{intact, team::RELEASE},
@@ -43,6 +43,8 @@ pub struct Case {
     client: Client,
     given: Arc<Given>,
     operator: Option<Operator>,
+    /// Between operator and tap, where it is to be cut.
+    cable: Option<Cable>,
     /// So many operators were started.
     started: u32,
 }
@@ -114,7 +116,7 @@ impl Case {
             create(&client, &namespace, object.clone()).await;
         }
         let tap = Tap::open(as_operator, &namespace).await;
-        Self { namespace, azure, tap, client, given: given.clone(), operator: None, started: 0 }
+        Self { namespace, azure, tap, client, given: given.clone(), operator: None, cable: None, started: 0 }
     }
 
     /// Starts an operator in place of the one before it, if there was one: that one is killed.
@@ -130,10 +132,25 @@ impl Case {
         let ground = &self.given.ground;
         let times = [("--lease-renew", "2s"), ("--look-withdrawing", "300ms"), ("--look-unsettled", "300ms")];
         let setup = times.into_iter().fold(Setup::default(), |setup, (flag, time)| setup.flag(flag, time));
-        let setup = setup.env("KUBECONFIG", self.tap.kubeconfig(ground)).env("POD_NAMESPACE", &self.namespace);
+        let straight = self.tap.kubeconfig(ground);
+        let way = self.cable.as_ref().map_or_else(|| straight.clone(), |cable| cable.kubeconfig(&straight));
+        let setup = setup.env("KUBECONFIG", way).env("POD_NAMESPACE", &self.namespace);
         let setup = self.azure.env().fold(setup, |setup, (name, value)| setup.env(name, value));
         let pod = format!("{}-{}", self.namespace, self.started);
         self.operator = Some(Operator::start(ground, &pod, &setup).await);
+    }
+
+    /// Makes the way to the API server one that can be cut.
+    pub async fn lay_cable(&mut self) {
+        self.cable = Some(Cable::to(self.tap.port()).await);
+    }
+
+    /// Cuts it until the operator has given up by itself, as it must when it loses its lease.
+    pub async fn cut_cable(&mut self) {
+        let (cable, operator) = (self.cable.as_ref().expect("a cable"), self.operator.as_mut().expect("an operator"));
+        cable.cut();
+        assert_ne!(operator.ended().await, 0, "a lease that was lost is no clean end");
+        cable.mend();
     }
 
     /// Starts one that has ended again, as a kubelet does: on a machine that stands still for seconds a lease is lost.

@@ -6,12 +6,15 @@
 //! by the simulator. Then, for each call of the record, the release is run anew, that call is held (not let through, or
 //! carried out and its reply kept back), the process that waits for it is killed, and another is started.
 //!
+//! What the log on the API server is needed for is tried in one more way: the operator lives on, and the network to the API
+//! server is cut from that write on. It has to give up by itself when its lease runs out.
+//!
 //! Each run has a namespace, a simulator and an operator of its own on one API server, so that many run at the same time.
 
 mod call;
 mod case;
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
+use std::{any::Any, collections::BTreeSet, panic::AssertUnwindSafe, sync::Arc};
 
 use call::{Call, Ending};
 use case::{Case, Given};
@@ -22,37 +25,69 @@ use crate::ground::{Moment, place};
 /// Runs at the same time. A run waits most of its time for Azure's operations and for the end of a window.
 const AT_ONCE: usize = 6;
 
+/// What happens to the operator while a call is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Blow {
+    Killed,
+    CutOff,
+}
+
+/// A run with one blow.
+#[derive(Clone, Debug)]
+struct Run {
+    call: Call,
+    moment: Moment,
+    blow: Blow,
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whichever_call_is_the_last_of_an_operator_the_release_ends_as_if_nothing_had_been() {
     let _place = place().await;
     let given = Arc::new(Given::new().await);
     let (calls, undisturbed) = recorded(&given).await;
-    eprintln!("crash: {} calls are recorded", calls.len());
-    let deaths = deaths(calls);
-    let limit = std::env::var("LIMIT").map_or(1000, |l| l.parse().unwrap());
-    let runs = stream::iter(deaths.into_iter().take(limit)).map(async |(call, moment)| {
-        let what = format!("{moment:?} {call}");
-        let run = AssertUnwindSafe(interrupted(given.clone(), call, moment)).catch_unwind().await;
-        (what, run.map_err(said))
+    let runs = runs(&calls);
+    eprintln!("crash: {} calls are recorded, {} runs", calls.len(), runs.len());
+    let tried = stream::iter(runs).map(async |run| {
+        let ending = AssertUnwindSafe(interrupted(given.clone(), &run)).catch_unwind().await;
+        (run, ending.map_err(said))
     });
-    let runs: Vec<_> = runs.buffer_unordered(AT_ONCE).collect().await;
-    let mut wrong = Vec::new();
-    for (what, run) in &runs {
-        match run {
+    let tried: Vec<_> = tried.buffer_unordered(AT_ONCE).collect().await;
+
+    let (mut wrong, mut missed) = (Vec::new(), Vec::new());
+    for (Run { call, moment, blow }, result) in &tried {
+        let what = format!("{blow:?} {moment:?} {call}");
+        match result {
             Err(problem) => wrong.push(format!("{what}: {problem}")),
             Ok((_, ending)) if *ending != undisturbed => wrong.push(format!("{what}: {ending:#?}")),
-            Ok((false, _)) => eprintln!("crash: over before it: {what}"),
-            Ok((true, _)) => {}
+            Ok((came, _)) => missed.extend((!came).then_some(what)),
         }
     }
-    assert!(wrong.is_empty(), "{} of {}, not {undisturbed:#?}:\n{}", wrong.len(), runs.len(), wrong.join("\n"));
+    let all = tried.len();
+    assert!(wrong.is_empty(), "{} of {all} not like {undisturbed:#?}:\n{}", wrong.len(), wrong.join("\n"));
+    // How often people are told something differs from run to run, so the last calls of the record may not come.
+    assert!(missed.len() <= all / 10, "{} of {all} were over before it came: {missed:#?}", missed.len());
 }
 
-/// When operators die: before and after each call. Before one that only tells the outside is as it is after the one before
-/// it, and a run more would show nothing.
-fn deaths(calls: Vec<Call>) -> Vec<(Call, Moment)> {
-    let before = calls.iter().filter(|call| !call.only_tells()).map(|call| (call.clone(), Moment::Before));
-    before.collect::<Vec<_>>().into_iter().chain(calls.iter().map(|call| (call.clone(), Moment::After))).collect()
+/// Before and after each call. Of the calls that only tell, the first of a kind, and only after it: before it the outside is
+/// as it is after the call before.
+fn runs(calls: &[Call]) -> Vec<Run> {
+    let mut told = BTreeSet::new();
+    let mut runs = Vec::new();
+    for call in calls {
+        let mut add = |moment, blow| runs.push(Run { call: call.clone(), moment, blow });
+        if call.only_tells() {
+            if told.insert(call.name()) {
+                add(Moment::After, Blow::Killed);
+            }
+            continue;
+        }
+        add(Moment::Before, Blow::Killed);
+        add(Moment::After, Blow::Killed);
+        if call.notes() {
+            add(Moment::After, Blow::CutOff);
+        }
+    }
+    runs
 }
 
 /// What a panic said.
@@ -70,19 +105,25 @@ async fn recorded(given: &Arc<Given>) -> (Vec<Call>, Ending) {
     (call::calls(&case), ending)
 }
 
-/// The same, but an operator dies at this call. Whether it came, and how the release ended.
-async fn interrupted(given: Arc<Given>, call: Call, moment: Moment) -> (bool, Ending) {
-    let began = std::time::Instant::now();
+/// The same with a blow. Whether the call came, and how the release ended.
+async fn interrupted(given: Arc<Given>, run: &Run) -> (bool, Ending) {
+    let Run { call, moment, blow } = run;
     let mut case = Case::begin(given, "crash").await;
-    call.hold(&case, moment);
+    call.hold(&case, *moment);
+    if *blow == Blow::CutOff {
+        case.lay_cable().await;
+    }
     case.start_operator().await;
-    let came = case.holds_or_rests(&call).await;
+    let came = case.holds_or_rests(call).await;
+    eprintln!("{}: {blow:?} {moment:?} {call}", case.namespace);
+    if came && *blow == Blow::CutOff {
+        case.cut_cable().await;
+    }
     if came {
         case.start_operator().await;
     }
-    eprintln!("crash: {} {moment:?} {call} at {:?}", case.namespace, began.elapsed());
     case.rests().await;
-    eprintln!("crash: {} rests at {:?}", case.namespace, began.elapsed());
-    let ending = case.ending((moment == Moment::After).then_some(&call)).await;
+    eprintln!("{}: ended", case.namespace);
+    let ending = case.ending((*moment == Moment::After).then_some(call)).await;
     (came, ending)
 }
