@@ -72,9 +72,10 @@ impl Call {
         method == "POST" || !what.contains(' ') && what.ends_with("/status")
     }
 
-    /// Whether it writes the protocol's log.
+    /// Whether it notes what is going to be written to Azure, or how far the attempt is.
     pub fn notes(&self) -> bool {
-        matches!(self, Self::Kubernetes { name, .. } if name.contains(" log."))
+        let noted = ["log.intent.kind", "log.attempt"];
+        matches!(self, Self::Kubernetes { name, .. } if noted.iter().any(|field| name.contains(field)))
     }
 
     /// Whether it has come and is held.

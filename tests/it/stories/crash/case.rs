@@ -130,7 +130,14 @@ impl Case {
         }
         self.started += 1;
         let ground = &self.given.ground;
-        let times = [("--lease-renew", "2s"), ("--look-withdrawing", "300ms"), ("--look-unsettled", "300ms")];
+        // Slower than other stories: here it is the number of looks that takes the machine's time.
+        let times = [
+            ("--lease-renew", "2s"),
+            ("--look-exposed", "1s"),
+            ("--look-unsettled", "400ms"),
+            ("--look-withdrawing", "400ms"),
+            ("--poll", "500ms"),
+        ];
         let setup = times.into_iter().fold(Setup::default(), |setup, (flag, time)| setup.flag(flag, time));
         let straight = self.tap.kubeconfig(ground);
         let way = self.cable.as_ref().map_or_else(|| straight.clone(), |cable| cable.kubeconfig(&straight));

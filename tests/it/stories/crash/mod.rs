@@ -6,8 +6,8 @@
 //! by the simulator. Then, for each call of the record, the release is run anew, that call is held (not let through, or
 //! carried out and its reply kept back), the process that waits for it is killed, and another is started.
 //!
-//! What the log on the API server is needed for is tried in one more way: the operator lives on, and the network to the API
-//! server is cut from that write on. It has to give up by itself when its lease runs out.
+//! The writes that note an intent or how far the attempt is are tried in one more way: the operator lives on, and the network
+//! to the API server is cut from that write on. It has to give up by itself when its lease runs out.
 //!
 //! Each run has a namespace, a simulator and an operator of its own on one API server, so that many run at the same time.
 
