@@ -1,7 +1,7 @@
 //! A way to the API server on which every write can be seen, and one of them held.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     net::Ipv4Addr,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -15,7 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use kube::Client;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::Ground;
@@ -143,9 +143,7 @@ impl Line {
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Line {
     /// Never returns: whoever waits for the reply is to be killed.
     async fn hold(&self) -> Response {
         if let Some(trap) = self.seen().trap.as_mut() {
@@ -207,32 +205,42 @@ fn name(method: &Method, path: &str, before: &Value, body: &Value) -> String {
         _ => path.to_owned(),
     };
     let mut new = Vec::new();
-    for (field, value) in
-        body["status"].as_object().into_iter().flatten().filter(|(field, _)| !FOR_PEOPLE.contains(&field.as_str()))
-    {
-        news(field, &before["status"][field], value, &mut new);
-    }
+    news("", &facts(before), &facts(body), &mut new);
     new.sort_unstable();
     new.dedup();
     [vec![method.to_string(), resource], new].concat().join(" ")
 }
 
-/// Fields that differ, by their paths, with the words (such as `Raise`) that stand there.
+/// The status without what repeats for people what the rest says.
+fn facts(object: &Value) -> Value {
+    let fields = object["status"].as_object().cloned().unwrap_or_default();
+    fields.into_iter().filter(|(field, _)| !FOR_PEOPLE.contains(&field.as_str())).collect::<Map<_, _>>().into()
+}
+
+/// Fields that differ or are gone, by their paths, with the words (such as `Raise`) that stand there now.
 fn news(path: &str, before: &Value, after: &Value, found: &mut Vec<String>) {
-    match after {
+    match (before, after) {
         _ if before == after => {}
-        Value::Object(fields) => {
-            for (field, value) in fields {
-                let deep = path.split('.').count() >= DEPTH;
-                news(&if deep { path.to_owned() } else { format!("{path}.{field}") }, &before[field], value, found);
+        (_, Value::Object(fields)) => {
+            let gone = before.as_object().into_iter().flatten().map(|(field, _)| field);
+            let all: BTreeSet<&String> = fields.iter().map(|(field, _)| field).chain(gone).collect();
+            for field in all {
+                let inner = match path {
+                    "" => field.clone(),
+                    deep if deep.split('.').count() >= DEPTH => deep.to_owned(),
+                    path => format!("{path}.{field}"),
+                };
+                news(&inner, &before[field], &after[field], found);
             }
         }
-        Value::Array(items) => {
-            for item in items.iter().filter(|item| !before.as_array().is_some_and(|old| old.contains(item))) {
+        (_, Value::Array(items)) => {
+            let old = before.as_array().map_or(&[][..], Vec::as_slice);
+            found.extend(old.iter().any(|item| !items.contains(item)).then(|| path.to_owned()));
+            for item in items.iter().filter(|item| !old.contains(item)) {
                 news(path, &Value::Null, item, found);
             }
         }
-        Value::String(word) if word.starts_with(char::is_uppercase) && word.chars().all(char::is_alphanumeric) => {
+        (_, Value::String(word)) if word.starts_with(char::is_uppercase) && word.chars().all(char::is_alphanumeric) => {
             found.push(format!("{path}={word}"));
         }
         _ => found.push(path.to_owned()),
