@@ -26,8 +26,8 @@ crds: ## write crds/, deploy/ and the samples' digests anew
 check: ## fail if a generated file is not what `make crds` writes
 	@cargo run --quiet --bin crdgen -- check
 
-explore: ## the traffic protocol, every interleaving as far as this machine's memory goes
-	@cargo test --release --test explore -- --ignored --nocapture
+explore: ## the traffic protocol, every interleaving as far as memory goes (EXPLORE_STATES=n: so many states)
+	@cargo test --release --test explore -- --include-ignored --nocapture --test-threads 1
 
 bench: doctor ## the figures of docs/benchmarks.md
 	@$(PLANE); cargo test --release --features sim --test it -- bench --ignored --nocapture --test-threads 1

@@ -71,6 +71,7 @@ pub struct Metrics {
     endings: Family<EndingLabels, Counter>,
     deliveries: Family<DeliveryLabels, Counter>,
     exposed: Family<EndpointLabels, Gauge>,
+    stalled: Family<EndpointLabels, Gauge>,
     leader: Gauge,
 }
 
@@ -92,6 +93,7 @@ impl Metrics {
             endings: Family::default(),
             deliveries: Family::default(),
             exposed: Family::default(),
+            stalled: Family::default(),
             leader: Gauge::default(),
         };
         metrics.registry = Arc::new(metrics.register());
@@ -128,6 +130,7 @@ impl Metrics {
         to.register("attempt_endings", "Attempts that have ended, and whose fault it was", self.endings.clone());
         to.register("notifications", "Pages and notices that receivers took, or did not", self.deliveries.clone());
         to.register("endpoint_exposed", "1 while a canary of this endpoint has traffic", self.exposed.clone());
+        to.register("endpoint_stalled", "1 while this endpoint needs a person", self.stalled.clone());
         to.register("leader", "1 while this process holds the lease", self.leader.clone());
         to
     }
@@ -169,9 +172,15 @@ impl Metrics {
         self.exposed.get_or_create(&endpoint(namespace, name)).set(exposed.into());
     }
 
+    /// Whether the endpoint needs a person.
+    pub fn stalled(&self, namespace: &str, name: &str, stalled: bool) {
+        self.stalled.get_or_create(&endpoint(namespace, name)).set(stalled.into());
+    }
+
     /// The endpoint object is gone, and its series with it.
     pub fn endpoint_gone(&self, namespace: &str, name: &str) {
         self.exposed.remove(&endpoint(namespace, name));
+        self.stalled.remove(&endpoint(namespace, name));
     }
 
     /// Whether this process holds the lease.
@@ -266,10 +275,11 @@ mod tests {
         metrics.reconcile_failed("api");
         metrics.azure_request("Blob", "GET", Some(200), Duration::ZERO);
         metrics.exposed("assistant", "qa", false);
+        metrics.stalled("assistant", "qa", false);
         let text = metrics.encode();
         assert!(text.ends_with("# EOF\n"), "{text}");
         let helps: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# HELP ")).collect();
-        assert_eq!(helps.len(), 8, "{helps:#?}");
+        assert_eq!(helps.len(), 9, "{helps:#?}");
         for help in helps {
             let (name, sentence) = help.split_once(' ').expect("a name and a sentence");
             assert!(name.starts_with("promptrelease_") && sentence.ends_with('.'), "{help}");

@@ -1,4 +1,4 @@
-//! The endpoint's log: the lock, the intents and what is owed. Eight KiB in the worst case.
+//! The endpoint's log: the lock, the intents and what is owed. At most [`MAX_BYTES`].
 //!
 //! Every list is bounded by its writer and atomic in the schema; no field has an enum, a pattern or a maximum, since a
 //! status that the API server refuses would stand between a failed window and the way back.
@@ -11,9 +11,17 @@ pub use super::at::At;
 /// The layout that this operator writes; see [`super::PromptEndpointStatus::format`].
 pub const FORMAT: i64 = 1;
 
+/// Bytes of the log as JSON. The bound is ours, far below what the API server and etcd take (1.5 MiB a request): the log
+/// is written whole before every write to Azure, held by every watch of the object, and no object may ever be refused for
+/// its size, since that would stand between a failed window and the way back. A split of another hand may name all of
+/// Azure's 20 deployments, and takes the more room for as long as it is in the log.
+pub const MAX_BYTES: usize = 8 << 10;
+/// Writes of the split are one entry; the others are of one deployment each.
 pub const MAX_UNSETTLED: usize = 8;
-pub const MAX_OUTBOX: usize = 16;
-pub const MAX_WITHDRAWN: usize = 16;
+/// What an attempt can add to what it may begin with: its decision, its three alarms, its ending.
+pub const MAX_OUTBOX: usize = OUTBOX_FULL_FOR_ATTEMPTS - 1 + 5;
+/// Of these, what still runs, and could go the fast way, is one.
+pub const MAX_WITHDRAWN: usize = 8;
 /// No attempt starts with as many entries undelivered.
 pub const OUTBOX_FULL_FOR_ATTEMPTS: usize = 8;
 /// Bytes.

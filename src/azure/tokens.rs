@@ -20,7 +20,7 @@ use tokio::task::AbortHandle;
 
 use super::{
     Audience, Cloud, Error, NoIdentity, Result,
-    wire::{chain, untrusted},
+    causes::{chain, untrusted},
 };
 
 type Span = azure_core::time::Duration;

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::{
     Audience, Azure, Error, Result, Service,
-    fault::shorten,
+    causes::{chain, untrusted},
     reply::{Cut, Reply},
 };
 
@@ -22,12 +22,6 @@ const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-reque
 
 /// The largest reply that is read: a page of 25 lines of a flow, or a workspace's list, is far below it.
 pub(super) const LIMIT: usize = 16 << 20;
-
-/// Who counts requests: told once of each that was tried, tokens aside.
-pub trait Meter: Send + Sync {
-    /// `status` is `None` if no reply came. `took` is from sending to the last byte of the reply.
-    fn request(&self, service: Service, method: &Method, status: Option<StatusCode>, took: Duration);
-}
 
 /// A request before it has a token.
 pub(super) struct Outgoing {
@@ -193,42 +187,6 @@ fn not_answered(call: &str, host: &str, within: Duration, error: &reqwest::Error
         false => format!("no reply ({})", chain(error)),
     };
     Error::Unknown { call: call.to_owned(), status: None, reason, retry_after: None }
-}
-
-/// The reason why a certificate was refused, if that is what happened. An `io::Error` hides what it wraps from
-/// `source()`, so it is asked itself.
-pub(super) fn untrusted(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    let mut at = Some(error);
-    while let Some(error) = at {
-        if let Some(rustls::Error::InvalidCertificate(reason)) = error.downcast_ref() {
-            return Some(rustls::Error::InvalidCertificate(reason.clone()).to_string());
-        }
-        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(reason) = wrapped.and_then(|inner| untrusted(inner)) {
-            return Some(reason);
-        }
-        at = error.source();
-    }
-    None
-}
-
-/// An error with its causes, each said once.
-pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut said = String::new();
-    let mut at = Some(error);
-    while let Some(error) = at {
-        // reqwest puts the URL, and with it the query, into its own text.
-        let text = match error.downcast_ref::<reqwest::Error>() {
-            Some(error) if error.url().is_some() => "request failed".to_owned(),
-            _ => error.to_string(),
-        };
-        if !said.contains(&text) {
-            said.push_str(if said.is_empty() { "" } else { ": " });
-            said.push_str(&text);
-        }
-        at = error.source();
-    }
-    shorten(&said)
 }
 
 #[cfg(test)]

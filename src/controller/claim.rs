@@ -5,6 +5,20 @@ use kube::{ResourceExt, api::DynamicObject};
 
 use crate::api::{At, endpoint::ClaimedBy, log::ReleaseRef};
 
+/// The name of a PromptEndpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    pub namespace: &'a str,
+    pub name: &'a str,
+}
+
+/// Who refers to the endpoint, and who holds it.
+#[derive(Clone, Debug, Default)]
+pub struct Claims {
+    pub held: Option<ClaimedBy>,
+    pub all: Vec<Claimant>,
+}
+
 /// A release that refers to the endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Claimant {

@@ -4,9 +4,9 @@ use kube::{Api, ResourceExt, api::DynamicObject};
 
 use super::{
     Error,
+    claim::Key,
     context::Context,
     objects::{self, Endpoint, Release, Stored as _},
-    pass::Key,
     round::Round,
 };
 use crate::api::{

@@ -2,10 +2,9 @@
 
 use super::{
     Error,
-    claim::Claimant,
+    claim::{Claimant, Claims, Key},
     context::Context,
     objects::{self, Release, Stored as _},
-    pass::{Claims, Key},
     report,
 };
 use crate::{

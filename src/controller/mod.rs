@@ -3,9 +3,13 @@
 
 mod alarms;
 mod claim;
+mod cluster;
 mod context;
 mod deletion;
 mod deliver;
+mod error;
+mod events;
+mod first_list;
 mod losers;
 mod objects;
 mod pages;
@@ -21,10 +25,10 @@ mod waits;
 
 use std::{sync::Arc, time::Duration};
 
-use futures::{FutureExt, StreamExt, TryStreamExt, channel::mpsc};
+use futures::{StreamExt, TryStreamExt, channel::mpsc};
 use kube::{
     Api, Client, ResourceExt,
-    api::{ApiResource, DynamicObject, PartialObjectMeta},
+    api::{ApiResource, DynamicObject},
     runtime::{
         Controller, Predicate, PredicateConfig, WatchStreamExt,
         controller::{Action, Config},
@@ -36,18 +40,16 @@ use kube::{
 use tokio_util::sync::CancellationToken;
 
 pub use context::{Context, Memory, Waits};
+pub use error::Error;
+use first_list::stopped_before_the_first_list;
+use objects::EndpointMeta;
 pub use objects::{Endpoint, Release, Stored};
 pub use tenant::Tenants;
 
-use crate::{
-    api::{PromptEndpoint, PromptRelease},
-    serve::Health,
-};
+use crate::{api::PromptRelease, serve::Health};
 
 /// Endpoints that are worked on at once; each waits on Azure most of the time.
 const CONCURRENCY: u16 = 16;
-
-type EndpointMeta = PartialObjectMeta<PromptEndpoint>;
 
 /// Watches both kinds and makes passes until `stop`. `make` gets the store of all releases and returns the context.
 ///
@@ -120,50 +122,11 @@ pub async fn run<E>(
     Ok(())
 }
 
-/// Returns after `stop` if the store is empty by then. A controller of kube that is stopped before its first list waits
-/// for that list for ever; no pass can be under way then, so it may be dropped.
-async fn stopped_before_the_first_list<K>(store: &reflector::Store<K>, stop: &CancellationToken)
-where
-    K: reflector::Lookup + Clone + 'static,
-    K::DynamicType: Eq + std::hash::Hash + Clone,
-{
-    stop.cancelled().await;
-    if store.wait_until_ready().now_or_never().is_some() {
-        std::future::pending::<()>().await;
-    }
-}
-
-/// What nobody expected; expected waiting is a value.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("the API server: {0}")]
-    Kube(#[from] kube::Error),
-}
-
-impl Error {
-    /// The API server does not take this, and would not the next time: its CRD does not admit the stored object any more.
-    fn refusal(&self) -> Option<&str> {
-        match self {
-            Self::Kube(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => Some(&status.message),
-            Self::Kube(_) => None,
-        }
-    }
-
-    /// One of a few words, for metrics.
-    fn category(&self) -> &'static str {
-        match self {
-            Self::Kube(kube::Error::Api(status)) if status.is_conflict() => "conflict",
-            Self::Kube(kube::Error::Api(_)) => "api",
-            Self::Kube(_) => "connection",
-        }
-    }
-}
-
 #[tracing::instrument(name = "endpoint", skip_all, fields(namespace = endpoint.namespace(), name = endpoint.name_any()))]
 async fn reconcile(endpoint: Arc<EndpointMeta>, context: Arc<Context>) -> Result<Action, Error> {
     let began = std::time::Instant::now();
     let namespace = endpoint.namespace().unwrap_or_default();
-    let key = pass::Key { namespace: &namespace, name: &endpoint.name_any() };
+    let key = claim::Key { namespace: &namespace, name: &endpoint.name_any() };
     let result = pass::reconcile(&context, key).await;
     context.metrics.reconciled(began.elapsed());
     result

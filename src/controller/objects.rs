@@ -5,7 +5,7 @@
 
 use kube::{
     Api, Client, ResourceExt,
-    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
+    api::{ApiResource, DynamicObject, PartialObjectMeta, Patch, PatchParams, PostParams},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -17,6 +17,9 @@ use crate::{
     },
     policy::opens::Abort,
 };
+
+/// All that is kept of endpoints between passes.
+pub type EndpointMeta = PartialObjectMeta<PromptEndpoint>;
 
 /// A PromptEndpoint as stored.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use kube::{
 
 use super::{
     Error,
-    claim::{self, Claimant},
+    claim::{self, Claimant, Claims, Key},
     context::{Context, Kept},
     deletion, losers,
     objects::{self, Endpoint, Release, Stored as _},
@@ -17,23 +17,9 @@ use super::{
     telling,
 };
 use crate::{
-    api::{At, endpoint::ClaimedBy, log::Log},
+    api::{At, log::Log},
     policy::naming,
 };
-
-/// The name of a PromptEndpoint.
-#[derive(Clone, Copy, Debug)]
-pub struct Key<'a> {
-    pub namespace: &'a str,
-    pub name: &'a str,
-}
-
-/// Who refers to the endpoint, and who holds it.
-#[derive(Clone, Debug, Default)]
-pub struct Claims {
-    pub held: Option<ClaimedBy>,
-    pub all: Vec<Claimant>,
-}
 
 /// Makes one pass; says when the next one is due.
 ///

@@ -3,27 +3,23 @@
 use std::time::Duration;
 
 use futures::channel::oneshot;
-use kube::{
-    api::{Api, DynamicObject},
-    runtime::controller::Action,
-};
+use kube::runtime::controller::Action;
 
+pub use super::cluster::Round;
 use super::{
     Error, alarms,
-    context::{Context, Kept},
+    context::Kept,
     deliver::{self, Delivered},
-    objects::{Endpoint, Stored as _},
+    objects::Stored as _,
     pages,
-    pass::{Claims, Key},
     ports::ClusterPorts,
     report::{self, Paged},
-    story::{self, Holder, Scene, Turn},
+    story::{self, Scene, Turn},
     telling::Telling,
-    tenant::Tenant,
 };
 use crate::{
     api::{
-        At, Cause, PromptEndpointSpec, PromptEndpointStatus, TAKE_OVER,
+        At, Cause, PromptEndpointStatus, TAKE_OVER,
         log::{Log, Owed, ReleaseRef},
         status::CanaryStatus,
     },
@@ -39,21 +35,6 @@ use crate::{
     stage::{self, Facts, Stage},
     view::timeline,
 };
-
-/// What a pass has read of the cluster.
-#[derive(Clone, Copy)]
-pub struct Round<'a> {
-    pub context: &'a Context,
-    pub key: Key<'a>,
-    pub api: &'a Api<DynamicObject>,
-    pub endpoint: &'a Endpoint,
-    pub spec: &'a PromptEndpointSpec,
-    pub claims: &'a Claims,
-    pub holder: &'a Holder,
-    pub tenant: &'a Tenant,
-    /// Value of our owner tag.
-    pub owner: &'a str,
-}
 
 impl Round<'_> {
     /// Looks at Azure, takes one turn, and tells what came of it.
@@ -211,7 +192,7 @@ impl Round<'_> {
         telling.tell(ports).await
     }
 
-    fn remarks<'r>(&'r self, scene: &Scene<'_>, turn: &'r Turn, observed: &Observed) -> Remarks<'r> {
+    fn remarks<'r>(&'r self, scene: &'r Scene<'_>, turn: &'r Turn, observed: &Observed) -> Remarks<'r> {
         let holder = self.claims.held.as_ref();
         let cause = match turn.wish {
             Wish::Withdraw(cause) => Some(cause),
@@ -226,6 +207,7 @@ impl Round<'_> {
             by: &self.context.by,
             namespace: self.key.namespace,
             holder: holder.map(|held| ReleaseRef { name: held.name.clone(), uid: held.uid.clone() }),
+            deployments: scene.inventory,
             cause,
             evidence: &turn.why,
             actor: turn.actor.as_deref(),

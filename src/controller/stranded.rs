@@ -16,11 +16,11 @@ use kube::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    EndpointMeta, Error,
+    Error,
     context::Context,
+    first_list::stopped_before_the_first_list,
     losers,
-    objects::{self, Release, Stored as _},
-    stopped_before_the_first_list,
+    objects::{self, EndpointMeta, Release, Stored as _},
 };
 use crate::{
     api::{FORGET, PromptRelease},

@@ -5,12 +5,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use kube::{
-    Resource,
     api::{Api, DynamicObject},
-    runtime::{
-        controller::Action,
-        events::{Event as KubeEvent, EventType},
-    },
+    runtime::controller::Action,
 };
 
 use super::{
@@ -18,6 +14,7 @@ use super::{
     context::Context,
     deletion,
     deliver::Delivered,
+    events::publish,
     objects::{self, Endpoint, Release, Stored as _},
     ports::ClusterPorts,
     report::{self, Report},
@@ -27,7 +24,7 @@ use super::{
 };
 use crate::{
     api::{
-        At, Cause, PromptEndpointStatus,
+        At, Cause, PromptEndpoint, PromptEndpointStatus, PromptRelease,
         log::{self, Attempt, Log, Owed, ReleaseRef},
     },
     azure::Class,
@@ -92,6 +89,7 @@ impl Telling<'_> {
             tracing::warn!(why, "the endpoint's status could not be written");
         }
         let endpoint = ports.endpoint;
+        self.tell_endpoint(&endpoint).await;
         let told = self.tell_release(&endpoint, &log, &said, notified, now).await;
         // What is owed does not wait for a status that cannot be stored.
         let release = match &told {
@@ -180,6 +178,20 @@ impl Telling<'_> {
         }
     }
 
+    /// The endpoint has no timeline, so an Event says that it begins to need a person.
+    async fn tell_endpoint(&self, endpoint: &Endpoint) {
+        let (context, key) = (self.round.context, self.round.key);
+        let (before, after) = (&self.seen.conditions, &endpoint.status.conditions);
+        context.metrics.stalled(
+            key.namespace,
+            key.name,
+            after.iter().any(|c| c.type_ == "Stalled" && c.status == "True"),
+        );
+        if let Some(told) = Announcement::of_stall(before, after) {
+            publish::<PromptEndpoint>(context, &endpoint.raw, told).await;
+        }
+    }
+
     /// The holder's status, and its Events.
     async fn tell_release(
         &self,
@@ -222,7 +234,7 @@ impl Telling<'_> {
             release = Release::read(objects::put_status(&api, &release.raw, &status).await?);
         }
         for event in events {
-            publish(self.round.context, &release, announced(&event, attempt)).await;
+            publish::<PromptRelease>(self.round.context, &release.raw, announced(&event, attempt)).await;
         }
         Ok(Some(release))
     }
@@ -232,7 +244,7 @@ impl Telling<'_> {
         self.round.context.metrics.reconcile_failed("api");
         tracing::warn!(why, "the API server refuses what is to be written into a release");
         if let Some(release) = self.round.holder.release() {
-            publish(self.round.context, release, Announcement::of_refused_writes(why)).await;
+            publish::<PromptRelease>(self.round.context, &release.raw, Announcement::of_refused_writes(why)).await;
         }
     }
 
@@ -326,22 +338,6 @@ impl Telling<'_> {
 fn announced(event: &Event, attempt: Option<&Attempt>) -> Announcement {
     let (version, n) = attempt.map_or(("", 0), |attempt| (attempt.version.as_str(), attempt.n));
     event.announce(version, n)
-}
-
-/// An Event is a courtesy: the timeline has it all, so one that is refused is only logged.
-async fn publish(context: &Context, release: &Release, told: Announcement) {
-    let event = KubeEvent {
-        type_: if told.warning { EventType::Warning } else { EventType::Normal },
-        reason: told.reason,
-        note: Some(told.note),
-        action: told.action,
-        secondary: None,
-    };
-    let kind = kube::api::ApiResource::erase::<crate::api::PromptRelease>(&());
-    let published = context.recorder.publish(&event, &release.raw.object_ref(&kind)).await;
-    if let Err(error) = published {
-        tracing::warn!(%error, reason = event.reason, "an Event could not be written");
-    }
 }
 
 /// What a withdrawal needs does not parse: nothing can be done before a person edits the object.

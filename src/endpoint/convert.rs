@@ -1,9 +1,12 @@
 //! The log as it is stored, and as the protocol sees it.
 //!
 //! The stored form says more than the protocol knows: versions, evidence, who sent what. [`merge`] keeps all of it where
-//! nothing changed and adds it where something did.
+//! nothing changed and adds it where something did. What reads as what the protocol has stays as it is stored, in the
+//! words of whatever version wrote it.
 
 mod read;
+#[cfg(test)]
+mod tests;
 
 use super::{
     Log, Owed, Target,
@@ -12,6 +15,7 @@ use super::{
 use crate::{
     api::{
         At, Cause,
+        endpoint::DeploymentSeen,
         log::{self as stored, MAX_EVIDENCE, MAX_WITHDRAWN, ReleaseRef},
     },
     policy::naming,
@@ -30,6 +34,8 @@ pub struct Remarks<'a> {
     pub namespace: &'a str,
     /// The release that holds the endpoint.
     pub holder: Option<ReleaseRef>,
+    /// Deployments as this pass or an earlier one found them, with what our tags on them say.
+    pub deployments: &'a [DeploymentSeen],
     /// The cause that a stage gave, with its evidence and who stands behind it.
     pub cause: Option<Cause>,
     pub evidence: &'a str,
@@ -41,22 +47,25 @@ pub struct Remarks<'a> {
 /// The stored log brought to what the protocol made of it. `sha256` is of the body of the write that it notes.
 pub fn merge(before: &stored::Log, log: &Log<String>, remarks: &Remarks<'_>, sha256: Option<&str>) -> stored::Log {
     let attempt = log.attempt.as_ref().map(|attempt| merge_attempt(before, attempt, remarks));
-    let stable = log.stable.as_ref().map(|name| stable(before, attempt.as_ref(), name, log));
+    let stable = log.stable.as_ref().map(|name| stable(before, attempt.as_ref(), name, log, remarks));
     let previous = log.previous.as_ref().map(|previous| merge_previous(before, previous));
     let mut merged = stored::Log {
         owner: remarks.owner.to_owned(),
         seq: log.seq,
-        verified: log.verified.as_ref().map(verified),
+        verified: log.verified.as_ref().map(|now| verified(before, now)),
         claimed: log.claimed.map(At::from),
         stable,
         previous,
         withdrawn: withdrawn(before, log, attempt.as_ref()),
         attempt,
         intent: log.intent.as_ref().map(|intent| merge_intent(before, intent, remarks, sha256)),
-        unsettled: log.unsettled.iter().map(unsettled).collect(),
+        unsettled: log.unsettled.iter().map(|entry| unsettled(before, entry)).collect(),
         outbox: Vec::new(),
     };
-    merged.outbox = log.outbox.iter().filter_map(|page| outbox_entry(before, &merged, page, remarks)).collect();
+    // What another version owes is owed by this one too.
+    let unread = before.outbox.iter().filter(|entry| read::page(entry).is_none()).cloned();
+    let pages = log.outbox.iter().filter_map(|page| outbox_entry(before, &merged, page, remarks));
+    merged.outbox = unread.chain(pages).collect();
     merged
 }
 
@@ -88,29 +97,52 @@ fn words(notice: Notice, attempt: &stored::Attempt) -> (Cause, &str) {
     }
 }
 
-fn verified(verified: &Verified<String>) -> stored::Verified {
-    let why = verified.why.map(|why| why.as_str().to_owned());
-    stored::Verified { split: verified.split.to_string(), seq: verified.seq, at: verified.at.into(), why }
+fn verified(before: &stored::Log, now: &Verified<String>) -> stored::Verified {
+    let known = before.verified.as_ref().filter(|known| read::verified(known).as_ref() == Some(now));
+    known.cloned().unwrap_or_else(|| {
+        let why = now.why.map(|why| why.as_str().to_owned());
+        stored::Verified { split: now.split.to_string(), seq: now.seq, at: now.at.into(), why }
+    })
 }
 
-fn stable(before: &stored::Log, attempt: Option<&stored::Attempt>, name: &str, log: &Log<String>) -> stored::Stable {
-    if let Some(known) = before.stable.as_ref().filter(|stable| stable.deployment == name) {
-        return known.clone();
+/// What serves: as it was known, as its attempt made it, or as it served before. What is still missing, our tags on it
+/// say: of an adopted one there is nothing else.
+fn stable(
+    before: &stored::Log,
+    attempt: Option<&stored::Attempt>,
+    name: &str,
+    log: &Log<String>,
+    remarks: &Remarks<'_>,
+) -> stored::Stable {
+    let mut stable = before.stable.clone().filter(|known| known.deployment == name).unwrap_or_else(|| {
+        let since = log.verified.as_ref().map(|verified| At::from(verified.at));
+        let (version, hash, instances) = origin(before, attempt, name);
+        stored::Stable { deployment: name.to_owned(), version, hash, instances, since }
+    });
+    if let Some(seen) = remarks.deployments.iter().find(|seen| seen.name == name) {
+        if seen.ours {
+            let by_name = || naming::version_of(name).map(str::to_owned);
+            stable.version = stable.version.or_else(|| seen.version.clone()).or_else(by_name);
+            stable.hash = stable.hash.or_else(|| seen.hash.clone());
+        }
+        stable.instances = seen.instances.or(stable.instances);
     }
-    let since = log.verified.as_ref().map(|verified| At::from(verified.at));
-    let deployment = name.to_owned();
-    if let Some(attempt) = attempt.filter(|attempt| attempt.deployment.as_deref() == Some(name)) {
-        let (version, hash) = (Some(attempt.version.clone()), Some(attempt.hash.clone()));
-        return stored::Stable { deployment, version, hash, instances: None, since };
+    stable
+}
+
+/// Version, hash and instances of a deployment that becomes stable, as far as the log knows them.
+fn origin(
+    before: &stored::Log,
+    attempt: Option<&stored::Attempt>,
+    name: &str,
+) -> (Option<String>, Option<String>, Option<i64>) {
+    // An attempt without a hash is one that no log described.
+    let made = attempt.filter(|attempt| attempt.deployment.as_deref() == Some(name) && !attempt.hash.is_empty());
+    if let Some(made) = made {
+        return (Some(made.version.clone()), Some(made.hash.clone()), None);
     }
-    let previous = before.previous.as_ref().filter(|previous| previous.deployment == name);
-    stored::Stable {
-        deployment,
-        version: previous.and_then(|p| p.version.clone()),
-        hash: previous.and_then(|p| p.hash.clone()),
-        instances: previous.and_then(|p| p.instances),
-        since,
-    }
+    let served = before.previous.clone().filter(|previous| previous.deployment == name).unwrap_or_default();
+    (served.version, served.hash, served.instances)
 }
 
 fn merge_previous(before: &stored::Log, previous: &Previous<String>) -> stored::Previous {
@@ -142,24 +174,35 @@ fn withdrawn(before: &stored::Log, log: &Log<String>, attempt: Option<&stored::A
 }
 
 fn merge_attempt(before: &stored::Log, attempt: &Attempt<String>, remarks: &Remarks<'_>) -> stored::Attempt {
-    let known = before.attempt.as_ref().filter(|known| known.n == attempt.n);
+    let known = before.attempt.as_ref().filter(|known| is_same(known, attempt));
     let base = known.cloned().unwrap_or_else(|| unrecorded(before, attempt, remarks));
-    let decision = attempt.decision.map(|decided| {
-        let same =
-            |known: &&stored::Decision| known.kind == course(decided.course) && known.cause == decided.cause.as_str();
-        base.decision.as_ref().filter(same).cloned().unwrap_or_else(|| decision(decided, remarks))
+    let decision = attempt.decision.map(|now| {
+        let known = base.decision.as_ref().filter(|known| read::decision(known) == now);
+        known.cloned().unwrap_or_else(|| decision(now, remarks))
     });
+    let ending = attempt.ending.map(|now| {
+        let known = base.ending.as_ref().filter(|known| read::ending(known) == now);
+        known.cloned().unwrap_or_else(|| ending(now))
+    });
+    let same_kind = read::kind(&base.kind) == attempt.kind && !base.kind.is_empty();
     stored::Attempt {
-        kind: kind(attempt.kind).to_owned(),
+        n: attempt.n,
+        kind: if same_kind { base.kind } else { kind(attempt.kind).to_owned() },
         deployment: attempt.deployment.clone(),
         return_to: attempt.return_to.clone(),
         raised: attempt.raised.iter().map(raised).collect(),
         decision,
         alarms: attempt.alarms.iter().map(ToString::to_string).collect(),
         repairs: attempt.repairs,
-        ending: attempt.ending.map(ending),
+        ending,
         ..base
     }
+}
+
+/// Whether this attempt is the stored one. A number that was adopted from Azure's tags may have raised its own.
+fn is_same(known: &stored::Attempt, attempt: &Attempt<String>) -> bool {
+    let same = read::kind(&known.kind) == attempt.kind && content(&known.version, &known.hash) == attempt.content;
+    known.n == attempt.n || (known.n < attempt.n && same)
 }
 
 /// An attempt that Azure's tags told of and no log: its release is the endpoint's.
@@ -238,9 +281,12 @@ fn merge_intent(
     }
 }
 
-fn unsettled(entry: &Unsettled<String>) -> stored::Unsettled {
-    let (kind, target) = target(&entry.target);
-    stored::Unsettled { seq: entry.seq, kind: kind.to_owned(), target, until: entry.until.into() }
+fn unsettled(before: &stored::Log, now: &Unsettled<String>) -> stored::Unsettled {
+    let known = before.unsettled.iter().find(|known| read::unsettled(known).as_ref() == Some(now));
+    known.cloned().unwrap_or_else(|| {
+        let (kind, target) = target(&now.target);
+        stored::Unsettled { seq: now.seq, kind: kind.to_owned(), target, until: now.until.into() }
+    })
 }
 
 fn target(target: &Target<String>) -> (&'static str, String) {

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Decision, Log, Ms, Observed, Owed, Remembered, Reply, Rules, Target, Timing, Waiting, Why, Wish, log::Intent, next,
-    tags,
+    Decision, Log, Ms, Observed, Owed, Owner, Remembered, Reply, Rules, Target, Timing, Waiting, Why, Wish,
+    log::Intent, next, spelling::Spelling, tags,
 };
 use crate::{
     azure::{self, Accepted, Azure, Class, OnlineEndpoint},
@@ -150,12 +150,14 @@ async fn act<P: Ports>(
     observed: &Observed,
     kept: &mut Remembered,
 ) -> Option<Reply> {
-    /// A look that is older is repeated before anything is sent on its ground.
-    const FRESH: Ms = Ms(2_000);
+    /// A look that began longer ago is repeated before anything is sent on its ground: two seconds, and one that the
+    /// header with Azure's time may be short of.
+    const FRESH: Ms = Ms(3_000);
     let mut fresh = None;
-    if kept.azure_time(ports.clock()) - observed.look.begun > FRESH + Ms(1_000) {
-        fresh = request.azure.get_endpoint(request.endpoint).await.ok().map(|seen| seen.value);
-        let allowed = fresh.as_ref().is_some_and(|now| still_allowed(request, intent, observed, now));
+    if kept.azure_time(ports.clock()) - observed.look.begun > FRESH {
+        let seen = request.azure.get_endpoint(request.endpoint).await.ok();
+        fresh = seen.map(|seen| Spelling::of(log).endpoint(seen.value));
+        let allowed = fresh.as_ref().is_some_and(|now| still_allowed(request.owner, intent, observed, now));
         if !allowed {
             return Some(Reply::NotSent);
         }
@@ -190,14 +192,20 @@ async fn act<P: Ports>(
     }
 }
 
-/// Increases need the endpoint exactly as the look showed it; what reduces exposure only needs it at rest and not
-/// another's.
-fn still_allowed(request: &Request<'_>, intent: &Intent<String>, observed: &Observed, now: &OnlineEndpoint) -> bool {
+/// Increases need the endpoint exactly as the look showed it. What reduces exposure only needs it at rest, and in hands
+/// that leave it to us: ours, nobody's (tools drop tags), or those of the owner that the look showed and that a person
+/// told us to take over from. Without the last a take-over could never begin with the withdrawal that it has to begin with.
+fn still_allowed(ours: &str, intent: &Intent<String>, observed: &Observed, now: &OnlineEndpoint) -> bool {
     let owner = tags::read(&now.tags).owner;
     let before = observed.endpoint.as_ref();
     let unchanged = before.is_some_and(|b| b.traffic == now.traffic && b.tags == now.tags && b.body == now.body);
+    let same_owner = before.is_some_and(|before| tags::read(&before.tags).owner == owner);
+    let handed_over = observed.look.live().is_some_and(|live| live.owner == Owner::Other { handed_over: true });
     match intent.why {
-        Some(Why::Withdraw | Why::Repair) => now.at_rest() && owner.is_none_or(|owner| owner == request.owner),
+        Some(Why::Withdraw | Why::Repair) => {
+            let left_to_us = owner.is_none_or(|owner| owner == ours) || (same_owner && handed_over);
+            now.at_rest() && left_to_us
+        }
         _ => now.succeeded() && unchanged,
     }
 }
@@ -255,6 +263,69 @@ async fn classify(request: &Request<'_>, error: &azure::Error) -> Option<Reply> 
             let now = request.azure.get_endpoint(request.endpoint).await;
             let busy = now.is_ok_and(|seen| !seen.value.at_rest());
             Some(if busy { Reply::Busy } else { Reply::Refused })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        endpoint::{Live, Look, Roles, Sight, State},
+        policy::split::Split,
+    };
+
+    fn endpoint(owner: &str, state: &str, canary: u8) -> OnlineEndpoint {
+        let traffic = json!({"d-1": 100 - canary, "d-2": canary});
+        let properties = json!({"provisioningState": state, "traffic": traffic});
+        let body = json!({"name": "e", "location": "x", "tags": {(tags::OWNER): owner}, "properties": properties});
+        serde_json::from_value(body).expect("an endpoint")
+    }
+
+    fn observed(endpoint: &OnlineEndpoint, owner: Owner) -> Observed {
+        let split = Split::as_found(endpoint.traffic.clone());
+        let live =
+            Live { state: State::Succeeded, split, owner, write: None, roles: Roles::default(), operation: None };
+        let look = Look {
+            begun: Ms(0),
+            leading_since: Ms(0),
+            twin: None,
+            endpoint: Sight::Live(live),
+            deployments: Vec::new(),
+            listed: false,
+        };
+        Observed { look, endpoint: Some(endpoint.clone()), deployments: Vec::new(), now: Ms(0), problem: None }
+    }
+
+    /// Whether a write for this reason still goes out, if the look showed one endpoint and the pre-read shows another.
+    fn goes_out(why: Why, owner: Owner, looked: &OnlineEndpoint, now: &OnlineEndpoint) -> bool {
+        let target = Target::Traffic(Split::all("d-1".to_owned()));
+        let intent = Intent { seq: 2, why: Some(why), target, before: None, tries: 1, deadline: Ms(0), outcome: None };
+        still_allowed("me", &intent, &observed(looked, owner), now)
+    }
+
+    #[test]
+    fn a_withdrawal_goes_out_in_all_hands_that_leave_it_to_us() {
+        let other = |handed_over| Owner::Other { handed_over };
+        let cases = [("me", Owner::Ours, true), ("", Owner::Absent, true), ("you", other(true), true)];
+        for (owner, seen, goes) in cases.into_iter().chain([("you", other(false), false)]) {
+            let (looked, now) = (endpoint(owner, "Succeeded", 10), endpoint(owner, "Failed", 20));
+            assert_eq!(goes_out(Why::Withdraw, seen, &looked, &now), goes, "{owner}");
+            assert!(!goes_out(Why::Withdraw, seen, &looked, &endpoint(owner, "Updating", 10)), "{owner}");
+        }
+        let (looked, taken) = (endpoint("you", "Succeeded", 10), endpoint("they", "Succeeded", 10));
+        assert!(!goes_out(Why::Withdraw, other(true), &looked, &taken), "it was not handed over by them");
+    }
+
+    #[test]
+    fn an_increase_needs_the_endpoint_as_the_look_showed_it() {
+        let looked = endpoint("me", "Succeeded", 10);
+        for why in [Why::Raise, Why::Promote, Why::Claim] {
+            assert!(goes_out(why, Owner::Ours, &looked, &looked));
+            assert!(!goes_out(why, Owner::Ours, &looked, &endpoint("me", "Succeeded", 11)));
+            assert!(!goes_out(why, Owner::Ours, &looked, &endpoint("me", "Failed", 10)));
         }
     }
 }

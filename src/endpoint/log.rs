@@ -260,9 +260,35 @@ impl<N: Name> Log<N> {
         let deployments = targets.filter_map(Target::deployment);
         self.stable.iter().chain(previous).chain(attempt).chain(deployments)
     }
+
+    /// Every name in a split that the log mentions.
+    pub fn names_in_splits(&self) -> impl Iterator<Item = &N> {
+        let intent = self.intent.iter().flat_map(|i| [i.target.split(), i.before.as_ref().map(|before| &before.split)]);
+        let unsettled = self.unsettled.iter().map(|u| u.target.split());
+        let verified = self.verified.iter().map(|verified| Some(&verified.split));
+        verified.chain(intent).chain(unsettled).flatten().flat_map(Split::shares).map(|(name, _)| name)
+    }
 }
 
 impl<N> Attempt<N> {
+    /// One of which nothing but its number and kind is known.
+    pub fn new(n: i64, kind: Kind) -> Self {
+        Self {
+            n,
+            kind,
+            content: 0,
+            deployment: None,
+            return_to: None,
+            window: Ms::ZERO,
+            keep_previous: Ms::ZERO,
+            raised: Vec::new(),
+            decision: None,
+            alarms: Vec::new(),
+            repairs: 0,
+            ending: None,
+        }
+    }
+
     pub fn withdraws(&self) -> bool {
         self.decision.is_some_and(|decision| decision.course == Course::Withdraw)
     }
@@ -286,6 +312,14 @@ impl<N> Target<N> {
         match self {
             Self::Traffic(_) => None,
             Self::Create(name) | Self::Delete(name) | Self::Scale(name) => Some(name),
+        }
+    }
+
+    /// The split that is written.
+    pub fn split(&self) -> Option<&Split<N>> {
+        match self {
+            Self::Traffic(split) => Some(split),
+            Self::Create(_) | Self::Delete(_) | Self::Scale(_) => None,
         }
     }
 }

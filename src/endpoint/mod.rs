@@ -13,6 +13,7 @@ mod look;
 mod next;
 pub mod observe;
 mod rules;
+mod spelling;
 pub mod tags;
 mod time;
 mod timing;

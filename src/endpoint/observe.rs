@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::{
-    Deployment, Live, Look, Memory, Ms, Operation, Owner, Provisioning, Sight, State, Target, Timing, log::Log, tags,
+    Deployment, Live, Look, Memory, Ms, Operation, Owner, Provisioning, Sight, State, Target, Timing, log::Log,
+    spelling::Spelling, tags,
 };
 use crate::{
     azure::{self, Azure, Class, OnlineDeployment, OnlineEndpoint, OperationStatus, optional},
@@ -46,7 +47,7 @@ pub struct Question<'a> {
     pub timing: &'a Timing,
 }
 
-/// The facts, and what they were read from.
+/// The facts, and what they were read from. Deployments are spelled as the log has them.
 #[derive(Debug)]
 pub struct Observed {
     pub look: Look<String>,
@@ -79,12 +80,14 @@ pub async fn observe(q: &Question<'_>, kept: &mut Remembered, clock: impl Fn() -
     let date = endpoint.as_ref().ok().and_then(|seen| seen.date);
     let begun = begun(kept, date, sent, received);
     let leading_since = *kept.leading_since.get_or_insert(kept.azure_time(received) + Ms::from_secs(1));
+    let spelling = Spelling::of(q.log);
     let mut problem = None;
     let (sight, endpoint) = match optional(endpoint) {
         Ok(Some(seen)) => {
             (kept.unreadable_since, kept.gone_since) = (None, None);
-            let live = live(q, kept, &seen.value).await;
-            (Sight::Live(live), Some(seen.value))
+            let found = spelling.endpoint(seen.value);
+            let live = live(q, kept, &spelling, &found).await;
+            (Sight::Live(live), Some(found))
         }
         Ok(None) => {
             kept.unreadable_since = None;
@@ -103,7 +106,8 @@ pub async fn observe(q: &Question<'_>, kept: &mut Remembered, clock: impl Fn() -
     });
     let twin = kept.looks.twin(&sight, begun, q.timing.two_looks);
     let listed = deployments.is_some();
-    let deployments = deployments.unwrap_or_default();
+    let found = deployments.unwrap_or_default();
+    let deployments: Vec<OnlineDeployment> = found.into_iter().map(|found| spelling.deployment(found)).collect();
     let facts = deployments.iter().map(|d| (d.name.clone(), deployment(q, d))).collect();
     let look = Look { begun, leading_since, twin, endpoint: sight, deployments: facts, listed };
     Observed { look, endpoint, deployments, now: kept.azure_time(received), problem }
@@ -122,7 +126,7 @@ fn begun(kept: &mut Remembered, date: Option<Timestamp>, sent: Timestamp, receiv
     kept.azure_time(sent) - Ms::from_secs(1)
 }
 
-async fn live(q: &Question<'_>, kept: &Remembered, endpoint: &OnlineEndpoint) -> Live<String> {
+async fn live(q: &Question<'_>, kept: &Remembered, spelling: &Spelling, endpoint: &OnlineEndpoint) -> Live<String> {
     let read = tags::read(&endpoint.tags);
     let owner = match read.owner {
         None => Owner::Absent,
@@ -131,7 +135,8 @@ async fn live(q: &Question<'_>, kept: &Remembered, endpoint: &OnlineEndpoint) ->
     };
     let state = state(endpoint);
     let split = Split::as_found(endpoint.traffic.clone());
-    let mut live = Live { state, split, owner, write: read.write, roles: read.roles, operation: None };
+    let roles = spelling.roles(&read.roles);
+    let mut live = Live { state, split, owner, write: read.write, roles, operation: None };
     live.operation = operation(q, kept, &live).await;
     live
 }

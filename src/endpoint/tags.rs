@@ -120,3 +120,72 @@ impl Why {
         Self::ALL.into_iter().find(|why| why.as_str() == word)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{option, prelude::*};
+
+    use super::*;
+    use crate::{endpoint::log::Kind, policy::naming};
+
+    const NAME: &str = "[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]";
+
+    fn attempt(n: i64, deployment: &str, return_to: Option<String>, window: i64) -> Attempt<String> {
+        let (deployment, window) = (Some(deployment.to_owned()), Ms(window));
+        Attempt { deployment, return_to, window, ..Attempt::new(n, Kind::Canary) }
+    }
+
+    fn intent(seq: i64, why: Why, split: Split<String>) -> Intent<String> {
+        let target = Target::Traffic(split);
+        Intent { seq, why: Some(why), target, before: None, tries: 1, deadline: Ms(0), outcome: None }
+    }
+
+    fn written(owner: &str, by: &str, log: &Log<String>, intent: &Intent<String>) -> BTreeMap<String, String> {
+        write(owner, by, log, intent).into_iter().collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(
+            (seq, n, why) in (0..i64::MAX, 1..i64::MAX, 0..Why::ALL.len()),
+            (stable, canary) in (option::of(NAME), NAME),
+            (weight, window) in (0_u8..=100, 1..3_600_000_i64),
+            (namespace, name, by) in ("[a-z]{1,63}", "[a-z.-]{1,253}", "[ -~]{0,80}"),
+        ) {
+            prop_assume!(stable.as_ref() != Some(&canary));
+            let owner = naming::owner("6a9d8db9-fbdf-4412-9478-8362172f994d", &namespace, &name);
+            let log = Log { attempt: Some(attempt(n, &canary, stable.clone(), window)), ..Log::default() };
+            let both = stable.clone().and_then(|stable| Split::canary(stable, canary.clone(), weight));
+            let split = both.clone().unwrap_or_else(|| stable.clone().map_or_else(Split::none, Split::all));
+            let tags = written(&owner, &by, &log, &intent(seq, Why::ALL[why], split));
+            prop_assert!(tags.values().all(|value| value.len() <= MAX_VALUE));
+            let roles = Roles { stable, canary: both.map(|_| canary) };
+            let write = Some(Written { seq, n, why: Some(Why::ALL[why]) });
+            prop_assert_eq!(read(&tags), Read { owner: Some(&owner), write, roles });
+        }
+
+        #[test]
+        fn whatever_others_write_is_read_without_harm(owner in ".{0,40}", write in ".{0,40}", split in ".{0,40}") {
+            let tags = [(OWNER, &owner), (WRITE, &write), (SPLIT, &split)].map(|(k, v)| (k.to_owned(), v.clone())).into();
+            let found = read(&tags);
+            prop_assert_eq!(found.owner.unwrap_or_default(), owner.as_str());
+            prop_assert!(found.write.is_none_or(|write| write.seq >= 0 && write.n >= 0));
+        }
+    }
+
+    #[test]
+    fn the_tags_say_what_anybody_needs_to_roll_back() {
+        let log = Log { attempt: Some(attempt(7, "d-1428", Some("d-1427".into()), 60_000)), ..Log::default() };
+        let split = Split::canary("d-1427".to_owned(), "d-1428".to_owned(), 10).expect("a split");
+        let tags = written("u/assistant/prod", "5f3a", &log, &intent(41, Why::Raise, split));
+        assert_eq!(tags[WRITE], "v1;seq=41;n=7;why=Raise;by=5f3a");
+        assert_eq!(tags[SPLIT], "stable=d-1427;canary=d-1428;window=60s");
+        assert_eq!(tags[OWNER], "u/assistant/prod");
+    }
+
+    #[test]
+    fn a_tags_name_is_found_in_any_case() {
+        let tags = BTreeMap::from([("PromptRelease.Owner".to_owned(), "me".to_owned())]);
+        assert_eq!(read(&tags).owner, Some("me"));
+    }
+}

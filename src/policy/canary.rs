@@ -6,6 +6,7 @@
 //! measured ends with the first that was, even if it was quiet: the way from the answers to us is open.
 
 mod close;
+mod facts;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -14,15 +15,15 @@ mod scenario;
 mod tests;
 mod verdict;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use self::close::Closed;
+pub use self::facts::{Facts, Found};
 pub use self::verdict::{Evidence, Lacking, Verdict, verdict};
+use self::{close::Closed, facts::after_windows};
 use super::{
     availability::{self, Requests},
     plan::planned,
     rule::{Rule, RuleError},
-    telemetry::Telemetry,
     windows::{Grid, Window},
 };
 use crate::api::{
@@ -31,44 +32,6 @@ use crate::api::{
     release::{Criterion, Live, Metric},
     status::{CanaryStatus, CriterionSeen},
 };
-
-/// What one window showed of one criterion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Found {
-    Pass,
-    Fail,
-    /// Fewer scores than `minSamples`: neither good nor bad.
-    NoData,
-    /// It could not be measured: neither good nor bad, and a fault.
-    Error,
-}
-
-impl Found {
-    /// As in `status.canary.criteria[].verdict`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pass => "Pass",
-            Self::Fail => "Fail",
-            Self::NoData => "NoData",
-            Self::Error => "Error",
-        }
-    }
-}
-
-/// What the windows are judged by.
-pub struct Facts<'a> {
-    pub plan: &'a Plan,
-    pub rules: &'a [Rule<'a>],
-    /// All rows since the start of the first window that is not closed.
-    pub telemetry: &'a Telemetry,
-    /// Deployments.
-    pub canary: &'a str,
-    pub stable: Option<&'a str>,
-    /// Time of the source of the scores, or Azure's.
-    pub now: At,
-    /// Whether the split is known to have been the canary's during the whole window.
-    pub verified: &'a dyn Fn(&Window) -> bool,
-}
 
 /// One window that was closed: what a line of the timeline needs.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,10 +94,6 @@ pub fn advance(known: &CanaryStatus, facts: &Facts<'_>) -> (CanaryStatus, Vec<Re
         reports.push(record(&mut status, facts, &window, &closed));
     }
     (status, reports)
-}
-
-fn after_windows(start: At, windows: i64, plan: &Plan) -> At {
-    start.plus(SignedDuration::from_millis(plan.window_ms.max(1).saturating_mul(windows)))
 }
 
 /// The oldest open window, if it can be closed.

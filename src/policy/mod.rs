@@ -7,6 +7,7 @@ pub mod dataset;
 pub mod decimal;
 pub mod digest;
 pub mod gate;
+pub mod manifest;
 pub mod naming;
 pub mod opens;
 pub mod plan;

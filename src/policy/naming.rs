@@ -9,6 +9,9 @@ const MAX_ASSET: usize = 255;
 const MAX_ASSET_VERSION: usize = 30;
 /// An Azure tag's value.
 const MAX_TAG: usize = 256;
+/// Namespace and release in a page's key. The log holds twelve such keys, and some receivers take no more than 255
+/// characters (PagerDuty, `dedup_key`).
+const MAX_WHOSE: usize = 80;
 /// No version has so many failed first provisionings; it bounds the name's length.
 const MAX_SUFFIX: u32 = 99;
 
@@ -85,9 +88,11 @@ pub fn owner(cluster: &str, namespace: &str, name: &str) -> String {
     cut(&format!("{cluster}/{namespace}/{name}"), MAX_TAG, '~')
 }
 
-/// De-duplication key of what is said about one attempt: `assistant/support-assistant/5f3a9c1e.7/CanaryFailed`.
+/// De-duplication key of what is said about one attempt: `assistant/support-assistant/5f3a9c1e.7/CanaryFailed`. Long names
+/// are cut, and stay distinct.
 pub fn page_key(namespace: &str, release: &str, hash: &str, attempt: i64, kind: &str) -> String {
-    format!("{namespace}/{release}/{hash}.{attempt}/{kind}")
+    let whose = cut(&format!("{namespace}/{release}"), MAX_WHOSE, '~');
+    format!("{whose}/{hash}.{attempt}/{kind}")
 }
 
 /// A Kubernetes name may have dots, an asset's may not; two names must not become one.
@@ -166,6 +171,15 @@ mod tests {
         assert_eq!(model_version("1428", "5f3a9c1e"), "1428-5f3a9c1e");
         assert_eq!(environment_version("mcr.microsoft.com/x/y@sha256:9d6b5c0f3f8d"), Some("9d6b5c0f"));
         assert_eq!(environment_version("mcr.microsoft.com/x/y:latest"), None);
+    }
+
+    #[test]
+    fn a_pages_key_is_short_and_stays_distinct() {
+        let key = |release: &str| page_key("assistant", release, "5f3a9c1e", 7, "CanaryFailed");
+        assert_eq!(key("support-assistant"), "assistant/support-assistant/5f3a9c1e.7/CanaryFailed");
+        let (a, b) = (key(&format!("{}a", "x".repeat(252))), key(&format!("{}b", "x".repeat(252))));
+        assert!(a.len() < 120 && a.starts_with("assistant/xxx") && a.ends_with("/5f3a9c1e.7/CanaryFailed"), "{a}");
+        assert_ne!(a, b);
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub struct Split<N>(Vec<(N, u8)>);
 /// Why something is no split.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SplitError {
+    #[error("there is no split: it must be `<deployment>=<percent>` for each deployment, or `{{}}` for no traffic")]
+    Absent,
     #[error("`{0}` is no share of traffic: it must be `<deployment>=<percent>`, from 1 to 100")]
     Share(String),
     #[error("`{0}` is named twice")]
@@ -92,6 +94,9 @@ impl FromStr for Split<String> {
     type Err = SplitError;
 
     fn from_str(text: &str) -> Result<Self, SplitError> {
+        if text.trim().is_empty() {
+            return Err(SplitError::Absent);
+        }
         let mut shares = BTreeMap::new();
         if text != NONE {
             for word in text.split_whitespace() {
@@ -108,7 +113,59 @@ impl FromStr for Split<String> {
 }
 
 fn share(word: &str) -> Option<(&str, u8)> {
-    let (name, share) = word.split_once('=')?;
-    let share = share.parse().ok().filter(|share| (1..=100).contains(share))?;
+    let (name, percent) = word.split_once('=')?;
+    // One spelling: neither `+5` nor `05`.
+    let share = percent.parse::<u8>().ok().filter(|share| (1..=100).contains(share) && share.to_string() == percent)?;
     (!name.is_empty()).then_some((name, share))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::btree_set, prelude::*};
+
+    use super::*;
+
+    /// Any whole split of up to 20 deployments, as many as Azure has.
+    fn splits() -> impl Strategy<Value = Split<String>> {
+        let parts = btree_set(1_u8..100, 0..20).prop_map(|cuts| {
+            let ends = cuts.iter().copied().chain([100]);
+            let starts = std::iter::once(0).chain(cuts.iter().copied());
+            starts.zip(ends).map(|(start, end)| end - start).collect::<Vec<u8>>()
+        });
+        let named = parts.prop_flat_map(|parts| {
+            let names = btree_set("[a-zA-Z][a-zA-Z0-9-]{2,31}", parts.len());
+            names.prop_map(move |names| Split::as_found(names.into_iter().zip(parts.clone()).collect()))
+        });
+        prop_oneof![1 => Just(Split::none()), 9 => named]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back(split in splits()) {
+            prop_assert!(split.is_whole());
+            prop_assert_eq!(split.to_string().parse(), Ok(split));
+        }
+
+        #[test]
+        fn there_is_one_spelling(text in "([a-c]{0,2}=?[+0]{0,1}(5|50|100|0|95)? ?){1,3}") {
+            if let Ok(split) = text.parse::<Split<String>>() {
+                let mut words: Vec<&str> = text.split_whitespace().collect();
+                words.sort_unstable();
+                prop_assert_eq!(split.to_string(), words.join(" "));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_split_is_told_so() {
+        let parse = |text: &str| text.parse::<Split<String>>();
+        assert_eq!(parse(""), Err(SplitError::Absent));
+        assert_eq!(parse(" "), Err(SplitError::Absent));
+        assert_eq!(parse("{}"), Ok(Split::none()));
+        assert_eq!(parse("d-1=60 d-2=30"), Err(SplitError::Sum(90)));
+        assert_eq!(parse("d-1=50 d-1=50"), Err(SplitError::Twice("d-1".into())));
+        for word in ["d-1", "d-1=", "=100", "d-1=0", "d-1=101", "d-1=+9", "d-1=09", "d-1=1.5", "{} d-1=100"] {
+            assert!(matches!(parse(word), Err(SplitError::Share(_))), "{word}");
+        }
+    }
 }

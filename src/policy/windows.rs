@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::telemetry::Manifest;
+use super::manifest::Manifest;
 use crate::api::At;
 
 /// The windows of one step: the first is the first whole one after the split was verified.

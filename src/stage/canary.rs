@@ -163,3 +163,25 @@ fn wait(plan: &Plan, status: &CanaryStatus, look: &Look, why: String) -> Wait {
         _ => Wait::until(until, why),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::{
+        api::{PromptRelease, log::Raised},
+        policy::plan,
+    };
+
+    #[test]
+    fn a_raise_that_is_not_read_back_is_wished_for_again() {
+        let text = include_str!("../../deploy/samples/support-assistant/manifests/demo/release-1428.yaml");
+        let release: PromptRelease = serde_saphyr::from_str(text).expect("a PromptRelease");
+        let lost = Raised { step: 1, weight: 10, seq: 42, verified_at: None };
+        let attempt = Attempt { plan: plan::plan(&release.spec), raised: vec![lost], ..Attempt::default() };
+        let look = Look::failed("not asked".into(), At::default(), false, SignedDuration::ZERO);
+        let decision = next(&release.spec, &attempt, &Facts::default(), &look).expect("rules");
+        assert_eq!(decision.then, Then::Ask(Wish::Raise { step: 1, weight: 10 }, String::new()));
+    }
+}

@@ -4,6 +4,7 @@ mod event;
 mod publish;
 
 pub use event::Event;
+use event::text;
 pub use publish::Announcement;
 
 use crate::api::{At, status::MAX_TIMELINE};
@@ -65,11 +66,6 @@ fn stamp(line: &str) -> &str {
 fn told(line: &str) -> &str {
     let text = text(line);
     text.split_once(';').map_or(text, |(head, _)| head)
-}
-
-/// A line without its time.
-fn text(line: &str) -> &str {
-    line.split_once("  ").map_or(line, |(_, text)| text)
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub enum Fault {
     Overdue,
     /// The cluster is restored from a backup, after an ending. Not one of the six.
     Restore,
+    /// Somebody else changes the traffic, or drops our tags. Not one of the six.
+    Hand,
 }
 
 impl Fault {
@@ -38,6 +40,7 @@ impl Fault {
             Self::LaggingRead => "lagging read",
             Self::Overdue => "overdue write",
             Self::Restore => "restore",
+            Self::Hand => "another hand",
         }
     }
 }
@@ -50,7 +53,7 @@ impl fmt::Display for Fault {
 
 /// How often each fault may still happen: two bits each. Lagging reads happen as often as they like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Budget(pub u16);
+pub struct Budget(pub u32);
 
 impl Budget {
     pub fn of(faults: &[Fault]) -> Self {
@@ -62,7 +65,7 @@ impl Budget {
         budget
     }
 
-    pub fn left(self, fault: Fault) -> u16 {
+    pub fn left(self, fault: Fault) -> u32 {
         (self.0 >> shift(fault)) & 3
     }
 
@@ -72,6 +75,6 @@ impl Budget {
     }
 }
 
-fn shift(fault: Fault) -> u16 {
-    2 * fault as u16
+fn shift(fault: Fault) -> u32 {
+    2 * fault as u32
 }

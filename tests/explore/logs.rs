@@ -6,8 +6,8 @@ use std::{collections::HashMap, rc::Rc};
 use promptrelease::{
     api::Cause,
     endpoint::{
-        Log, Ms, Rules, Timing,
-        log::{Attempt, Kind, Name, Verified},
+        Log, Ms, Reply, Rules, Timing,
+        log::{Attempt, Kind, Verified},
     },
     policy::split::Split,
 };
@@ -57,6 +57,9 @@ pub struct Logs {
     pub all: Vec<Log<u8>>,
     ids: HashMap<Log<u8>, LogId>,
     aged: HashMap<LogId, LogId>,
+    replied: HashMap<(LogId, Reply), LogId>,
+    /// The numbers that each log mentions, a bit each.
+    numbers: Vec<u64>,
     pub passes: HashMap<(LogId, u64), Passes>,
     pub rules: Rules,
 }
@@ -92,18 +95,11 @@ impl Story {
             Self::Undo => Kind::Undo,
         };
         let attempt = Attempt {
-            n: 1,
-            kind,
             content: 7,
             deployment: Some(CANARY),
             return_to: (self != Self::First).then_some(STABLE),
             window: Ms(4),
-            keep_previous: Ms(0),
-            raised: Vec::new(),
-            decision: None,
-            alarms: Vec::new(),
-            repairs: 0,
-            ending: None,
+            ..Attempt::new(1, kind)
         };
         let verified = Verified { split: self.split(), seq: 1, at: NOW, why: None };
         Log {
@@ -120,8 +116,15 @@ impl Story {
 impl Logs {
     /// With the first log at index 0, long after the claim.
     pub fn new(story: Story, rules: Rules) -> Self {
-        let (all, ids, aged, passes) = (Vec::new(), HashMap::new(), HashMap::new(), HashMap::new());
-        let mut logs = Self { all, ids, aged, passes, rules };
+        let mut logs = Self {
+            all: Vec::new(),
+            ids: HashMap::new(),
+            aged: HashMap::new(),
+            replied: HashMap::new(),
+            numbers: Vec::new(),
+            passes: HashMap::new(),
+            rules,
+        };
         let mut log = story.log();
         shift(&mut log, NOW - LONG_AGO);
         logs.id(log);
@@ -138,6 +141,9 @@ impl Logs {
             return *id;
         }
         let id = u32::try_from(self.all.len()).expect("fewer than 2^32 logs");
+        let mut numbers = 0;
+        for_each_number(&mut log, |seq| numbers |= 1_u64 << *seq);
+        self.numbers.push(numbers);
         self.all.push(log.clone());
         self.ids.insert(log, id);
         id
@@ -155,6 +161,23 @@ impl Logs {
         aged
     }
 
+    /// The same log with the outcome of its intent.
+    pub fn replied(&mut self, id: LogId, reply: Reply) -> LogId {
+        if let Some(replied) = self.replied.get(&(id, reply)) {
+            return *replied;
+        }
+        let mut log = self.get(id).clone();
+        log.intent.iter_mut().for_each(|intent| intent.outcome = Some(reply));
+        let replied = self.id(log);
+        self.replied.insert((id, reply), replied);
+        replied
+    }
+
+    /// The numbers that a log mentions, a bit each.
+    pub fn numbers(&self, id: LogId) -> u64 {
+        self.numbers[id as usize]
+    }
+
     /// The same log with other numbers.
     pub fn renumbered(&mut self, id: LogId, new: impl Fn(i64) -> i64) -> LogId {
         let mut log = self.get(id).clone();
@@ -163,7 +186,7 @@ impl Logs {
     }
 }
 
-pub fn for_each_number<N: Name>(log: &mut Log<N>, mut each: impl FnMut(&mut i64)) {
+fn for_each_number(log: &mut Log<u8>, mut each: impl FnMut(&mut i64)) {
     each(&mut log.seq);
     log.verified.iter_mut().for_each(|verified| each(&mut verified.seq));
     log.intent.iter_mut().for_each(|intent| each(&mut intent.seq));

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use promptrelease::endpoint::Why;
+
 use crate::{
     logs::Logs,
-    step::{Step, Steps},
-    world::{Phase, World},
+    step::{Step, Steps, in_the_air},
+    world::{Phase, World, bits},
 };
 
 /// See the head of this crate.
@@ -24,8 +26,9 @@ impl Property {
     pub fn is_broken(self, world: &World, logs: &Logs, at_rest: bool) -> bool {
         match self {
             Self::Q => at_rest && logs.promised(world.log) != Some(world.azure.shown.write.share),
-            Self::H => !logs.is_open(world.log) && in_the_air(world),
-            Self::P => at_rest && world.owed & !world.told != 0,
+            Self::H => world.freed_early || (!logs.is_open(world.log) && an_attempts_write_is_in_the_air(world)),
+            // What the log owes is delivered sooner or later, whoever leads.
+            Self::P => at_rest && world.owed & !(world.told | bits(&logs.get(world.log).outbox)) != 0,
             Self::T => world.false_ending,
             Self::D => world.raised_after,
         }
@@ -38,9 +41,10 @@ impl fmt::Display for Property {
     }
 }
 
-/// A write of ours can still be sent, is under way, or is being applied.
-fn in_the_air(world: &World) -> bool {
-    world.azure.operation.is_some() || world.net.iter().any(Option::is_some)
+/// What the standing watch repairs is written while no attempt is open; nothing else is.
+fn an_attempts_write_is_in_the_air(world: &World) -> bool {
+    let under_way = world.net.iter().flatten().map(|flight| flight.write).chain(world.azure.operation);
+    under_way.into_iter().any(|write| matches!(write.why, Some(Why::Raise | Why::Promote | Why::Withdraw)))
 }
 
 /// Nothing happens any more unless something goes wrong: no process has anything to do, not even later.

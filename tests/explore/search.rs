@@ -1,9 +1,6 @@
 //! Breadth first, every state once.
 
-use std::{
-    fmt,
-    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
-};
+use std::fmt;
 
 use promptrelease::endpoint::Rules;
 
@@ -56,12 +53,21 @@ struct Seen {
     parents: Vec<u32>,
     /// Open addressing; zero is free, else a state's number plus one.
     slots: Vec<u32>,
-    hasher: BuildHasherDefault<DefaultHasher>,
+}
+
+/// Multiplies and mixes; states are no adversary's.
+#[expect(clippy::cast_possible_truncation, reason = "masked by the caller")]
+fn hash(state: &Packed) -> usize {
+    let mixed = state.iter().fold(0_u64, |hash, word| {
+        let hash = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash ^ (hash >> 29)
+    });
+    (mixed ^ (mixed >> 32)) as usize
 }
 
 impl Seen {
     fn new() -> Self {
-        Self { states: Vec::new(), parents: Vec::new(), slots: vec![0; 1 << 12], hasher: BuildHasherDefault::new() }
+        Self { states: Vec::new(), parents: Vec::new(), slots: vec![0; 1 << 12] }
     }
 
     /// Whether it is new.
@@ -81,8 +87,7 @@ impl Seen {
 
     fn slot(&self, state: &Packed) -> usize {
         let mask = self.slots.len() - 1;
-        #[expect(clippy::cast_possible_truncation, reason = "masked")]
-        let mut slot = self.hasher.hash_one(state) as usize & mask;
+        let mut slot = hash(state) & mask;
         while self.slots[slot] != 0 && self.states[self.slots[slot] as usize - 1] != *state {
             slot = (slot + 1) & mask;
         }

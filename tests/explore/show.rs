@@ -31,6 +31,7 @@ impl fmt::Display for Step {
             Self::Overdue(write) => write!(f, "time goes by, and {write} is still under way"),
             Self::Completes(write) => write!(f, "Azure completes {write}"),
             Self::Fails { write, shown } => write!(f, "Azure fails {write}, shows {shown}"),
+            Self::Hand(write) => write!(f, "a person writes {write}"),
             Self::BacksUp => f.write_str("a backup is taken"),
             Self::Restores => f.write_str("the backup is restored"),
             Self::Ticks => f.write_str("time goes by"),

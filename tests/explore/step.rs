@@ -7,7 +7,8 @@ use crate::{
     budget::Fault,
     logs::{LogId, Logs, NOW, Pass, Passes, TIMING},
     world::{
-        Fate, Flight, LED_LONG, OVERDUE, PASTS, Past, Phase, Process, Shown, View, WEIGHT, World, Write, bits, ticks,
+        Fate, Flight, LED_LONG, OVERDUE, PASTS, Past, Phase, Process, Share, Shown, View, WEIGHT, World, Write, bits,
+        ticks,
     },
 };
 
@@ -29,6 +30,7 @@ pub enum Step {
     Overdue(Write),
     Completes(Write),
     Fails { write: Write, shown: Shown },
+    Hand(Write),
     BacksUp,
     Restores,
     Ticks,
@@ -90,9 +92,7 @@ impl<'a> Steps<'a> {
                 }
             }
             Phase::Replied { reply } => {
-                let mut log = self.logs.get(world.log).clone();
-                log.intent.iter_mut().for_each(|intent| intent.outcome = Some(reply));
-                let log = self.logs.id(log);
+                let log = self.logs.replied(world.log, reply);
                 let mut after = *world;
                 written(&mut after, process, log);
                 after.processes[i].phase = Phase::Idle;
@@ -120,16 +120,6 @@ impl<'a> Steps<'a> {
                 after.processes[i].phase = Phase::Storing { log: pass.log, writes: pass.writes, pages: pass.pages };
                 self.push(Step::Looks { process, view, pass: *pass }, after);
             }
-        }
-        let log = self.logs.get(world.log);
-        if let Some(owed) = log.outbox.first().copied() {
-            let mut delivered = log.clone();
-            delivered.outbox.remove(0);
-            let log = self.logs.id(delivered);
-            let mut after = *world;
-            written(&mut after, process, log);
-            after.told |= bits(&[owed]);
-            self.push(Step::Delivers { process }, after);
         }
     }
 
@@ -173,6 +163,7 @@ impl<'a> Steps<'a> {
         let write = intent.map(|intent| (Write::of(intent), intent.deadline - NOW));
         if let Some(promised) = self.logs.promised(log).filter(|_| self.logs.is_open(world.log)) {
             after.false_ending |= world.azure.operation.is_some() || world.azure.shown.write.share != promised;
+            after.freed_early |= in_the_air(world);
         }
         written(&mut after, process, log);
         after.owed |= pages;
@@ -255,6 +246,7 @@ impl<'a> Steps<'a> {
             after.processes[usize::from(process)].led = 0;
             self.push(Step::TakesOver { process }, after);
         }
+        self.hand(world);
         if !self.logs.is_open(world.log) {
             return self.restore(world);
         }
@@ -263,6 +255,21 @@ impl<'a> Steps<'a> {
         }
         if world.budget.left(Fault::Restore) > 0 && world.backup.is_none() {
             self.push(Step::BacksUp, World { backup: Some(world.log), ..*world });
+        }
+    }
+
+    /// The portal keeps tags, other tools drop them all. It is done as soon as it is accepted.
+    fn hand(&mut self, world: &World) {
+        let Some(budget) = world.budget.spend(Fault::Hand).filter(|_| world.azure.operation.is_none()) else { return };
+        let old = world.azure.shown.write;
+        let kept = [Share::Stable, Share::Canary].map(|share| Write { share, ..old });
+        let dropped = [Share::Nobody, Share::Stable, old.share].map(|share| Write { seq: 0, share, why: None });
+        for write in kept.into_iter().chain(dropped).filter(|write| *write != old) {
+            let mut after = World { budget, ..*world };
+            remember(&mut after);
+            after.azure.shown = Shown { write, failed: false };
+            after.azure.since = 0;
+            self.push(Step::Hand(write), after);
         }
     }
 
@@ -436,6 +443,11 @@ fn written(world: &mut World, process: u8, log: LogId) {
     }
 }
 
+/// A write of ours can still be sent, is under way, or is being applied.
+pub fn in_the_air(world: &World) -> bool {
+    world.azure.operation.is_some() || world.net.iter().any(Option::is_some)
+}
+
 fn answered(reply: Reply, alone: bool) -> Phase {
     if alone { Phase::Replied { reply } } else { Phase::Idle }
 }
@@ -470,14 +482,4 @@ fn remember(world: &mut World) {
     let past = Past { shown: world.azure.shown, lasted: world.azure.since, over: 0 };
     world.azure.past.rotate_right(1);
     world.azure.past[0] = Some(past);
-}
-
-impl Logs {
-    /// The numbers that a log mentions, a bit each.
-    fn numbers(&self, id: LogId) -> u64 {
-        let mut used = 0;
-        let mut log = self.get(id).clone();
-        crate::logs::for_each_number(&mut log, |seq| used |= 1_u64 << *seq);
-        used
-    }
 }

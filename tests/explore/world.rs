@@ -30,7 +30,7 @@ pub enum Share {
     Canary,
 }
 
-/// A write of the split, as it travels.
+/// A write of the split, as it travels. Number 0: another hand's, without our tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Write {
     pub seq: u8,
@@ -136,6 +136,8 @@ pub struct World {
     pub raised_after: bool,
     /// An ending was recorded that was not true.
     pub false_ending: bool,
+    /// An ending was recorded while a write of ours could still land.
+    pub freed_early: bool,
 }
 
 impl World {
@@ -158,6 +160,7 @@ impl World {
             withdrawn: false,
             raised_after: false,
             false_ending: false,
+            freed_early: false,
         }
     }
 
@@ -242,6 +245,7 @@ impl World {
             Some(Shown { failed: true, .. }) => State::Failed,
             Some(_) => State::Succeeded,
         };
+        let ours = shown.write.seq > 0;
         let written = Written { seq: i64::from(shown.write.seq), n: 1, why: shown.write.why };
         let operation = process.operation.filter(|_| view.shown.is_some()).and_then(|(seq, fate)| match fate {
             Fate::Running => None,
@@ -251,9 +255,9 @@ impl World {
         let live = Live {
             state,
             split: shown.write.share.split(),
-            owner: Owner::Ours,
-            write: Some(written),
-            roles: shown.write.share.roles(),
+            owner: if ours { Owner::Ours } else { Owner::Absent },
+            write: ours.then_some(written),
+            roles: if ours { shown.write.share.roles() } else { Roles::default() },
             operation,
         };
         let runs = Deployment { state: Provisioning::Succeeded, same_body: Some(true), ours: true, served: false };

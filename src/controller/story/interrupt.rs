@@ -1,6 +1,6 @@
 //! What ends an attempt from outside, and what keeps it from going on.
 
-use super::{Holder, Scene};
+use super::scene::{Holder, Scene};
 use crate::{
     api::{
         ABORT, Cause,

@@ -41,23 +41,16 @@ pub fn content(version: &str, hash: &str) -> u64 {
     digest.iter().take(8).fold(0, |id, byte| (id << 8) | u64::from(*byte))
 }
 
-fn verified(verified: &stored::Verified) -> Option<Verified<String>> {
+pub fn verified(verified: &stored::Verified) -> Option<Verified<String>> {
     let split = verified.split.parse().ok()?;
     let why = verified.why.as_deref().and_then(Why::parse);
     Some(Verified { split, seq: verified.seq, at: verified.at.into(), why })
 }
 
 fn attempt(attempt: &stored::Attempt) -> Attempt<String> {
-    let kind = match attempt.kind.as_str() {
-        "Canary" => Kind::Canary,
-        "Fast" => Kind::Fast,
-        "Undo" => Kind::Undo,
-        // Of a newer operator: its traffic is taken back by a write.
-        _ => Kind::Orphan,
-    };
     Attempt {
         n: attempt.n,
-        kind,
+        kind: kind(&attempt.kind),
         content: content(&attempt.version, &attempt.hash),
         deployment: attempt.deployment.clone(),
         return_to: attempt.return_to.clone(),
@@ -71,18 +64,28 @@ fn attempt(attempt: &stored::Attempt) -> Attempt<String> {
     }
 }
 
+pub fn kind(word: &str) -> Kind {
+    match word {
+        "Canary" => Kind::Canary,
+        "Fast" => Kind::Fast,
+        "Undo" => Kind::Undo,
+        // Of a newer operator: its traffic is taken back by a write.
+        _ => Kind::Orphan,
+    }
+}
+
 fn raised(raised: &stored::Raised) -> Raised {
     let weight = u8::try_from(raised.weight.clamp(0, 100)).unwrap_or(100);
     Raised { step: raised.step, weight, seq: raised.seq, verified_at: raised.verified_at.map(Ms::from) }
 }
 
 /// A cause that this version does not know withdraws too.
-fn decision(decision: &stored::Decision) -> Decided {
+pub fn decision(decision: &stored::Decision) -> Decided {
     let course = if decision.kind == "Promote" { Course::Promote } else { Course::Withdraw };
     Decided { course, cause: decision.cause.parse().unwrap_or(Cause::Orphan), at: decision.at.into() }
 }
 
-fn ending(ending: &stored::Ending) -> Ended {
+pub fn ending(ending: &stored::Ending) -> Ended {
     Ended {
         outcome: outcome(&ending.outcome).unwrap_or(Outcome::Failed),
         cause: ending.reason.parse().unwrap_or(Cause::Orphan),
@@ -111,7 +114,7 @@ fn intent(intent: &stored::Intent) -> Option<Intent<String>> {
     })
 }
 
-fn unsettled(entry: &stored::Unsettled) -> Option<Unsettled<String>> {
+pub fn unsettled(entry: &stored::Unsettled) -> Option<Unsettled<String>> {
     Some(Unsettled { seq: entry.seq, target: target(&entry.kind, &entry.target)?, until: entry.until.into() })
 }
 

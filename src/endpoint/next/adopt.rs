@@ -58,7 +58,7 @@ fn take_back<N: Name>(scene: &mut Scene<'_, N>, live: &Live<N>, written: Written
             attempt.return_to.clone_from(&live.roles.stable);
         }
     } else {
-        let mut orphan = orphan(written.n.max(last));
+        let mut orphan = Attempt::new(written.n.max(last), Kind::Orphan);
         orphan.deployment = Some(canary);
         orphan.return_to.clone_from(&live.roles.stable);
         orphan.raised.push(Raised { step: 1, ..raised });
@@ -80,7 +80,7 @@ fn close<N: Name>(scene: &mut Scene<'_, N>, written: Written, wish: &Wish<N>) {
     let Some(attempt) = scene.log.attempt.as_mut() else {
         if written.n > 0 {
             let ending = Some(Ended { outcome: cause.outcome(false), cause, at });
-            scene.log.attempt = Some(Attempt { ending, ..orphan(written.n) });
+            scene.log.attempt = Some(Attempt { ending, ..Attempt::new(written.n, Kind::Orphan) });
         }
         return;
     };
@@ -90,22 +90,5 @@ fn close<N: Name>(scene: &mut Scene<'_, N>, written: Written, wish: &Wish<N>) {
         let cause = attempt.decision.filter(|d| d.course == Course::Withdraw).map_or(cause, |decision| decision.cause);
         attempt.ending = Some(Ended { outcome: cause.outcome(attempt.was_given_traffic()), cause, at });
         scene.page(Notice::Ended(cause));
-    }
-}
-
-fn orphan<N>(n: i64) -> Attempt<N> {
-    Attempt {
-        n,
-        kind: Kind::Orphan,
-        content: 0,
-        deployment: None,
-        return_to: None,
-        window: crate::endpoint::Ms::ZERO,
-        keep_previous: crate::endpoint::Ms::ZERO,
-        raised: Vec::new(),
-        decision: None,
-        alarms: Vec::new(),
-        repairs: 0,
-        ending: None,
     }
 }

@@ -45,7 +45,9 @@ fn undo<N>(attempt: &Attempt<N>) -> Option<Cause> {
 
 /// With an attempt exposed every difference is answered by taking its traffic back: it is never raised again to repair.
 fn disturbed<N: Name>(attempt: &Attempt<N>, live: &Live<N>, difference: Difference) -> Option<Cause> {
-    if !facts::needs_write(attempt, live) || facts::is_first_promotion(attempt) {
+    // A first release has no way back, unless another hand has made one.
+    let no_way = facts::is_first_promotion(attempt) && (live.split.is_empty() || gives_traffic(attempt, live));
+    if !facts::needs_write(attempt, live) || no_way {
         return None;
     }
     match difference {
@@ -53,6 +55,10 @@ fn disturbed<N: Name>(attempt: &Attempt<N>, live: &Live<N>, difference: Differen
         Difference::Own => Some(Cause::EndpointFailed),
         Difference::Unclaimed | Difference::Empty | Difference::Foreign | Difference::OtherOwner => Some(Cause::Drift),
     }
+}
+
+fn gives_traffic<N: Name>(attempt: &Attempt<N>, live: &Live<N>) -> bool {
+    attempt.deployment.as_ref().is_some_and(|canary| live.split.share(canary) > 0)
 }
 
 fn late<N: Name>(scene: &Scene<'_, N>, attempt: &Attempt<N>) -> Option<Cause> {

@@ -135,22 +135,25 @@ impl<'a, N: Name> Scene<'a, N> {
         }
     }
 
-    /// Writes of one target are one entry. If there is no room, another entry's time is drawn out instead: what matters
-    /// is until when nothing ends and nothing is raised.
+    /// Writes of the split are one entry: until when the last of them can land is all that matters. So are those of one
+    /// deployment and kind. If there is no room for another, an entry's time is drawn out instead, the split's if it has
+    /// one: until then nothing ends and nothing is raised.
     pub fn remember(&mut self, lost: Unsettled<N>) {
-        let full = self.log.unsettled.len() >= MAX_UNSETTLED;
-        let same = self.log.unsettled.iter().position(|u| u.target == lost.target);
-        let traffic = || self.log.unsettled.iter().position(|u| u.target.deployment().is_none());
-        let Some(i) = same.or_else(|| if full { traffic().or(Some(0)) } else { None }) else {
-            self.log.unsettled.push(lost);
+        let entries = &mut self.log.unsettled;
+        let traffic = entries.iter().position(|u| u.target.split().is_some());
+        let same = match lost.target {
+            Target::Traffic(_) => traffic,
+            _ => entries.iter().position(|u| u.target == lost.target),
+        };
+        let full = entries.len() >= MAX_UNSETTLED;
+        let Some(i) = same.or_else(|| if full { traffic.or(Some(0)) } else { None }) else {
+            entries.push(lost);
             return;
         };
-        let entry = &mut self.log.unsettled[i];
-        let until = entry.until.max(lost.until);
-        if entry.target.deployment().is_some() {
-            *entry = Unsettled { until, ..lost };
-        } else {
-            (entry.until, entry.seq) = (until, entry.seq.max(lost.seq));
-        }
+        let entry = &mut entries[i];
+        let (seq, until) = (entry.seq.max(lost.seq), entry.until.max(lost.until));
+        let drawn_out = entry.target.split().is_some() && lost.target.split().is_none();
+        let target = if drawn_out { entry.target.clone() } else { lost.target };
+        *entry = Unsettled { seq, target, until };
     }
 }

@@ -3,7 +3,7 @@
 //! A window is closed as it was at the moment when it became complete, by ingestion time: rows that come later are not
 //! looked at. What it shows therefore does not depend on when somebody looks.
 
-use super::{Facts, Found};
+use super::facts::{Facts, Found, after_windows};
 use crate::{
     api::{At, status::CriterionSeen},
     policy::{
@@ -45,7 +45,7 @@ pub(super) fn close<'a>(facts: &Facts<'a>, window: &Window, now: At, horizon: At
         Closes::Complete => None,
         Closes::Error(why) => Some(why),
     };
-    let patience = super::after_windows(complete, 1, plan).min(cut);
+    let patience = after_windows(complete, 1, plan).min(cut);
     let stable = facts.stable.and_then(|stable| event(stable, patience));
     if stable.is_none() && facts.stable.is_some() && now < patience {
         return None;

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::Found;
+use super::facts::Found;
 use crate::{
     api::{
         At, Cause,

@@ -116,3 +116,15 @@ fn a_canary_that_somebody_edited_is_not_what_was_evaluated() {
     assert_eq!(edited(&recipe, &exposed, &[scaled]), None);
     assert_eq!(edited(&recipe, &exposed, &[]), None, "not listed in this look");
 }
+
+#[test]
+fn the_words_of_a_writes_outcome_mean_the_same_to_the_log_and_to_the_protocol() {
+    for word in [None, Some("accepted"), Some("busy"), Some("refused"), Some("notSent"), Some("failed"), Some("other")]
+    {
+        let outcome = word.map(str::to_owned);
+        let intent = Intent { kind: CREATE.into(), target: "d-1428".into(), outcome, ..Intent::default() };
+        let log = Log { intent: Some(intent.clone()), ..Log::default() };
+        let read = crate::endpoint::convert::read(&log).intent.expect("a write");
+        assert_eq!(read.is_open(), intent.is_open(), "{word:?}");
+    }
+}

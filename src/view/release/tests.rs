@@ -2,7 +2,11 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    api::log::{Decision, Ending, Intent, Previous, Raised, Stable},
+    api::{
+        Cause, PromptReleaseSpec,
+        log::{Attempt, Decision, Ending, Intent, Previous, Raised, Stable},
+        status::CanaryStatus,
+    },
     policy::plan,
     view::{claims, trouble, waiting},
 };

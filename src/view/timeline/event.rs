@@ -1,6 +1,5 @@
 //! The events, and the line of each.
 
-use super::text;
 use crate::{
     api::{At, Cause, Outcome},
     view::sentence::{self, MAX_LINE, Serving, bare},
@@ -297,4 +296,9 @@ fn window(text: &str) -> Option<i64> {
 /// Whether one of these was told of a split that was read back.
 fn traffic<'a>(lines: &mut impl Iterator<Item = &'a str>, words: &[&str]) -> bool {
     lines.any(|line| line.starts_with("traffic verified: ") && words.iter().any(|word| line.contains(word)))
+}
+
+/// A line without its time.
+pub(super) fn text(line: &str) -> &str {
+    line.split_once("  ").map_or(line, |(_, text)| text)
 }

@@ -10,6 +10,27 @@ enum Token {
     Mark(char),
 }
 
+/// How a file comes to name a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// In its code, directly.
+    Code,
+    Use,
+    /// `pub use`: it hands it on.
+    PublicUse,
+}
+
+/// A path from the root of the crate that a file names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Of a glob, the module that it empties.
+    pub path: Vec<String>,
+    /// What an import calls it.
+    pub local: Option<String>,
+    pub glob: bool,
+    pub how: How,
+}
+
 /// A file of the library, read.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -39,10 +60,15 @@ impl Source {
 
     /// Every path from the root of the crate that it names, as `["policy", "gate", "Verdict"]`.
     pub fn paths(&self) -> Vec<Vec<String>> {
+        self.named().into_iter().map(|named| named.path).collect()
+    }
+
+    /// Every path from the root of the crate that it names, and how it does so.
+    pub fn named(&self) -> Vec<Named> {
         let mut found = Vec::new();
         // The modules within the file that are open here, with the depth of their braces.
         let (mut inner, mut depth) = (Vec::<(usize, String)>::new(), 0usize);
-        let mut at = 0;
+        let (children, mut how, mut at) = (self.declared(), How::Code, 0);
         while at < self.tokens.len() {
             match &self.tokens[at] {
                 Token::Mark('{') => depth += 1,
@@ -50,16 +76,27 @@ impl Source {
                     inner.retain(|(opened, _)| *opened < depth);
                     depth = depth.saturating_sub(1);
                 }
+                Token::Mark(';') => how = How::Code,
+                Token::Word(word) if word == "use" => how = self.handed_on(at),
                 Token::Word(word) if word == "mod" => {
                     if let [Token::Word(name), Token::Mark('{'), ..] = &self.tokens[at + 1..] {
                         inner.push((depth + 1, name.clone()));
                     }
                 }
-                Token::Word(word) if ["crate", "self", "super"].contains(&word.as_str()) && self.begins(at) => {
-                    let here: Vec<String> =
-                        self.module.iter().chain(inner.iter().map(|(_, name)| name)).cloned().collect();
-                    self.path(&mut at, &here, &mut found);
-                    continue;
+                Token::Word(word) if self.begins(at) => {
+                    let child = inner.is_empty() && children.contains(&word.as_str());
+                    if child || ["crate", "self", "super"].contains(&word.as_str()) {
+                        let here: Vec<String> =
+                            self.module.iter().chain(inner.iter().map(|(_, name)| name)).cloned().collect();
+                        self.path(&mut at, &here, how, &mut found);
+                        continue;
+                    }
+                    if let Some(known) = found.iter().find(|named: &&Named| named.local.as_ref() == Some(word)) {
+                        let here = known.path.clone();
+                        at += 2;
+                        self.path(&mut at, &here, how, &mut found);
+                        continue;
+                    }
                 }
                 _ => {}
             }
@@ -74,9 +111,20 @@ impl Source {
         !follows && self.tokens.get(at + 1) == Some(&Token::Sep)
     }
 
+    /// Whether what is imported by the `use` at this place can be imported from here again.
+    fn handed_on(&self, at: usize) -> How {
+        let public = match self.tokens[..at].last() {
+            Some(Token::Word(word)) => word == "pub",
+            Some(Token::Mark(mark)) => *mark == ')',
+            _ => false,
+        };
+        if public { How::PublicUse } else { How::Use }
+    }
+
     /// Reads one path, or a tree of them, from `at`; `base` is the module that `self` means.
-    fn path(&self, at: &mut usize, base: &[String], found: &mut Vec<Vec<String>>) {
+    fn path(&self, at: &mut usize, base: &[String], how: How, found: &mut Vec<Named>) {
         let mut path = base.to_vec();
+        let mut glob = false;
         while let Some(token) = self.tokens.get(*at) {
             match token {
                 Token::Word(word) if word == "crate" => path.clear(),
@@ -85,8 +133,8 @@ impl Source {
                     path.pop();
                 }
                 Token::Word(word) => path.push(word.clone()),
-                Token::Mark('{') => return self.tree(at, &path, found),
-                Token::Mark('*') => {}
+                Token::Mark('{') => return self.tree(at, &path, how, found),
+                Token::Mark('*') => glob = true,
                 _ => break,
             }
             *at += 1;
@@ -95,11 +143,19 @@ impl Source {
             }
             *at += 1;
         }
-        found.push(path);
+        let mut local = path.last().cloned();
+        if let [Token::Word(word), Token::Word(name), ..] = self.tokens.get(*at..).unwrap_or_default()
+            && word == "as"
+        {
+            local = Some(name.clone());
+            *at += 2;
+        }
+        let local = local.filter(|_| how != How::Code && !glob);
+        found.push(Named { path, local, glob, how });
     }
 
     /// Reads `{a, b::{c, d}}` from its first brace to behind its last.
-    fn tree(&self, at: &mut usize, base: &[String], found: &mut Vec<Vec<String>>) {
+    fn tree(&self, at: &mut usize, base: &[String], how: How, found: &mut Vec<Named>) {
         *at += 1;
         while let Some(token) = self.tokens.get(*at) {
             match token {
@@ -107,12 +163,52 @@ impl Source {
                     *at += 1;
                     return;
                 }
-                Token::Mark(',') => *at += 1,
-                Token::Word(word) if word == "as" => *at += 2,
-                Token::Word(_) | Token::Mark('*') => self.path(at, base, found),
+                Token::Word(_) | Token::Mark('*') => self.path(at, base, how, found),
                 _ => *at += 1,
             }
         }
+    }
+
+    /// The file without what is compiled for tests only, and the modules that it declares for them, which are elsewhere.
+    pub fn without_tests(&self) -> (Self, Vec<Vec<String>>) {
+        let (mut tokens, mut elsewhere, mut at) = (Vec::new(), Vec::new(), 0);
+        while at < self.tokens.len() {
+            if !is_cfg_test(&self.tokens[at..]) {
+                tokens.push(self.tokens[at].clone());
+                at += 1;
+                continue;
+            }
+            let item = at + CFG_TEST.len();
+            at = behind_item(&self.tokens, item);
+            if let Some([Token::Word(word), Token::Word(name), Token::Mark(';')]) = self.tokens.get(item..item + 3)
+                && word == "mod"
+            {
+                elsewhere.push(self.module.iter().chain([name]).cloned().collect());
+            }
+        }
+        (Self { tokens, ..self.clone() }, elsewhere)
+    }
+
+    /// Whether its code has this word, imports and declarations of modules aside.
+    pub fn mentions(&self, name: &str) -> bool {
+        let (mut aside, wanted) = (false, Token::Word(name.to_owned()));
+        self.tokens.iter().any(|token| {
+            match token {
+                Token::Word(word) if word == "use" || word == "mod" => aside = true,
+                Token::Mark(';') => aside = false,
+                _ => {}
+            }
+            !aside && *token == wanted
+        })
+    }
+
+    /// Whether an item of this name stands in the file.
+    pub fn defines(&self, name: &str) -> bool {
+        const ITEMS: [&str; 8] = ["struct", "enum", "union", "trait", "type", "fn", "const", "static"];
+        self.tokens.windows(2).any(|pair| match pair {
+            [Token::Word(item), Token::Word(found)] => ITEMS.contains(&item.as_str()) && found == name,
+            _ => false,
+        })
     }
 
     /// Whether the words of `path` (as in `Timestamp::now`, or `kube::` for anything in it) occur, joined by `::`.
@@ -143,6 +239,36 @@ impl Source {
             })
             .collect()
     }
+}
+
+const CFG_TEST: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
+
+fn is_cfg_test(tokens: &[Token]) -> bool {
+    let is = |token: &Token, wanted: &str| match token {
+        Token::Word(word) => word == wanted,
+        Token::Mark(mark) => wanted.chars().eq([*mark]),
+        Token::Sep => false,
+    };
+    tokens.len() >= CFG_TEST.len() && tokens.iter().zip(CFG_TEST).all(|(token, wanted)| is(token, wanted))
+}
+
+/// Behind the item that begins at `at`: behind its semicolon, or the brace that closes its first one.
+fn behind_item(tokens: &[Token], at: usize) -> usize {
+    let mut depth = 0usize;
+    for (i, token) in tokens.iter().enumerate().skip(at) {
+        match token {
+            Token::Mark(';') if depth == 0 => return i + 1,
+            Token::Mark('{') => depth += 1,
+            Token::Mark('}') => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return i + 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    tokens.len()
 }
 
 fn tokens(text: &str) -> Vec<Token> {
@@ -266,6 +392,23 @@ mod tests {
             pub(crate) fn h() { }
         "###;
         assert_eq!(paths("src/view/mod.rs", text), ["api::real"]);
+    }
+
+    #[test]
+    fn what_is_for_tests_can_be_left_out() {
+        let text = "#[cfg(test)] mod bench; use crate::a; #[cfg(test)] mod tests { fn f() { crate::b::x() } } mod c;";
+        let (house, elsewhere) = Source::new("src/view/mod.rs", text).without_tests();
+        assert_eq!((house.paths(), house.declared()), (vec![vec!["a".to_owned()]], vec!["c"]));
+        assert_eq!(elsewhere, [["view", "bench"]]);
+    }
+
+    #[test]
+    fn a_path_through_a_child_or_an_imported_module_is_followed() {
+        let text = "mod claim; use super::look; fn f() { claim::claim(look::Look::new()) }";
+        assert_eq!(
+            paths("src/endpoint/next.rs", text),
+            ["endpoint::look", "endpoint::next::claim::claim", "endpoint::look::Look::new"]
+        );
     }
 
     #[test]

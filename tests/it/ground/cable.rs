@@ -27,9 +27,13 @@ pub struct Cable {
 
 impl Cable {
     pub async fn lay(ground: &Ground) -> Self {
+        Self::to(ground.plane().port()).await
+    }
+
+    /// To what listens on that port of this machine.
+    pub async fn to(api_server: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let api_server = ground.plane().port();
         let cut = watch::Sender::new(false);
         let seen = cut.subscribe();
         let task = tokio::spawn(async move {

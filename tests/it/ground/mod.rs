@@ -15,6 +15,7 @@ mod cable;
 mod operator;
 mod simulator;
 mod story;
+mod tap;
 
 use std::{
     fs,
@@ -32,8 +33,9 @@ use tokio::sync::OnceCell;
 
 pub use cable::{Cable, config};
 pub use operator::{LEASE, Operator, Setup};
-pub use simulator::{Simulator, sample_world};
-pub use story::Story;
+pub use simulator::{Simulator, sample_world, sample_world_of};
+pub use story::{Story, place};
+pub use tap::{Moment, Tap};
 
 /// Where `deploy/operator.yaml` puts the operator; also the name of its ServiceAccount and of its Lease.
 pub const OPERATOR_NAMESPACE: &str = "promptrelease-system";
@@ -115,9 +117,14 @@ impl Ground {
 
     /// A new namespace, named after `what`.
     pub async fn namespace(&self, what: &str) -> String {
+        Self::namespace_by(self.client().await, what).await
+    }
+
+    /// The same with a client that is there already.
+    pub async fn namespace_by(client: Client, what: &str) -> String {
         let name = format!("{what}-{}", NAMESPACES.fetch_add(1, Ordering::Relaxed));
         let object: Namespace = serde_json::from_value(json!({"metadata": {"name": name}})).expect("a namespace");
-        Api::all(self.client().await).create(&PostParams::default(), &object).await.expect("created");
+        Api::all(client).create(&PostParams::default(), &object).await.expect("created");
         name
     }
 

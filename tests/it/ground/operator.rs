@@ -79,9 +79,14 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Starts one called `pod` and returns at once; see [`Operator::leads`].
+    /// Starts one called `pod` and returns at once; see [`Operator::leads`]. Without a `KUBECONFIG` in its set-up it gets a
+    /// new token of its ServiceAccount.
     pub async fn start(ground: &Ground, pod: &str, setup: &Setup) -> Self {
-        let kubeconfig = ground.operators_kubeconfig().await;
+        let own = setup.env.iter().find(|(name, _)| name == "KUBECONFIG").map(|(_, path)| path.clone());
+        let kubeconfig = match own {
+            Some(path) => path,
+            None => ground.operators_kubeconfig().await.into_os_string(),
+        };
         let given = [
             ("KUBECONFIG", kubeconfig.as_os_str()),
             ("POD_NAME", OsStr::new(pod)),
@@ -172,7 +177,12 @@ impl Operator {
     /// Returns its exit code when it has ended by itself.
     pub async fn ended(&mut self) -> i32 {
         let what = format!("{} ends", self.process.name());
-        wait_for(&what, async || self.process.exited().ok_or_else(|| "it runs".to_owned())).await
+        wait_for(&what, async || self.exited().ok_or_else(|| "it runs".to_owned())).await
+    }
+
+    /// Its exit code, if it has ended.
+    pub fn exited(&mut self) -> Option<i32> {
+        self.process.exited()
     }
 
     /// SIGSTOP: nothing runs, its connections stay open, its lease runs out.

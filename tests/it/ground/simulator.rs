@@ -116,11 +116,17 @@ impl Simulator {
 /// The world of the sample in agreement with its manifests: the endpoint that they name, empty, and an identity for the
 /// team's ServiceAccount. `more` is laid over it, in the words of a world file.
 pub fn sample_world(more: &Value) -> World {
+    sample_world_of(TEAM, more)
+}
+
+/// The same for a team in another namespace.
+pub fn sample_world_of(namespace: &str, more: &Value) -> World {
     let endpoint = &objects(&format!("{MANIFESTS}/endpoint.yaml"))[0]["spec"];
     let tenant = objects(&format!("{MANIFESTS}/tenant.yaml"));
     let account = tenant.iter().find(|object| object["kind"] == "ServiceAccount").expect("a ServiceAccount");
     let annotation = |name: &str| &account["metadata"]["annotations"][format!("azure.workload.identity/{name}")];
-    let subject = format!("system:serviceaccount:{TEAM}:{}", endpoint["serviceAccountName"].as_str().expect("a name"));
+    let account_name = endpoint["serviceAccountName"].as_str().expect("a name");
+    let subject = format!("system:serviceaccount:{namespace}:{account_name}");
     let connections = ["azure-openai-prod", "azure-openai-eval", "content-safety-prod", "content-safety-eval"];
     let mut world = json!({
         "subscription": endpoint["azure"]["subscriptionID"],

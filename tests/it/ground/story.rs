@@ -13,6 +13,11 @@ const SHOWN: u64 = 40;
 
 static PLACES: Semaphore = Semaphore::const_new(AT_ONCE);
 
+/// Waits for the right to run beside at most `AT_ONCE - 1` other stories.
+pub async fn place() -> SemaphorePermit<'static> {
+    PLACES.acquire().await.expect("it is never closed")
+}
+
 /// What one story needs. All of it ends with the story.
 pub struct Story {
     ground: Ground,
@@ -23,7 +28,7 @@ pub struct Story {
 impl Story {
     /// Waits for a place, and starts everything but an operator. `name` names files, so it must be a story's alone.
     pub async fn begin(name: &str, world: World) -> Self {
-        let place = PLACES.acquire().await.expect("it is never closed");
+        let place = place().await;
         let ground = Ground::start(name).await;
         let azure = Simulator::start(ground.plane(), world).await;
         Self { ground, azure, _place: place }

@@ -96,7 +96,7 @@ async fn users_meet_nothing_new_before_on_call_can_be_paged() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_newer_operator_has_written_is_only_withdrawn() {
-    let team = begin_with_1427("newer-format").await;
+    let mut team = begin_with_1427("newer-format").await;
     let mut manifest = team.manifest("1429");
     manifest["spec"]["canary"]["steps"] = json!([{"weight": 10, "duration": "60s"}]);
     team.release_as("1429", &manifest).await;
@@ -114,6 +114,11 @@ async fn what_a_newer_operator_has_written_is_only_withdrawn() {
     assert_eq!(team.story.azure().traffic_writes().len(), wrote, "nothing new has begun");
     let endpoint = team.endpoint().await.status.unwrap_or_default();
     assert!(endpoint.conditions.iter().any(|c| c.reason == "FormatUnknown"), "{:#?}", endpoint.conditions);
+    let of = format!("promptendpoint/{ENDPOINT}");
+    let events = team.story.ground().kubectl(&["events", "-n", TEAM, "--for", &of], "").await;
+    assert!(events.contains("FormatUnknown"), "{events}");
+    let stalled = format!("promptrelease_endpoint_stalled{{namespace=\"{TEAM}\",name=\"{ENDPOINT}\"}}");
+    assert_eq!(team.operator.metric(&stalled).await, Some(1.0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -35,6 +35,17 @@ fn files(version: &str) -> Files {
     entries.collect()
 }
 
+/// The sample's archive with three questions of one class.
+pub fn small_archive() -> Vec<u8> {
+    let mut files = files("1428");
+    files.retain(|path, _| !path.contains("/kb/"));
+    let set = files.get_mut("eval/eval-set.jsonl").expect("a data set");
+    let text = String::from_utf8_lossy(set).into_owned();
+    let few: Vec<&str> = text.lines().filter(|line| line.contains("multi_hop")).take(3).collect();
+    *set = few.join("\n").into_bytes();
+    pack(&files)
+}
+
 /// Packs without any check, so that a path may lead anywhere.
 fn pack(files: &Files) -> Vec<u8> {
     let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));

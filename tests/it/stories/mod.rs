@@ -4,6 +4,7 @@
 //! the sample's manifests with short windows.
 
 mod alarms;
+mod crash;
 mod ending;
 mod golden;
 mod in_the_way;

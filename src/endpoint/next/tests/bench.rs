@@ -36,18 +36,12 @@ pub fn ten() -> Split<Name> {
 
 fn attempt(kind: Kind) -> Attempt<Name> {
     Attempt {
-        n: 7,
-        kind,
         content: 42,
         deployment: Some(NEW),
         return_to: Some(OLD),
         window: Ms::from_secs(60),
         keep_previous: Ms::from_secs(3600),
-        raised: Vec::new(),
-        decision: None,
-        alarms: Vec::new(),
-        repairs: 0,
-        ending: None,
+        ..Attempt::new(7, kind)
     }
 }
 

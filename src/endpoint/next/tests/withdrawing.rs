@@ -200,3 +200,12 @@ fn a_first_release_that_is_being_promoted_is_not_turned_round_by_people() {
     assert_eq!(bench.writes(&Wish::Withdraw(Cause::AbortRequested)), (Why::Withdraw, Split::none()));
     assert_eq!(bench.decided(), Some((Course::Withdraw, Cause::PromotionFailed)));
 }
+
+#[test]
+fn a_first_release_that_another_hand_replaced_leaves_it_so() {
+    let mut bench = Bench::first();
+    bench.writes(&Wish::Promote);
+    bench.shows(40, Why::Promote, Split::all(OLD));
+    assert_eq!(bench.writes(&Wish::Nothing), (Why::Withdraw, Split::all(OLD)));
+    assert_eq!(bench.decided(), Some((Course::Withdraw, Cause::Drift)));
+}

@@ -1,0 +1,5 @@
+//! What is stored of the protocol's log, and how much room it takes.
+
+mod adopted;
+mod bound;
+mod round_trip;
