@@ -179,7 +179,11 @@ mod tests {
         let text = include_str!("../../deploy/samples/support-assistant/manifests/demo/release-1428.yaml");
         let release: PromptRelease = serde_saphyr::from_str(text).expect("a PromptRelease");
         let lost = Raised { step: 1, weight: 10, seq: 42, verified_at: None };
-        let attempt = Attempt { plan: plan::plan(&release.spec), raised: vec![lost], ..Attempt::default() };
+        let attempt = Attempt {
+            plan: plan::plan(&release.spec, jiff::SignedDuration::ZERO),
+            raised: vec![lost],
+            ..Attempt::default()
+        };
         let look = Look::failed("not asked".into(), At::default(), false, SignedDuration::ZERO);
         let decision = next(&release.spec, &attempt, &Facts::default(), &look).expect("rules");
         assert_eq!(decision.then, Then::Ask(Wish::Raise { step: 1, weight: 10 }, String::new()));

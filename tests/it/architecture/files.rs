@@ -145,7 +145,7 @@ mod tests {
         let parent = ("src/a/mod.rs", "mod b; pub struct A; fn f() { b::g(&A) }");
         let child = ("src/a/b.rs", "use crate::a; pub fn g(_: &a::A) {}");
         let found = circles_of(&[parent, child]);
-        assert_eq!(found, ["a circle of imports: src/a/b.rs -> src/a/mod.rs -> src/a/b.rs (by a::A, a::b::g)"]);
+        assert_eq!(found, ["a circle of imports: src/a/mod.rs -> src/a/b.rs -> src/a/mod.rs (by a::b::g, a::A)"]);
     }
 
     #[test]

@@ -25,7 +25,7 @@ async fn an_abort_in_mid_canary_takes_the_traffic_back_and_one_that_cannot_be_re
     let release = team.until("the order is refused", |release| ready(release).1.contains(sentence)).await;
     assert_eq!(ready(&release).0, "Canary", "it goes on: {:#?}", release.status);
     assert!(told(&release, sentence), "{:#?}", release.status);
-    event(&team, &format!("Warning NotUnderstood {sentence}")).await;
+    event(&team, "Warning NotUnderstood ", sentence).await;
     assert_eq!(team.live(), json!({"d-1427": 90, "d-1429": 10}));
 
     team.annotate("promptrelease/support-assistant", "promptrelease.io/abort=1429").await;

@@ -257,6 +257,7 @@ async fn a_token_that_application_insights_refuses_is_said_while_the_canary_wait
     misissue(&team.story, INSIGHTS, Some(for_another_api()));
     let mut manifest = team.manifest("1427");
     manifest["spec"]["canary"]["analysis"]["lateness"] = json!("10m");
+    manifest["spec"]["canary"]["holdTimeout"] = json!("30m");
     team.release_as("1427", &manifest).await;
     team.canary_has_traffic("1427").await;
     let not_accepted = ": the token was not accepted by Application Insights, ";

@@ -78,12 +78,12 @@ pub fn writes(team: &Team, since: u64) -> Vec<String> {
     writes.map(|r| format!("{} {} {}", r.method, r.path, r.why.unwrap_or_default())).collect()
 }
 
-/// Returns when a Kubernetes Event begins so.
-pub async fn event(team: &Team, wanted: &str) {
+/// Returns when a Kubernetes Event begins so and holds this part.
+pub async fn event(team: &Team, begins: &str, part: &str) {
     const EACH: &str = "jsonpath={range .items[*]}{.type} {.reason} {.message}{\"\\n\"}";
-    wait_for(&format!("an Event: {wanted}"), async || {
+    wait_for(&format!("an Event: {begins} {part}"), async || {
         let all = kubectl(team, &["get", "events", "-o", EACH]).await;
-        if all.lines().any(|event| event.starts_with(wanted)) { Ok(()) } else { Err(all) }
+        if all.lines().any(|event| event.starts_with(begins) && event.contains(part)) { Ok(()) } else { Err(all) }
     })
     .await;
 }

@@ -119,7 +119,7 @@ async fn a_stored_release_of_the_wrong_type_that_is_deleted_loses_its_traffic_an
     is_back(&team).await;
     let page = notice(&team, "Deleted").await;
     assert_eq!((&page["version"], &page["outcome"]), (&json!("1429"), &json!("Aborted")), "{page:#}");
-    event(&team, &format!("{REFUSED} spec.canary: ")).await;
+    event(&team, REFUSED, "spec.canary: ").await;
 
     let mended = json!({"canary": {"steps": [{"weight": 10, "duration": "10m"}]}});
     RELEASES.try_patch(&team, RELEASE, &mended, &[]).await.expect("today's CRD takes it");
@@ -147,7 +147,7 @@ async fn a_release_whose_status_the_crd_refuses_can_be_deleted_in_mid_canary() {
     assert_eq!(team.live(), json!({"d-1427": 100}));
     let page = notice(&team, "Deleted").await;
     assert_eq!((&page["version"], &page["outcome"]), (&json!("1429"), &json!("Aborted")), "{page:#}");
-    event(&team, &format!("{REFUSED} [status.stage: ")).await;
+    event(&team, REFUSED, "status.stage: ").await;
 }
 
 /// Reason and message of a condition of the PromptEndpoint, which may not parse as ours.
