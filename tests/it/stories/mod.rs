@@ -3,6 +3,7 @@
 //! Everything is as in production but Azure: a real API server, the built operator under its own ServiceAccount's rights,
 //! the sample's manifests with short windows.
 
+mod again;
 mod alarms;
 mod crash;
 mod ending;
