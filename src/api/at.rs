@@ -35,6 +35,13 @@ impl At {
     }
 }
 
+/// For a log that is empty: before everything.
+impl Default for At {
+    fn default() -> Self {
+        Self(Timestamp::UNIX_EPOCH)
+    }
+}
+
 impl From<Timestamp> for At {
     fn from(t: Timestamp) -> Self {
         let whole = TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Trunc);

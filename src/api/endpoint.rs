@@ -7,10 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Duration,
-    log::{At, Log},
-};
+use super::{At, Duration, log::Log};
 
 /// Azure's limit of deployments on one endpoint ("Manage and increase quotas": online endpoints and deployments).
 pub const MAX_DEPLOYMENTS: usize = 20;
@@ -52,7 +49,8 @@ pub struct PromptEndpointSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application_insights: Option<ApplicationInsights>,
     /// Longest time between sending a write to Azure and its acceptance, after which a write without a reply counts as
-    /// lost. Nothing is recorded as ended, and nothing is raised, while such a write could still land.
+    /// lost. Nothing is recorded as ended, and nothing is raised, while such a write could still land. It counts as no
+    /// shorter than the operator's own time-out of a write, 8s unless a flag says otherwise.
     #[serde(default = "default_settle")]
     #[x_kube(validation = Rule::new("!self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') || (duration(self) >= duration('1s') && duration(self) <= duration('1h'))")
         .message("must be between 1s and 1h"))]

@@ -6,7 +6,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-pub use super::at::At;
+use super::At;
 
 /// The layout that this operator writes; see [`super::PromptEndpointStatus::format`].
 pub const FORMAT: i64 = 1;
@@ -177,12 +177,6 @@ pub struct Attempt {
     /// Written once; it frees the endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
-}
-
-impl Default for At {
-    fn default() -> Self {
-        Self::from(jiff::Timestamp::UNIX_EPOCH)
-    }
 }
 
 /// The release that an attempt is made for.

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::log::At;
+use super::At;
 
 pub const MAX_TIMELINE: usize = 40;
 pub const MAX_HISTORY: usize = 10;

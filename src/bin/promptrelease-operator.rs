@@ -8,13 +8,17 @@ use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client, Config, ResourceExt,
-    runtime::events::{Recorder, Reporter},
+    api::DynamicObject,
+    runtime::{
+        events::{Recorder, Reporter},
+        reflector::Store,
+    },
 };
 use promptrelease::{
     api, azure,
     controller::{self, Context, Memory, Tenants, Waits},
     endpoint::{Ms, Timing},
-    leader::{self, Elector},
+    leader::{self, Elector, Lease},
     metrics::Metrics,
     serve::{self, Health},
     telemetry,
@@ -179,6 +183,41 @@ fn main() -> ExitCode {
     }
 }
 
+/// What a process has before it leads.
+struct Process {
+    client: Client,
+    cluster: String,
+    identity: String,
+    lease: Lease,
+    metrics: Metrics,
+}
+
+impl Process {
+    fn context(self, args: &Args, timing: Timing, http: reqwest::Client, releases: Store<DynamicObject>) -> Context {
+        let Self { client, cluster, identity, lease, metrics } = self;
+        let timeouts = azure::Timeouts {
+            read: args.times.azure_read.get(),
+            write: args.times.azure_write.get(),
+            ..azure::Timeouts::default()
+        };
+        let reporter = Reporter { controller: NAME.into(), instance: Some(args.pod_name.clone()) };
+        Context {
+            tenants: Tenants::new(client.clone(), http.clone(), timeouts, Arc::new(metrics.clone())),
+            recorder: Recorder::new(client.clone(), reporter),
+            client,
+            http,
+            lease,
+            metrics,
+            cluster,
+            by: identity.rsplit('_').next().unwrap_or_default().chars().take(4).collect(),
+            timing,
+            waits: args.times.waits(),
+            releases,
+            memory: Memory::default(),
+        }
+    }
+}
+
 async fn operate(args: Args) -> Result<()> {
     let (timing, lease_timing) = (args.times.protocol(), args.times.lease());
     timing.check().map_err(anyhow::Error::msg).context("these times do not fit together")?;
@@ -199,7 +238,7 @@ async fn operate(args: Args) -> Result<()> {
     };
     let (elector, lease) = Elector::new(lease_client, settings);
     let (stop_work, stop_lease) = (CancellationToken::new(), CancellationToken::new());
-    let elector = tokio::spawn(elector.run(stop_lease.clone()));
+    let mut elector = tokio::spawn(elector.run(stop_lease.clone()));
     let (health, metrics) = (Health::new(lease.clone()), Metrics::new());
     let listener = TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     tracing::info!(listen = %listener.local_addr()?, %identity, "started");
@@ -211,38 +250,18 @@ async fn operate(args: Args) -> Result<()> {
         tracing::info!("asked to stop");
         stopping.cancel();
     });
+    let process = Process { client: asking, cluster, identity, lease: lease.clone(), metrics };
     let work = async {
         tokio::select! {
             led = lease.acquired() => if led.is_err() { return Ok(()) },
             () = stop_work.cancelled() => return Ok(()),
         }
         tracing::info!("this process leads");
-        let pod = args.pod_name.clone();
         let http = azure::http::client(NAME, Duration::from_secs(5)).context("no HTTP client")?;
-        let make = |releases| -> Result<Arc<Context>> {
-            let timeouts = azure::Timeouts {
-                read: args.times.azure_read.get(),
-                write: args.times.azure_write.get(),
-                ..azure::Timeouts::default()
-            };
-            Ok(Arc::new(Context {
-                tenants: Tenants::new(asking.clone(), http.clone(), timeouts, Arc::new(metrics.clone())),
-                recorder: Recorder::new(asking.clone(), Reporter { controller: NAME.into(), instance: Some(pod) }),
-                client: asking,
-                http,
-                lease: lease.clone(),
-                metrics,
-                cluster,
-                by: identity.rsplit('_').next().unwrap_or_default().chars().take(4).collect(),
-                timing,
-                waits: args.times.waits(),
-                releases,
-                memory: Memory::default(),
-            }))
-        };
-        controller::run(watching, make, health, stop_work.clone()).await
+        let make = |releases| process.context(&args, timing, http, releases);
+        controller::run(watching, make, health, stop_work.clone()).await;
+        anyhow::Ok(())
     };
-    let mut elector = elector;
     let ended = tokio::select! {
         worked = work => { worked?; None }
         end = &mut elector => Some(end?),

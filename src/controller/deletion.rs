@@ -6,7 +6,7 @@ use super::{
     Error,
     claim::Key,
     context::Context,
-    objects::{self, Endpoint, Release, Stored as _},
+    objects::{self, Endpoint, Object as _, Release},
     round::Round,
 };
 use crate::api::{

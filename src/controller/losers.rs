@@ -4,7 +4,7 @@ use super::{
     Error,
     claim::{Claimant, Claims, Key},
     context::Context,
-    objects::{self, Release, Stored as _},
+    objects::{self, Object as _, Release},
     report,
 };
 use crate::{

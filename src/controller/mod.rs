@@ -43,7 +43,7 @@ pub use context::{Context, Memory, Waits};
 pub use error::Error;
 use first_list::stopped_before_the_first_list;
 use objects::EndpointMeta;
-pub use objects::{Endpoint, Release, Stored};
+pub use objects::{Endpoint, Object, Release};
 pub use tenant::Tenants;
 
 use crate::{api::PromptRelease, serve::Health};
@@ -52,22 +52,17 @@ use crate::{api::PromptRelease, serve::Health};
 const CONCURRENCY: u16 = 16;
 
 /// Watches both kinds and makes passes until `stop`. `make` gets the store of all releases and returns the context.
-///
-/// # Errors
-/// The context cannot be made.
-pub async fn run<E>(
+pub async fn run(
     client: Client,
-    make: impl FnOnce(reflector::Store<DynamicObject>) -> Result<Arc<Context>, E>,
+    make: impl FnOnce(reflector::Store<DynamicObject>) -> Context,
     health: Health,
     stop: CancellationToken,
-) -> Result<(), E> {
+) {
     let kind = ApiResource::erase::<PromptRelease>(&());
     let releases: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
-    let (store, writer) = {
-        let writer = reflector::store::Writer::new(kind.clone());
-        (writer.as_reader(), writer)
-    };
-    let context = make(store.clone())?;
+    let writer = reflector::store::Writer::new(kind.clone());
+    let store = writer.as_reader();
+    let context = Arc::new(make(store.clone()));
     // A release wakes its endpoint with every change: commands are annotations, which do not change the generation.
     let changed = watcher(releases, watcher::Config::default()).default_backoff().reflect(writer).touched_objects();
     // Only metadata is kept of endpoints; each pass reads the whole object. Our own status writes wake nobody.
@@ -86,8 +81,7 @@ pub async fn run<E>(
         })
         .applied_objects()
         .predicate_filter(wanted, PredicateConfig::default());
-    let synced = (store, endpoint_store.clone(), health.clone());
-    let endpoints = Controller::for_stream(endpoints, endpoint_store.clone())
+    let passes = Controller::for_stream(endpoints, endpoint_store.clone())
         .with_config(Config::default().concurrency(CONCURRENCY))
         .watches_stream_with(
             changed,
@@ -101,25 +95,24 @@ pub async fn run<E>(
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(reconcile, after_error, context.clone())
         .for_each(|_| async {});
-    let endpoints = async {
+    let passes = async {
         tokio::select! {
-            () = endpoints => {}
+            () = passes => {}
             () = stopped_before_the_first_list(&endpoint_store, &stop) => {}
         }
     };
-    let ready = async {
-        let (releases, endpoints, health) = synced;
-        if releases.wait_until_ready().await.is_ok() && endpoints.wait_until_ready().await.is_ok() {
+    let stranded = stranded::run(client, context, (endpoint_store.clone(), endpoints_gone), stop.clone());
+    let synced = async {
+        if store.wait_until_ready().await.is_ok() && endpoint_store.wait_until_ready().await.is_ok() {
             health.caches_synced();
         }
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        ((), ()) = async { futures::join!(endpoints, stranded::run(client, context, (endpoint_store.clone(), endpoints_gone), stop.clone())) } => {}
-        () = ready => {}
+        _ = async { futures::join!(passes, stranded) } => {}
+        () = synced => {}
     }
     health.controller_ended();
-    Ok(())
 }
 
 #[tracing::instrument(name = "endpoint", skip_all, fields(namespace = endpoint.namespace(), name = endpoint.name_any()))]

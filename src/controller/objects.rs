@@ -46,7 +46,7 @@ pub struct Release {
 }
 
 /// What both have.
-pub trait Stored {
+pub trait Object {
     fn raw(&self) -> &DynamicObject;
 
     fn name(&self) -> String {
@@ -82,13 +82,13 @@ pub trait Stored {
     }
 }
 
-impl Stored for Endpoint {
+impl Object for Endpoint {
     fn raw(&self) -> &DynamicObject {
         &self.raw
     }
 }
 
-impl Stored for Release {
+impl Object for Release {
     fn raw(&self) -> &DynamicObject {
         &self.raw
     }

@@ -11,7 +11,7 @@ use super::{
     claim::{self, Claimant, Claims, Key},
     context::{Context, Kept},
     deletion, losers,
-    objects::{self, Endpoint, Release, Stored as _},
+    objects::{self, Endpoint, Object as _, Release},
     round::Round,
     story::Holder,
     telling,

@@ -9,7 +9,7 @@ use crate::{
         log::{self, Attempt, Log, Owed},
         status::{Ended, MAX_HISTORY, MAX_REJECTED, Rejected, Revision, StableSeen},
     },
-    controller::objects::{Endpoint, Release, Stored as _},
+    controller::objects::{Endpoint, Object as _, Release},
     endpoint::{Observed, Sight, State},
     stage::{Facts, Stage, clean},
     view::{

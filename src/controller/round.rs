@@ -10,7 +10,7 @@ use super::{
     Error, alarms,
     context::Kept,
     deliver::{self, Delivered},
-    objects::Stored as _,
+    objects::Object as _,
     pages,
     ports::ClusterPorts,
     report::{self, Paged},

@@ -11,7 +11,7 @@ use crate::{
     azure,
     controller::{
         context::Waits,
-        objects::{Release, Stored},
+        objects::{Object, Release},
     },
     endpoint::Wish,
     policy::{

@@ -20,7 +20,7 @@ use super::{
     context::Context,
     first_list::stopped_before_the_first_list,
     losers,
-    objects::{self, EndpointMeta, Release, Stored as _},
+    objects::{self, EndpointMeta, Object as _, Release},
 };
 use crate::{
     api::{FORGET, PromptRelease},

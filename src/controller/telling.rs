@@ -15,7 +15,7 @@ use super::{
     deletion,
     deliver::Delivered,
     events::publish,
-    objects::{self, Endpoint, Release, Stored as _},
+    objects::{self, Endpoint, Object as _, Release},
     ports::ClusterPorts,
     report::{self, Report},
     round::Round,

@@ -13,7 +13,7 @@ pub enum Decision<N> {
     Record { log: Log<N>, pages: Vec<Owed> },
     /// Store the log, deliver `pages`, and then send exactly the write that is its intent.
     Write { log: Log<N>, pages: Vec<Owed> },
-    /// Nothing until then, for this reason. The wish may have its own.
+    /// Nothing until then, for this reason. A stage that waits for something of its own says so itself.
     Wait { until: Ms, why: Waiting<N> },
 }
 

@@ -162,7 +162,7 @@ async fn act<P: Ports>(
             return Some(Reply::NotSent);
         }
     }
-    // What the log says of a lost write, that it can land until then, rests on this.
+    // A write whose reply is lost is waited for until its deadline and `settle` are over: so none may leave later.
     if kept.azure_time(ports.clock()) > intent.deadline {
         return Some(Reply::NotSent);
     }

@@ -72,7 +72,7 @@ pub struct Attempt<N> {
     pub window: Ms,
     /// How long the deployment that served before is kept.
     pub keep_previous: Ms,
-    /// Traffic that was noted for its deployment, append-only. All of it is a step too.
+    /// Traffic that was noted for its deployment, append-only. A promotion, all traffic at once, is an entry like the steps.
     pub raised: Vec<Raised>,
     /// Only rises.
     pub decision: Option<Decided>,

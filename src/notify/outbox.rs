@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use crate::api::log::{At, Owed};
+use crate::api::{At, log::Owed};
 
 /// An entry that nobody accepted for so long is dropped, with Notified=False.
 pub const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_hours(72);

@@ -86,7 +86,7 @@ pub fn begin(plan: &Plan, step: i64, weight: i64, verified_at: At, rules: &[Rule
 /// after it is not looked at, so that a withdrawal is the same however rarely somebody looks.
 ///
 /// Windows after the last one that a promotion needs are closed too: who looks late may know of a failure that stands in
-/// its way. Of anything else, what came after `holdTimeout` came too late.
+/// its way. Without a promotion, windows that close after `holdTimeout` are not looked at.
 pub fn advance(known: &CanaryStatus, facts: &Facts<'_>) -> (CanaryStatus, Vec<Report>) {
     let mut status = known.clone();
     let mut reports = Vec::new();

@@ -100,7 +100,7 @@ pub enum GateError {
     BadScore { metric: String, row: usize, found: String, allowed: String },
 }
 
-/// Applies the criteria. The proof is taken by reference to its lines: there is no mean without completeness.
+/// Applies the criteria. It takes its lines from the proof that they are complete: there is no mean without one.
 pub fn judge(
     complete: &Complete<'_>,
     dataset: &Dataset,

@@ -91,8 +91,8 @@ pub enum Opens {
         outcome: String,
         at: At,
     },
-    /// The last attempt was of the same content and test, and it ended. If as Promoted, another hand has moved the
-    /// traffic since, which is not fought.
+    /// The last attempt was of the same content and test, and it ended. If it was promoted, another hand
+    /// has moved the traffic since, and keeps it.
     EndedBefore {
         n: i64,
         version: String,

@@ -6,7 +6,7 @@ use crate::{
         ABORT, Cause,
         log::{self, Attempt},
     },
-    controller::objects::Stored as _,
+    controller::objects::Object as _,
     policy::digest,
 };
 

@@ -8,6 +8,7 @@ use crate::ground::Ground;
 /// Name, JSON pointer below `spec`, what is put there (null takes it away), and a part of the answer.
 type Wrong = (&'static str, &'static str, Value, &'static str);
 
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn wrong_releases() -> Vec<Wrong> {
     let pinned = "must be pinned by digest, as in registry/name@sha256:<64 hex digits>";
     let version =
