@@ -53,6 +53,8 @@ fn ungated(team: &Team, version: &str) -> Value {
     spec["canary"]["analysis"]["window"] = json!("1s");
     spec["canary"]["analysis"]["lateness"] = json!("10m");
     spec["canary"]["holdTimeout"] = json!("1h");
+    // Azure has room for 20 deployments, and what was rolled back is kept as long as what served before.
+    spec["promotion"]["keepPreviousFor"] = json!("1s");
     manifest
 }
 
