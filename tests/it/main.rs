@@ -3,6 +3,7 @@
 mod architecture;
 mod bench;
 mod crd;
+mod demo;
 mod ground;
 mod identity;
 mod lease;
