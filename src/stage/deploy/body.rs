@@ -106,10 +106,10 @@ fn whole(value: i64) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn recipe<'a>(workspace: &'a WorkspaceId, deployment: Option<&'a Deployment>, instances: i64) -> Recipe<'a> {
+    pub fn recipe<'a>(workspace: &'a WorkspaceId, deployment: Option<&'a Deployment>, instances: i64) -> Recipe<'a> {
         Recipe {
             workspace,
             location: "eastus2",
@@ -125,7 +125,7 @@ mod tests {
         }
     }
 
-    fn workspace() -> WorkspaceId {
+    pub fn workspace() -> WorkspaceId {
         WorkspaceId { subscription: "s".into(), resource_group: "g".into(), workspace: "w".into() }
     }
 

@@ -2,10 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::*;
+use super::{
+    body::tests::{recipe, workspace},
+    *,
+};
 use crate::{
     api::log::{Attempt, Intent},
-    azure::{Fault, WorkspaceId},
+    azure::Fault,
 };
 
 fn attempt() -> Attempt {
@@ -33,26 +36,6 @@ fn at(seconds: i64) -> At {
     At::from(jiff::Timestamp::from_second(seconds).expect("in range"))
 }
 
-fn workspace() -> WorkspaceId {
-    WorkspaceId { subscription: "s".into(), resource_group: "g".into(), workspace: "w".into() }
-}
-
-fn recipe(workspace: &WorkspaceId) -> Recipe<'_> {
-    Recipe {
-        workspace,
-        location: "eastus2",
-        endpoint: "qa-prod",
-        owner: "cluster/ns/qa",
-        release: "qa",
-        version: "1428",
-        hash: "5f3a9c1e",
-        model: "qa:1428-5f3a9c1e",
-        environment: "qa-env:9d6b5c0f",
-        deployment: None,
-        instances: 1,
-    }
-}
-
 /// What is wanted at that second, an hour being the deadline, after Azure refused to create d-1428 so often.
 fn after_refusals(status: u16, code: &str, tries: i64, now: i64) -> Then<()> {
     let workspace = workspace();
@@ -66,7 +49,7 @@ fn after_refusals(status: u16, code: &str, tries: i64, now: i64) -> Then<()> {
     };
     let log = Log { attempt: Some(attempt()), intent: Some(intent), ..Log::default() };
     let last = (41, azure::Error::Refused { call: "PUT".into(), status, fault: Fault::new(code, "No.") });
-    let recipe = recipe(&workspace);
+    let recipe = recipe(&workspace, None, 1);
     let refusal = Refusal::of(&log, Some(&last));
     let (deadline, poll) = (SignedDuration::from_mins(60), SignedDuration::from_secs(10));
     let plan = Plan { recipe, log: &log, refusal, since: Some(at(0)), deadline, poll };
@@ -100,7 +83,7 @@ fn what_others_can_mend_is_tried_until_the_deadline_and_then_told_with_its_remed
 #[test]
 fn a_canary_that_somebody_edited_is_not_what_was_evaluated() {
     let workspace = workspace();
-    let recipe = recipe(&workspace);
+    let recipe = recipe(&workspace, None, 1);
     let found = |change: &dyn Fn(&mut Value)| {
         let mut body = recipe.body("d-1428");
         body["name"] = json!("D-1428");

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::{ending::begin_with_1427, team::Team};
-use crate::ground::{MANIFESTS, TEAM};
+use super::{steps::mid_canary_with, team::Team};
+use crate::ground::{MANIFESTS, Setup, TEAM};
 
 /// Requests that make something in the workspace: deployments, runs, models, environments.
 fn made(team: &Team) -> usize {
@@ -45,11 +45,7 @@ async fn a_release_that_is_made_again_with_its_endpoint_finds_itself_live() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endpoint_whose_azure_is_gone_for_good_goes_when_a_person_says_so() {
-    let team = begin_with_1427("forgotten").await;
-    let mut manifest = team.manifest("1429");
-    manifest["spec"]["canary"]["steps"] = json!([{"weight": 10, "duration": "60s"}]);
-    team.release_as("1429", &manifest).await;
-    team.canary_has_traffic("1429").await;
+    let team = mid_canary_with("forgotten", Setup::default()).await;
     let all = json!({"match": {"service": "arm"}, "times": 0, "do": {"answer": {"status": 503}}});
     let all = team.story.azure().fault(all);
     let ground = team.story.ground();

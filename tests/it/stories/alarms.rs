@@ -3,33 +3,23 @@
 use serde_json::{Value, json};
 
 use super::{
-    ending::{begin_with_1427, classes, condition, play},
     page::received,
+    steps::{classes, condition, mid_canary_with, play, ready, served_already},
     team::{ENDPOINT, RELEASE, Team},
 };
 use crate::ground::{Setup, TEAM};
 
 const BY_HAND: &str = "By hand: az ml online-endpoint update -n support-assistant-prod --traffic d-1427=100";
 
-/// As [`begin_with_1427`], with an operator that is set up so.
-async fn begin_with_1427_and(name: &str, setup: Setup) -> Team {
-    let endpoint = json!({"name": ENDPOINT, "deployments": [{"name": "d-1427"}], "traffic": {"d-1427": 100}});
-    Team::begin_in(name, &json!({"endpoints": [endpoint]}), setup).await
-}
-
 /// Returns when the release's condition Ready has this reason; its message.
 async fn ready_says(team: &Team, wanted: &str) -> String {
-    team.until(&format!("Ready says {wanted}"), |release| {
-        let conditions = release.status.iter().flat_map(|status| &status.conditions);
-        conditions.into_iter().any(|c| c.type_ == "Ready" && c.reason == wanted)
-    })
-    .await;
-    condition(team, "Ready").await.2
+    let release = team.until(&format!("Ready says {wanted}"), |release| ready(release).0 == wanted).await;
+    ready(&release).1
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rollback_that_azure_refuses_is_paged_with_what_to_do_by_hand_and_goes_on() {
-    let team = begin_with_1427_and("rollback-refused", Setup::default().flag("--rollback-alarm", "3s")).await;
+    let team = served_already("rollback-refused", Setup::default().flag("--rollback-alarm", "3s")).await;
     play(&team, |scenario| classes(scenario, "1428")["*"]["serverErrors"] = json!(1.0));
     let matches = json!({"method": "PUT", "service": "arm", "why": "Withdraw"});
     team.story.azure().fault(json!({"match": matches, "times": 0, "do": {"forbid": true}}));
@@ -43,21 +33,17 @@ async fn a_rollback_that_azure_refuses_is_paged_with_what_to_do_by_hand_and_goes
     for part in ["ROLLBACK FAILED ", "grant the identity a role", BY_HAND] {
         assert!(message.contains(part), "{part}: {message}");
     }
-    assert_eq!(condition(&team, "Stalled").await.0, "True");
+    assert_eq!(condition(&team.seen().await, "Stalled").0, "RollbackFailed");
 
     team.story.azure().heal();
     assert_eq!(team.ends("1428").await, ("RolledBack".into(), "AvailabilityFailed".into()));
     assert_eq!(team.live(), json!({"d-1427": 100}));
-    assert_eq!(condition(&team, "Ready").await.1, "AvailabilityFailed");
+    assert_eq!(ready(&team.seen().await).0, "AvailabilityFailed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn azure_that_cannot_be_read_in_mid_canary_is_paged_and_forgotten_when_it_can() {
-    let team = begin_with_1427_and("unreadable", Setup::default().flag("--unreadable", "1s")).await;
-    let mut manifest = team.manifest("1429");
-    manifest["spec"]["canary"]["steps"] = json!([{"weight": 10, "duration": "60s"}]);
-    team.release_as("1429", &manifest).await;
-    team.canary_has_traffic("1429").await;
+    let team = mid_canary_with("unreadable", Setup::default().flag("--unreadable", "1s")).await;
     let read = json!({"method": "GET", "service": "arm", "path": format!("onlineEndpoints/{ENDPOINT}")});
     team.story.azure().fault(json!({"match": read, "times": 0, "do": {"answer": {"status": 503}}}));
 
@@ -74,18 +60,14 @@ async fn azure_that_cannot_be_read_in_mid_canary_is_paged_and_forgotten_when_it_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_meet_nothing_new_before_on_call_can_be_paged() {
-    let team = begin_with_1427("no-receiver").await;
+    let team = served_already("no-receiver", Setup::default()).await;
     let ground = team.story.ground();
     let secret: Value = ground.get(TEAM, "secret/oncall-webhook").await;
     ground.kubectl(&["delete", "secret", "-n", TEAM, "oncall-webhook"], "").await;
     team.release("1429").await;
     let waits =
         "gets no traffic before on-call can be paged: notification `oncall`: Secret oncall-webhook does not exist";
-    team.until("it waits for the receiver", |release| {
-        let conditions = release.status.iter().flat_map(|status| &status.conditions);
-        conditions.into_iter().any(|c| c.type_ == "Ready" && c.message == waits)
-    })
-    .await;
+    team.until("it waits for the receiver", |release| ready(release).1 == waits).await;
     assert_eq!(team.live(), json!({"d-1427": 100}));
 
     let again = json!({"apiVersion": "v1", "kind": "Secret", "data": secret["data"],
@@ -96,11 +78,7 @@ async fn users_meet_nothing_new_before_on_call_can_be_paged() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_newer_operator_has_written_is_only_withdrawn() {
-    let mut team = begin_with_1427("newer-format").await;
-    let mut manifest = team.manifest("1429");
-    manifest["spec"]["canary"]["steps"] = json!([{"weight": 10, "duration": "60s"}]);
-    team.release_as("1429", &manifest).await;
-    team.canary_has_traffic("1429").await;
+    let mut team = mid_canary_with("newer-format", Setup::default()).await;
     let newer = json!({"status": {"format": 99}}).to_string();
     let patch = ["patch", "promptendpoint", ENDPOINT, "-n", TEAM, "--subresource=status", "--type=merge", "-p", &newer];
     team.story.ground().kubectl(&patch, "").await;
@@ -123,11 +101,7 @@ async fn what_a_newer_operator_has_written_is_only_withdrawn() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_without_an_identity_says_so_pages_and_goes_on_when_it_has_one() {
-    let mut team = begin_with_1427("no-identity").await;
-    let mut manifest = team.manifest("1429");
-    manifest["spec"]["canary"]["steps"] = json!([{"weight": 10, "duration": "60s"}]);
-    team.release_as("1429", &manifest).await;
-    team.canary_has_traffic("1429").await;
+    let mut team = mid_canary_with("no-identity", Setup::default()).await;
     team.operator.kill();
     let ground = team.story.ground();
     let account: Value = ground.get(TEAM, "serviceaccount/assistant-release").await;

@@ -1,39 +1,17 @@
 //! How an attempt ends: at the gate, through no fault of its own, by what live answers show; and what is read about it.
 
-use promptrelease::sim::{self, scenario::Scenario};
 use serde_json::{Value, json};
 
 use super::{
     golden,
     page::{all, received},
-    team::{ENDPOINT, Team},
+    steps::{classes, play, served_already},
+    team::Team,
 };
-use crate::ground::{Setup, file, wait_for};
-
-/// The team where 1427 serves already: it was there before the operator, so nothing has to be released first.
-pub async fn begin_with_1427(name: &str) -> Team {
-    let endpoint = json!({"name": ENDPOINT, "deployments": [{"name": "d-1427"}], "traffic": {"d-1427": 100}});
-    Team::begin_in(name, &json!({"endpoints": [endpoint]}), Setup::default()).await
-}
-
-/// The demo's scenario, but for `change`.
-pub fn play(team: &Team, change: impl FnOnce(&mut Value)) {
-    let text = std::fs::read_to_string(file("deploy/samples/support-assistant/demo/scenario.yaml"));
-    let mut scenario: Value = serde_saphyr::from_str(&text.expect("the demo's scenario")).expect("YAML");
-    change(&mut scenario);
-    let scenario = Scenario::parse(&scenario.to_string()).expect("a scenario");
-    *sim::lock(&team.story.azure().sim().scenario) = scenario;
-}
-
-/// What the content of a version does with the questions of each class.
-pub fn classes<'s>(scenario: &'s mut Value, version: &str) -> &'s mut Value {
-    let contents = scenario["contents"].as_array_mut().into_iter().flatten();
-    let mut named = contents.filter(|content| content["name"].as_str().is_some_and(|name| name.contains(version)));
-    &mut named.next().unwrap_or_else(|| panic!("the demo's scenario says nothing of {version}"))["classes"]
-}
+use crate::ground::{Setup, wait_for};
 
 /// Status, reason and message of a condition.
-pub async fn condition(team: &Team, kind: &str) -> (String, String, String) {
+async fn condition(team: &Team, kind: &str) -> (String, String, String) {
     let release = team.seen().await;
     let conditions = release.status.unwrap_or_default().conditions;
     let found = conditions.iter().find(|c| c.type_ == kind).unwrap_or_else(|| panic!("no {kind} in {conditions:#?}"));
@@ -54,7 +32,7 @@ fn runs(team: &Team) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_gate_rejects_is_never_deployed_and_not_tried_again() {
-    let team = begin_with_1427("rejected").await;
+    let team = served_already("rejected", Setup::default()).await;
     play(&team, |scenario| classes(scenario, "1428")["multi_hop"]["offline"] = json!({"groundedness": [3, 3, 2]}));
     team.release("1428").await;
     assert_eq!(team.ends("1428").await, ("Rejected".into(), "EvalRegression".into()));
@@ -96,7 +74,7 @@ async fn what_the_gate_rejects_is_never_deployed_and_not_tried_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_evaluation_that_did_not_run_cleanly_says_nothing_about_the_release() {
-    let team = begin_with_1427("eval-infra").await;
+    let team = served_already("eval-infra", Setup::default()).await;
     play(&team, |scenario| scenario["runs"] = json!({"base": {"fail": {"code": "AutomaticRuntimeFailed"}}}));
     team.release("1428").await;
     assert_eq!(team.ends("1428").await, ("Failed".into(), "EvalInfraError".into()));
@@ -124,7 +102,7 @@ async fn an_evaluation_that_did_not_run_cleanly_says_nothing_about_the_release()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deployment_that_does_not_start_is_explained() {
-    let team = begin_with_1427("not-provisioned").await;
+    let team = served_already("not-provisioned", Setup::default()).await;
     let log = "Loading the flow\nModuleNotFoundError: No module named 'retrieval'\n";
     let operation = json!({"code": "ResourceNotReady", "message": "User container has crashed or terminated.",
         "log": log});
@@ -147,7 +125,7 @@ async fn a_deployment_that_does_not_start_is_explained() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_whose_reply_is_lost_comes_again_under_the_same_id() {
-    let team = begin_with_1427("page-repeated").await;
+    let team = served_already("page-repeated", Setup::default()).await;
     let lost = json!({"match": {"service": "webhook"}, "do": {"lose": "reply"}});
     let lost = team.story.azure().fault(lost);
     team.release("1428").await;
@@ -172,7 +150,7 @@ async fn a_page_whose_reply_is_lost_comes_again_under_the_same_id() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn server_errors_are_taken_back_while_the_receiver_is_down_and_the_page_comes_later() {
-    let team = begin_with_1427("receiver-down").await;
+    let team = served_already("receiver-down", Setup::default()).await;
     let down = json!({"match": {"service": "webhook"}, "times": 0, "do": {"answer": {"status": 503}}});
     let down = team.story.azure().fault(down);
     play(&team, |scenario| classes(scenario, "1428")["*"]["serverErrors"] = json!(1.0));

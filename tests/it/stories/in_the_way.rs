@@ -1,30 +1,15 @@
 //! What stands between an evaluation and all traffic without being the release's fault or the endpoint's: Azure refuses,
 //! somebody edits the canary, another version takes the place of one that is being evaluated.
 
-use promptrelease::{
-    api::PromptRelease,
-    sim::{self, scenario::Ending},
-};
+use promptrelease::sim::{self, scenario::Ending};
 use serde_json::json;
 
 use super::{
     page::received,
+    steps::{ready, served_already},
     team::{ENDPOINT, Team},
 };
 use crate::ground::Setup;
-
-/// The team where 1427 serves already.
-async fn begin(name: &str) -> Team {
-    let endpoint = json!({"name": ENDPOINT, "deployments": [{"name": "d-1427"}], "traffic": {"d-1427": 100}});
-    Team::begin_in(name, &json!({"endpoints": [endpoint]}), Setup::default()).await
-}
-
-/// Reason and message of the condition Ready.
-fn ready(release: &PromptRelease) -> (String, String) {
-    let conditions = release.status.clone().unwrap_or_default().conditions;
-    let found = conditions.into_iter().find(|condition| condition.type_ == "Ready");
-    found.map(|condition| (condition.reason, condition.message)).unwrap_or_default()
-}
 
 /// Azure refuses to create this version's deployment, until it is healed.
 fn refuse(team: &Team, version: &str, code: &str, message: &str) {
@@ -37,7 +22,7 @@ fn refuse(team: &Team, version: &str, code: &str, message: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deployment_that_azure_refuses_is_told_with_its_code_and_what_to_do() {
-    let team = begin("refused-deployment").await;
+    let team = served_already("refused-deployment", Setup::default()).await;
     refuse(&team, "1428", "BadArgument", "The instance type is not known here.");
     team.release("1428").await;
     assert_eq!(team.ends("1428").await, ("Failed".into(), "DeploymentFailed".into()));
@@ -57,7 +42,7 @@ async fn a_deployment_that_azure_refuses_is_told_with_its_code_and_what_to_do() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_canary_that_somebody_edited_is_not_promoted() {
-    let team = begin("edited-canary").await;
+    let team = served_already("edited-canary", Setup::default()).await;
     team.release("1429").await;
     team.canary_has_traffic("1429").await;
     let sim = team.story.azure().sim();
@@ -72,7 +57,7 @@ async fn a_canary_that_somebody_edited_is_not_promoted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_evaluation_whose_version_is_replaced_is_stopped() {
-    let team = begin("stopped-evaluation").await;
+    let team = served_already("stopped-evaluation", Setup::default()).await;
     sim::lock(&team.story.azure().sim().scenario).runs.base = Ending::Stick;
     team.release("1428").await;
     let says = |message: &str| {

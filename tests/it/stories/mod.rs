@@ -14,5 +14,6 @@ mod page;
 mod people;
 mod refused;
 mod release;
+mod steps;
 pub mod team;
 mod tokens;

@@ -1,6 +1,5 @@
 //! What people do in the middle of a release: abort, delete, ship another version, refer to the endpoint twice.
 
-mod steps;
 mod stored;
 
 use std::time::{Duration, Instant};
@@ -8,11 +7,13 @@ use std::time::{Duration, Instant};
 use promptrelease::{api::PromptRelease, sim};
 use serde_json::json;
 
-use self::steps::{
-    condition, event, gone, kubectl, mid_canary, notice, other_says, patient, ready, second, served_already, slow,
-    status, told, writes,
+use super::{
+    steps::{
+        condition, event, gone, kubectl, mid_canary, notice, other_says, patient, ready, second, served_already, slow,
+        status, told, writes,
+    },
+    team::{ENDPOINT, RELEASE, Team},
 };
-use super::team::{ENDPOINT, RELEASE, Team};
 use crate::ground::{Setup, TEAM};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

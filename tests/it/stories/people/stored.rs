@@ -3,7 +3,9 @@
 use promptrelease::sim::entra::Misissue;
 use serde_json::{Value, json};
 
-use super::steps::{event, gone, kubectl, mid_canary_with, notice, other_says, patient, second, served_already, slow};
+use crate::stories::steps::{
+    event, gone, kubectl, mid_canary_with, notice, other_says, patient, second, served_already, slow,
+};
 use crate::{
     ground::{TEAM, wait_for},
     stories::team::{ENDPOINT, RELEASE, Team},

@@ -1,15 +1,13 @@
-//! Steps of stories in which people do something in mid-canary, and what they look at.
+//! Steps that stories share: how they begin, what Azure plays, and what people look at.
 
 use promptrelease::{
     api::{PromptRelease, PromptReleaseStatus},
-    sim,
+    sim::{self, scenario::Scenario},
 };
 use serde_json::{Value, json};
 
-use crate::{
-    ground::{Setup, TEAM, wait_for},
-    stories::team::{ENDPOINT, Team},
-};
+use super::team::{ENDPOINT, Team};
+use crate::ground::{Setup, TEAM, file, wait_for};
 
 /// Nobody takes over in these stories, so a long lease costs no time, and it outlasts the pauses of a busy machine.
 pub fn patient() -> Setup {
@@ -20,6 +18,22 @@ pub fn patient() -> Setup {
 pub async fn served_already(name: &str, setup: Setup) -> Team {
     let endpoint = json!({"name": ENDPOINT, "deployments": [{"name": "d-1427"}], "traffic": {"d-1427": 100}});
     Team::begin_in(name, &json!({"endpoints": [endpoint]}), setup).await
+}
+
+/// The demo's scenario, but for `change`.
+pub fn play(team: &Team, change: impl FnOnce(&mut Value)) {
+    let text = std::fs::read_to_string(file("deploy/samples/support-assistant/demo/scenario.yaml"));
+    let mut scenario: Value = serde_saphyr::from_str(&text.expect("the demo's scenario")).expect("YAML");
+    change(&mut scenario);
+    let scenario = Scenario::parse(&scenario.to_string()).expect("a scenario");
+    *sim::lock(&team.story.azure().sim().scenario) = scenario;
+}
+
+/// What the content of a version does with the questions of each class.
+pub fn classes<'s>(scenario: &'s mut Value, version: &str) -> &'s mut Value {
+    let contents = scenario["contents"].as_array_mut().into_iter().flatten();
+    let mut named = contents.filter(|content| content["name"].as_str().is_some_and(|name| name.contains(version)));
+    &mut named.next().unwrap_or_else(|| panic!("the demo's scenario says nothing of {version}"))["classes"]
 }
 
 /// A manifest whose canary lasts longer than a story.
