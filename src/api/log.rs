@@ -303,6 +303,13 @@ pub struct Intent {
     pub outcome: Option<String>,
 }
 
+impl Log {
+    /// The last write, if it was one that takes traffic back.
+    pub fn withdrawal(&self) -> Option<&Intent> {
+        self.intent.as_ref().filter(|intent| intent.why.as_deref() == Some("Withdraw"))
+    }
+}
+
 impl Intent {
     /// Whether it is under way or may still land. The last write that came to nothing stays on record until the next one.
     /// A word that is not known counts as none: nobody knows what became of the write.

@@ -48,8 +48,7 @@ impl Around<'_> {
 
     /// Of the withdrawal's write.
     fn tries(&self) -> i64 {
-        let withdrawal = self.log.intent.as_ref().filter(|intent| intent.why.as_deref() == Some("Withdraw"));
-        withdrawal.map_or(0, |intent| intent.tries)
+        self.log.withdrawal().map_or(0, |withdrawal| withdrawal.tries)
     }
 
     fn why(&self) -> String {

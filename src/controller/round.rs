@@ -259,10 +259,7 @@ impl Round<'_> {
 fn lists(scene: &Scene<'_>) -> bool {
     match stage::stage_of(scene.log, scene.facts) {
         Stage::Build | Stage::Evaluate => false,
-        Stage::RollBack => {
-            let withdrawal = scene.log.intent.as_ref().filter(|intent| intent.why.as_deref() == Some("Withdraw"));
-            withdrawal.is_some_and(|intent| intent.tries > 1)
-        }
+        Stage::RollBack => scene.log.withdrawal().is_some_and(|withdrawal| withdrawal.tries > 1),
         Stage::Deploy | Stage::Promote | Stage::Clean => true,
         Stage::Canary => {
             let attempt = scene.log.attempt.as_ref();
