@@ -41,7 +41,7 @@ pub fn stage(view: &ReleaseView<'_>) -> String {
 
 /// All conditions, in the order in which a release gets to them.
 pub fn conditions(view: &ReleaseView<'_>, before: &[Condition], now: At) -> Vec<Condition> {
-    let mut rows: Vec<Row> = vec![ready::ready(view, now)];
+    let mut rows: Vec<Row> = vec![ready::ready(view)];
     rows.extend(ready::reconciling(view));
     rows.extend(ready::stalled(view));
     rows.extend([

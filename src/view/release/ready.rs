@@ -4,7 +4,7 @@
 use super::{ReleaseView, Stage, Standing, exposed};
 use crate::{
     api::{
-        ABORT, At, Cause, Outcome,
+        ABORT, Cause, Outcome,
         log::{Attempt, Ending},
         status::CanaryStatus,
     },
@@ -15,8 +15,8 @@ use crate::{
     },
 };
 
-pub(super) fn ready(view: &ReleaseView<'_>, now: At) -> Row {
-    let row = standing(view, now);
+pub(super) fn ready(view: &ReleaseView<'_>) -> Row {
+    let row = standing(view);
     match view.misread {
         // Beside what goes on all the same: the order may be one to stop it.
         Some(why) => Row::new(row.kind, row.status, row.reason, format!("{why}; {}", row.message)),
@@ -24,7 +24,7 @@ pub(super) fn ready(view: &ReleaseView<'_>, now: At) -> Row {
     }
 }
 
-fn standing(view: &ReleaseView<'_>, now: At) -> Row {
+fn standing(view: &ReleaseView<'_>) -> Row {
     let row = |status, reason: &str, message: String| Row::new("Ready", status, reason, message);
     if let Some(alarm) = view.alarm {
         let status = if needs_person(alarm.cause) { Status::False } else { Status::Unknown };
@@ -38,7 +38,7 @@ fn standing(view: &ReleaseView<'_>, now: At) -> Row {
                 None if held(view) => "Held",
                 None => stage.as_str(),
             };
-            row(Status::Unknown, reason, under_way(view, *stage, now))
+            row(Status::Unknown, reason, under_way(view, *stage))
         }
         Standing::Ended => match ended(view) {
             Some((attempt, ending)) if ending.outcome == Outcome::Promoted.as_str() => {
@@ -109,7 +109,7 @@ fn held(view: &ReleaseView<'_>) -> bool {
 }
 
 /// What the pass waits for, or else what the stage does.
-fn under_way(view: &ReleaseView<'_>, stage: Stage, now: At) -> String {
+fn under_way(view: &ReleaseView<'_>, stage: Stage) -> String {
     let waiting = view.waiting.map(|w| w.why).filter(|why| !why.is_empty());
     let decision = view.attempt().and_then(|a| a.decision.as_ref());
     match (stage, waiting, decision) {
@@ -119,7 +119,7 @@ fn under_way(view: &ReleaseView<'_>, stage: Stage, now: At) -> String {
         },
         (_, Some(why), _) => why.to_owned(),
         (Stage::Canary, None, _) => match (view.canary, view.attempt()) {
-            (Some(status), Some(attempt)) => canary::progress(status, &attempt.plan, now),
+            (Some(status), Some(attempt)) => canary::progress(status, &attempt.plan),
             _ => doing(view, stage),
         },
         (_, None, _) => doing(view, stage),
