@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{Call, SystemData, errors, route::Kind};
-use crate::sim::{Settings, http::Response};
+use crate::sim::{http::Response, settings::Settings};
 
 /// What may not change when a version is registered again.
 const CONTENT: [&str; 5] = ["modelUri", "dataUri", "codeUri", "image", "build"];

@@ -13,7 +13,7 @@ use super::{
     route::Kind,
     traffic,
 };
-use crate::sim::{Settings, http::Response, world::DeploymentFacts};
+use crate::sim::{http::Response, settings::Settings, world::DeploymentFacts};
 
 /// Deployments of one endpoint.
 const MOST: usize = 20;

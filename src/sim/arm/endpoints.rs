@@ -12,7 +12,7 @@ use super::{
     operations::{self, End, Pending},
     traffic::{self, Split},
 };
-use crate::sim::{Settings, http::Response};
+use crate::sim::{http::Response, settings::Settings};
 
 /// Endpoints of a subscription and region.
 const MOST: usize = 100;

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Settings, Sim, clock, entra, faults::Effect, http, lock, world::World};
+use super::{clock, cloud::Sim, entra, faults::Effect, http, mutex::lock, settings::Settings, world::World};
 
 mod access;
 mod assets;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Call, errors, route};
-use crate::sim::{Settings, clock, http::Response, world::ConnectionFacts};
+use crate::sim::{clock, http::Response, settings::Settings, world::ConnectionFacts};
 
 /// Name of the datastore that every workspace has.
 const DATASTORE: &str = "workspaceblobstore";
