@@ -13,8 +13,10 @@
 //! | `scoring`  | `*.inference.ml.azure.com`                                                             |
 //! | `webhook`  | `*.example.com`, `*.example.net` (the receiver of pages)                               |
 //!
-//! An import goes to the same group or to one above it, never in a circle. A service is a folder in two of them: what it
-//! keeps is a part of [`Sim`], and what it answers is read from there.
+//! A service is a folder. What it keeps stands below [`Sim`], the state of all services together; what it answers stands
+//! above, for every answer has the whole of it in hand. Its `mod.rs` uses the parts, and no part uses it.
+//!
+//! The modules are listed in groups, the ground first: an import goes to the same group or to an earlier one.
 
 // What everything stands on.
 pub mod clock;
@@ -24,13 +26,12 @@ mod mutex;
 mod service;
 mod settings;
 
-// What the world is at the start, what is scripted, and what is noted.
+// What is scripted, and what is noted.
 pub mod faults;
 pub mod requests;
 pub mod scenario;
-pub mod world;
 
-// The services: what each keeps, and what it answers.
+// The services, what they begin with (`world`), and all that they keep (`cloud`).
 pub mod arm;
 pub mod blob;
 mod cloud;
@@ -40,6 +41,7 @@ pub mod insights;
 pub mod scoring;
 pub mod traffic;
 pub mod webhook;
+pub mod world;
 
 // The way to them.
 mod answer;

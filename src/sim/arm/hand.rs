@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Arm, deployments::DeploymentDoc, endpoints::Endpoint, traffic::Split};
+use super::store::{Arm, DeploymentDoc, Endpoint, Split};
 use crate::sim::{settings::Settings, world::DeploymentFacts};
 
 /// Who it was, in `lastModifiedBy`.
