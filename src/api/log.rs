@@ -236,6 +236,9 @@ pub struct Raised {
     pub weight: i64,
     /// Number of the write that gave it.
     pub seq: i64,
+    /// When its first write was noted: if none is read back in time, the attempt is withdrawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noted_at: Option<At>,
     /// When the split was read back; the canary's clock starts here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_at: Option<At>,

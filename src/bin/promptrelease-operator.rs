@@ -75,7 +75,7 @@ struct Times {
     /// A withdrawal that is not verified by then is paged.
     #[arg(long, default_value = "2m")]
     rollback_alarm: api::Duration,
-    /// Longest time that a promotion may take.
+    /// Longest time that a raise, or a promotion, may take to be read back.
     #[arg(long, default_value = "10m")]
     promotion_deadline: api::Duration,
     /// Azure unreadable, or a release unreadable, for this long while a canary has traffic.

@@ -106,6 +106,8 @@ pub struct Raised {
     pub weight: u8,
     /// Number of the write that was noted last for it.
     pub seq: i64,
+    /// When its first write was noted. None: an earlier version noted it.
+    pub noted_at: Option<Ms>,
     /// When it was read back.
     pub verified_at: Option<Ms>,
 }

@@ -221,7 +221,8 @@ fn normalise(log: &mut Log<u8>) {
     if let Some(attempt) = log.attempt.as_mut() {
         // Beyond three, one that is not withdrawn for it goes on as before.
         attempt.repairs = attempt.repairs.min(3);
-        attempt.raised.iter_mut().filter_map(|raised| raised.verified_at.as_mut()).for_each(|at| *at = NOW);
+        let noted = attempt.raised.iter_mut().flat_map(|raised| [&mut raised.noted_at, &mut raised.verified_at]);
+        noted.flatten().for_each(|at| *at = NOW);
         attempt.decision.iter_mut().for_each(|decision| decision.at = NOW);
         attempt.ending.iter_mut().for_each(|ending| ending.at = NOW);
         assert!(attempt.alarms.iter().all(|alarm| *alarm != Cause::RollbackFailed), "out of reach in this timing");

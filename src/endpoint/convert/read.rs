@@ -76,7 +76,8 @@ pub fn kind(word: &str) -> Kind {
 
 fn raised(raised: &stored::Raised) -> Raised {
     let weight = u8::try_from(raised.weight.clamp(0, 100)).unwrap_or(100);
-    Raised { step: raised.step, weight, seq: raised.seq, verified_at: raised.verified_at.map(Ms::from) }
+    let (noted_at, verified_at) = (raised.noted_at.map(Ms::from), raised.verified_at.map(Ms::from));
+    Raised { step: raised.step, weight, seq: raised.seq, noted_at, verified_at }
 }
 
 /// A cause that this version does not know withdraws too.

@@ -139,11 +139,11 @@ fn note<N: Name>(
         return then;
     }
     let then = scene.write(why, split, live);
-    let seq = scene.log.seq;
-    let raised = Raised { step, weight, seq, verified_at: None };
+    let (seq, now) = (scene.log.seq, scene.now);
+    let raised = Raised { step, weight, seq, noted_at: Some(now), verified_at: None };
     if let Some(attempt) = scene.open_mut() {
         match attempt.raised.last_mut().filter(|last| last.step == step) {
-            Some(last) => *last = raised,
+            Some(last) => *last = Raised { noted_at: last.noted_at.or(Some(now)), ..raised },
             None => attempt.raised.push(raised),
         }
     }

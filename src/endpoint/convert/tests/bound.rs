@@ -93,7 +93,7 @@ fn attempt() -> Attempt<String> {
         window: Ms(3_600_000),
         keep_previous: Ms(99_999 * 3_600_000 * 4),
         // A step, its repetition by a number that was adopted, and all traffic.
-        raised: vec![Raised { step: MOST, weight: 100, seq: MOST, verified_at: Some(NOW) }; 3],
+        raised: vec![Raised { step: MOST, weight: 100, seq: MOST, noted_at: Some(NOW), verified_at: Some(NOW) }; 3],
         decision: Some(Decided { course: Course::Withdraw, cause: longest, at: NOW }),
         alarms: vec![Cause::RollbackFailed, Cause::StableLost, Cause::Unreadable],
         repairs: 99,

@@ -115,8 +115,14 @@ fn previous() -> impl Strategy<Value = stored::Previous> {
 }
 
 fn raised() -> impl Strategy<Value = stored::Raised> {
-    let parts = (1..9_i64, 1..=100_i64, 0..i64::MAX, option::of(at()));
-    parts.prop_map(|(step, weight, seq, verified_at)| stored::Raised { step, weight, seq, verified_at })
+    let parts = (1..9_i64, 1..=100_i64, 0..i64::MAX, option::of(at()), option::of(at()));
+    parts.prop_map(|(step, weight, seq, noted_at, verified_at)| stored::Raised {
+        step,
+        weight,
+        seq,
+        noted_at,
+        verified_at,
+    })
 }
 
 fn decision() -> impl Strategy<Value = stored::Decision> {

@@ -84,7 +84,8 @@ impl Bench {
         bench.log.seq = 41;
         let at = START - Ms::from_secs(300);
         bench.log.verified = Some(Verified { split: ten(), seq: 41, at, why: Some(Why::Raise) });
-        bench.attempt().raised = vec![Raised { step: 1, weight: 10, seq: 41, verified_at: Some(at) }];
+        bench.attempt().raised =
+            vec![Raised { step: 1, weight: 10, seq: 41, noted_at: Some(at), verified_at: Some(at) }];
         bench.shows(41, Why::Raise, ten());
         bench
     }
