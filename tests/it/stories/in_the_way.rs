@@ -2,11 +2,11 @@
 //! somebody edits the canary, another version takes the place of one that is being evaluated.
 
 use promptrelease::sim::{self, scenario::Ending};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     page::received,
-    steps::{ready, served_already},
+    steps::{ready, served_already, status},
     team::{ENDPOINT, Team},
 };
 use crate::ground::Setup;
@@ -38,6 +38,34 @@ async fn a_deployment_that_azure_refuses_is_told_with_its_code_and_what_to_do() 
     team.until("the quota is told", |release| ready(release).1.contains(said)).await;
     team.story.azure().heal();
     team.canary_has_traffic("1429").await;
+}
+
+/// A release whose first traffic comes to the same each time ends, and what may have been written of it is taken back.
+async fn raised_in_vain(team: &Team, version: &str, each_time: Value) {
+    let rule = team.story.azure().fault(json!({"match": {"why": "Raise"}, "times": 0, "do": each_time}));
+    team.release(version).await;
+    assert_eq!(team.ends(version).await, ("Failed".into(), "EndpointFailed".into()));
+    assert!(team.story.azure().struck(&rule) > 1, "it is tried again first");
+    let writes = team.story.azure().traffic_writes();
+    assert_eq!(writes.last(), Some(&("Withdraw".to_owned(), json!({"d-1427": 100}))), "{writes:#?}");
+    assert_eq!(team.live(), json!({"d-1427": 100}));
+    team.story.azure().heal();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_raise_that_azure_never_takes_ends_by_a_withdrawal_and_a_page() {
+    let team = served_already("never-raised", Setup::default().flag("--promotion-deadline", "3s")).await;
+    raised_in_vain(&team, "1428", json!({"busy": true})).await;
+    let page = received(&team, "EndpointFailed").await.body;
+    assert_eq!((&page["severity"], &page["blame"]), (&json!("page"), &json!("Environment")));
+    let evidence = page["evidence"].as_str().unwrap_or_default();
+    let tried = evidence.starts_with("d-1427=90 d-1428=10 was tried ") && evidence.contains("times and not read back");
+    assert!(tried && evidence.contains("409"), "{evidence}");
+    assert!(ready(&team.seen().await).1.contains(evidence), "{evidence}");
+
+    raised_in_vain(&team, "1429", json!({"operation": {"code": "InternalServerError"}})).await;
+    let rejected = status(&team.seen().await).rejected;
+    assert_eq!(rejected, [], "it is not the release's fault");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
