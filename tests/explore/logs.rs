@@ -20,7 +20,8 @@ pub const LONG_AGO: Ms = Ms(NOW.0 - 10);
 pub const STABLE: u8 = 0;
 pub const CANARY: u8 = 1;
 
-/// One tick each for what carries the proof; what only pages or gives up is out of reach and has tests of its own.
+/// One tick each for what carries the proof. What only pages is out of reach and has tests of its own; what gives up, a raise
+/// or a promotion, does so when the world says that its time is over.
 pub const TIMING: Timing = Timing {
     deadline: Ms(1),
     settle: Ms(1),
@@ -40,7 +41,10 @@ pub const TIMING: Timing = Timing {
 pub type LogId = u32;
 
 /// What a pass over a log and a look comes to, for each wish that its stage may have.
-pub type Passes = Rc<[Pass]>;
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passes {
+    pub all: Vec<Pass>,
+}
 
 /// One that stores something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +64,7 @@ pub struct Logs {
     replied: HashMap<(LogId, Reply), LogId>,
     /// The numbers that each log mentions, a bit each.
     numbers: Vec<u64>,
-    pub passes: HashMap<(LogId, u64), Passes>,
+    pub passes: HashMap<(LogId, u64), Rc<Passes>>,
     pub rules: Rules,
 }
 

@@ -14,6 +14,7 @@
 //! - **D** nothing is raised after a withdrawal.
 
 mod budget;
+mod decide;
 mod logs;
 mod pack;
 mod properties;

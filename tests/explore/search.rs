@@ -1,8 +1,8 @@
 //! Breadth first, every state once.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
-use promptrelease::endpoint::Rules;
+use promptrelease::{api::Cause, endpoint::Rules};
 
 use crate::{
     budget::{Budget, Fault},
@@ -31,6 +31,8 @@ pub struct Report {
     pub logs: usize,
     /// States at rest.
     pub at_rest: usize,
+    /// For which causes attempts ended.
+    pub causes: BTreeSet<Cause>,
     /// Steps that there was no room for.
     pub cut: u64,
     /// Bytes of one state, with what it takes to find it again.
@@ -126,7 +128,9 @@ pub fn explore(question: &Question<'_>) -> Report {
     }
     let (cut, states) = (steps.cut, seen.states.len());
     let bytes = WORDS * 8 + 4 + 4 * seen.slots.len() / states.max(1);
-    Report { states, logs: logs.all.len(), at_rest, cut, bytes, finished: number == states, broken }
+    let endings = logs.all.iter().filter_map(|log| log.attempt.as_ref()?.ending);
+    let causes = endings.map(|ending| ending.cause).collect();
+    Report { states, logs: logs.all.len(), at_rest, causes, cut, bytes, finished: number == states, broken }
 }
 
 fn trace(seen: &Seen, steps: &mut Steps<'_>, mut number: usize) -> Vec<Step> {
