@@ -108,7 +108,7 @@ struct Times {
     /// How long Azure may keep a release from being built.
     #[arg(long, default_value = "120m")]
     build_deadline: api::Duration,
-    /// How long Azure may take to bring up a deployment.
+    /// How long Azure may take to bring up a deployment, the claim of the endpoint before it included.
     #[arg(long, default_value = "60m")]
     deploy_deadline: api::Duration,
     /// How long a deployment that had traffic is kept at least, from when it has none, before it is deleted.

@@ -69,6 +69,23 @@ async fn a_raise_that_azure_never_takes_ends_by_a_withdrawal_and_a_page() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_that_azure_never_takes_ends_before_anything_is_deployed() {
+    let team = served_already("never-claimed", Setup::default().flag("--deploy-deadline", "2s")).await;
+    team.story.azure().fault(json!({"match": {"why": "Claim"}, "times": 0, "do": {"forbid": true}}));
+    team.release("1428").await;
+    assert_eq!(team.ends("1428").await, ("Failed".into(), "DeploymentUnavailable".into()));
+    let message = ready(&team.seen().await).1;
+    assert!(
+        message.contains("the endpoint could not be claimed within 2s: ") && message.contains("not allowed"),
+        "{message}"
+    );
+    let writes = team.story.azure().traffic_writes();
+    assert!(writes.iter().all(|(why, split)| why == "Claim" && *split == json!({"d-1427": 100})), "{writes:#?}");
+    assert_eq!(team.live(), json!({"d-1427": 100}));
+    assert_eq!(received(&team, "DeploymentUnavailable").await.body["severity"], "notice", "no user has met it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_canary_that_somebody_edited_is_not_promoted() {
     let team = served_already("edited-canary", Setup::default()).await;
     team.release("1429").await;
