@@ -63,10 +63,6 @@ async fn go_on(
     spec: &PromptReleaseSpec,
     attempt: &Attempt,
 ) -> Turn {
-    if let Some(trouble) = deploy::mirror_conflict(attempt, scene.live) {
-        let wait = scene.soon(trouble.message.clone());
-        return Turn { trouble: Some(trouble), ..Turn::wait(scene.facts, wait) };
-    }
     let recipe = scene.tenant.known_location().and_then(|location| recipe(scene, location));
     if let Some(why) = recipe.and_then(|recipe| deploy::edited(&recipe, attempt, scene.deployments)) {
         return Turn::withdraw(scene.facts, Cause::Drift, why);

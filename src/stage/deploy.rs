@@ -16,14 +16,10 @@ use crate::{
         At, Cause,
         log::{Attempt, Log},
     },
-    azure::{self, Azure, OnlineDeployment, OnlineEndpoint, OperationStatus},
+    azure::{self, Azure, OnlineDeployment, OperationStatus},
     endpoint::{Why, Wish},
     policy::naming,
-    view::{
-        sentence,
-        timeline::Event,
-        trouble::{self, Trouble},
-    },
+    view::{sentence, timeline::Event},
 };
 
 /// Times that a first provisioning may fail before the attempt does: Azure lets nobody update such a deployment, so each
@@ -104,13 +100,6 @@ async fn read_failure(azure: &Azure, endpoint: &str, deployment: &OnlineDeployme
     };
     let log_tail: azure::Result<String> = azure.deployment_logs(endpoint, &deployment.name, LOG_TAIL).await;
     Failure { fault, log_tail: log_tail.ok() }
-}
-
-/// Requests are mirrored to the deployment that is to get its first traffic: Azure would refuse that.
-pub fn mirror_conflict(attempt: &Attempt, live: Option<&OnlineEndpoint>) -> Option<Trouble> {
-    let (deployment, live) = (attempt.deployment.as_deref().filter(|_| attempt.raised.is_empty())?, live?);
-    let percent = live.mirrored(deployment)?;
-    Some(trouble::mirror_conflict(deployment, percent, &live.name))
 }
 
 /// What is about to get more traffic is not what was evaluated: somebody edited the deployment. None: it is, or it was not

@@ -258,6 +258,7 @@ impl World {
         let live = Live {
             state,
             split: shown.write.share.split(),
+            mirrored: Vec::new(),
             owner: if ours { Owner::Ours } else { Owner::Absent },
             write: ours.then_some(written),
             roles: if ours { shown.write.share.roles() } else { Roles::default() },

@@ -120,6 +120,9 @@ fn others<N: Name>(scene: &Scene<'_, N>, live: &Live<N>, attempt: &Attempt<N>) -
     if live.split.shares().any(|(name, _)| !own(name)) {
         return Some(Waiting::Conflict { split: live.split.clone() });
     }
+    if let Some(mirrored) = live.mirrored.iter().find(|name| own(name)) {
+        return Some(Waiting::Mirrored { deployment: mirrored.clone() });
+    }
     match &attempt.return_to {
         Some(stable) if scene.look.is_missing(stable) => Some(Waiting::StableLost { deployment: stable.clone() }),
         Some(_) => None,

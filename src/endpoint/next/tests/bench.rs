@@ -55,6 +55,7 @@ impl Bench {
         let live = Live {
             state: State::Succeeded,
             split: Split::all(OLD),
+            mirrored: Vec::new(),
             owner: Owner::Ours,
             write: Some(Written { seq: 40, n: 6, why: Some(Why::Promote) }),
             roles: Roles { stable: Some(OLD), canary: None },

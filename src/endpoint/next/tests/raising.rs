@@ -208,6 +208,20 @@ fn a_deployment_has_to_run_our_body() {
 }
 
 #[test]
+fn nothing_is_raised_where_azure_sends_copies_of_requests() {
+    for wish in [RAISE, Wish::Promote] {
+        for deployment in [NEW, OLD] {
+            let mut bench = Bench::dark();
+            bench.live().mirrored = vec![deployment];
+            assert_eq!(bench.waits(&wish), Waiting::Mirrored { deployment });
+        }
+        let mut bench = Bench::dark();
+        bench.live().mirrored = vec!["d-9"];
+        assert!(matches!(bench.decide(&wish), Decision::Write { .. }), "it has no part in it");
+    }
+}
+
+#[test]
 fn the_first_write_is_a_claim_of_the_split_as_it_is() {
     let mut bench = Bench::dark();
     (bench.log.claimed, bench.live().owner, bench.live().write) = (None, Owner::Absent, None);
