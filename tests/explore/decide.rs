@@ -5,16 +5,16 @@ use std::rc::Rc;
 use promptrelease::{
     api::Cause,
     endpoint::{
-        Decision, Log, Ms, Timing, Wish,
-        log::{Course, Kind},
+        Decision, Live, Log, Look, Ms, Rules, Sight, Target, Timing, Why, Wish,
+        log::{Course, Intent, Kind},
         next,
     },
 };
 
 use crate::{
-    logs::{NOW, Pass, Passes, TIMING},
+    logs::{CANARY, NOW, Pass, Passes, STABLE, TIMING},
     step::Steps,
-    world::{Process, View, WEIGHT, World, bits},
+    world::{Phase, Process, View, WEIGHT, World, bits},
 };
 
 /// The same times when that of a raise or a promotion is over.
@@ -45,9 +45,62 @@ impl Steps<'_> {
                 all.push(pass);
             }
         }
-        let passes: Rc<Passes> = Passes { all }.into();
+        let asked = Asked { log: &log, look: &look, timing, rules: &self.logs.rules };
+        asked.beside_mirrored(&wishes(&log, world.aborted));
+        let passes = Rc::new(Passes { all, deletes: asked.deletes(&look) });
         self.logs.passes.insert((world.log, key), passes.clone());
         passes
+    }
+
+    /// The deployments that the leader would delete if it were wished for now, a bit each.
+    pub fn deletable(&mut self, world: &World) -> u8 {
+        if world.processes[usize::from(world.leader)].phase != Phase::Idle {
+            return 0;
+        }
+        world.views().into_iter().fold(0, |all, view| all | self.decide(world, view).deletes)
+    }
+}
+
+/// What else is asked of a log and a look. Nothing comes of it: in no story is a deployment deleted, or mirrored to.
+struct Asked<'a> {
+    log: &'a Log<u8>,
+    look: &'a Look<u8>,
+    timing: &'a Timing,
+    rules: &'a Rules,
+}
+
+impl Asked<'_> {
+    /// The write that a wish comes to.
+    fn written(&self, look: &Look<u8>, wish: &Wish<u8>) -> Option<Intent<u8>> {
+        match next(self.log, look, wish, self.timing, self.rules, NOW) {
+            Decision::Write { log, .. } => log.intent,
+            Decision::Record { .. } | Decision::Wait { .. } => None,
+        }
+    }
+
+    /// The deployments that a wish to delete them is granted for, a bit each.
+    fn deletes(&self, look: &Look<u8>) -> u8 {
+        let granted = |name: &u8| {
+            let written = self.written(look, &Wish::Delete { deployment: *name });
+            written.is_some_and(|intent| intent.target == Target::Delete(*name))
+        };
+        [STABLE, CANARY].iter().filter(|name| granted(name)).fold(0, |all, name| all | 1 << name)
+    }
+
+    /// Where copies of requests go, nothing is deleted, and nothing is given traffic.
+    fn beside_mirrored(&self, wishes: &[Wish<u8>]) {
+        let Sight::Live(live) = &self.look.endpoint else { return };
+        for name in [STABLE, CANARY] {
+            let live = Live { mirrored: vec![name], ..live.clone() };
+            let look = Look { endpoint: Sight::Live(live.clone()), ..self.look.clone() };
+            let gives = |intent: &Intent<u8>| {
+                let more = intent.target.split().is_some_and(|split| split.share(&name) > live.split.share(&name));
+                more && intent.why.is_some_and(Why::increases)
+            };
+            let given = wishes.iter().find(|wish| self.written(&look, wish).as_ref().is_some_and(gives));
+            let deleted = self.deletes(&look) >> name & 1 == 1;
+            assert!(given.is_none() && !deleted, "{name} is mirrored to: {given:?} {deleted} {:?} {look:?}", self.log);
+        }
     }
 }
 

@@ -44,6 +44,8 @@ pub type LogId = u32;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passes {
     pub all: Vec<Pass>,
+    /// The deployments that a wish to delete them would be granted for, a bit each.
+    pub deletes: u8,
 }
 
 /// One that stores something.

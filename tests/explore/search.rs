@@ -116,7 +116,7 @@ pub fn explore(question: &Question<'_>) -> Report {
         let world = unpack(seen.states[number]);
         let rests = is_at_rest(&world, &mut steps);
         at_rest += usize::from(rests);
-        let property = question.properties.iter().find(|p| p.is_broken(&world, steps.logs, rests));
+        let property = question.properties.iter().find(|p| p.is_broken(&world, &mut steps, rests));
         if let Some(property) = property {
             broken = Some(Broken { property: *property, trace: trace(&seen, &mut steps, number) });
             break;

@@ -188,7 +188,7 @@ impl Share {
         }
     }
 
-    fn split(self) -> Split<u8> {
+    pub fn split(self) -> Split<u8> {
         match self {
             Self::Nobody => Split::none(),
             Self::Stable => Split::all(STABLE),
