@@ -75,7 +75,7 @@ pub fn merge(before: &stored::Log, log: &Log<String>, remarks: &Remarks<'_>, sha
 pub fn owed(page: &Owed, log: &stored::Log, remarks: &Remarks<'_>) -> Option<stored::Owed> {
     let attempt = log.attempt.as_ref().filter(|attempt| attempt.n == page.attempt)?;
     let (kind, word) = words(page.notice, attempt);
-    let key = naming::page_key(remarks.namespace, &attempt.release.name, &attempt.hash, attempt.n, word);
+    let key = naming::page_key(remarks.namespace, &attempt.release.name, &attempt.hash, attempt.n, &word);
     let created_at = At::from(page.created_at);
     Some(stored::Owed { key, kind: kind.to_string(), created_at, tries: 0, next_at: created_at })
 }
@@ -91,11 +91,17 @@ fn outbox_entry(
 }
 
 /// The cause that is told, and the word by which the page's key differs from others about the attempt: an ending is
-/// told by its outcome, so that it is no repeat of the page that said why.
-fn words(notice: Notice, attempt: &stored::Attempt) -> (Cause, &str) {
+/// told by its outcome, so that it is no repeat of the page that said why. Nor is a second outage one of the first: it is
+/// told as Unreadable.2.
+fn words(notice: Notice, attempt: &stored::Attempt) -> (Cause, String) {
     match notice {
-        Notice::Decided(cause) | Notice::Alarm(cause) => (cause, cause.as_str()),
-        Notice::Ended(cause) => (cause, attempt.ending.as_ref().map_or(cause.as_str(), |ending| &ending.outcome)),
+        Notice::Alarm(cause @ Cause::Unreadable) if attempt.outages > 0 => {
+            (cause, format!("{cause}.{}", attempt.outages.saturating_add(1)))
+        }
+        Notice::Decided(cause) | Notice::Alarm(cause) => (cause, cause.to_string()),
+        Notice::Ended(cause) => {
+            (cause, attempt.ending.as_ref().map_or_else(|| cause.to_string(), |ending| ending.outcome.clone()))
+        }
     }
 }
 
@@ -195,6 +201,7 @@ fn merge_attempt(before: &stored::Log, attempt: &Attempt<String>, remarks: &Rema
         raised: attempt.raised.iter().map(raised).collect(),
         decision,
         alarms: attempt.alarms.iter().map(ToString::to_string).collect(),
+        outages: attempt.outages,
         repairs: attempt.repairs,
         ending,
         ..base

@@ -76,8 +76,10 @@ pub struct Attempt<N> {
     pub raised: Vec<Raised>,
     /// Only rises.
     pub decision: Option<Decided>,
-    /// What was paged about it besides its decision and ending, each once.
+    /// What was paged about it besides its decision and ending, each once as long as it stands.
     pub alarms: Vec<Cause>,
+    /// How often Azure could be read again after such an alarm.
+    pub outages: i64,
     /// Repairs of a failed endpoint that were noted for it.
     pub repairs: i64,
     /// Written once.
@@ -286,6 +288,7 @@ impl<N> Attempt<N> {
             raised: Vec::new(),
             decision: None,
             alarms: Vec::new(),
+            outages: 0,
             repairs: 0,
             ending: None,
         }

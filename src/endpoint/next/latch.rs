@@ -91,6 +91,14 @@ fn may_be_promoted<N: Name>(scene: &Scene<'_, N>, attempt: &Attempt<N>, live: &L
     attempt.was_given_traffic() && attempt.deployment.is_some() && claimed && quiet
 }
 
+/// Azure answers again, as two looks say: the next outage wakes somebody anew.
+pub fn forget_unreadable<N: Name>(scene: &mut Scene<'_, N>) {
+    let confirmed = scene.look.twin.is_some();
+    let Some(attempt) = scene.open_mut().filter(|a| confirmed && a.alarms.contains(&Cause::Unreadable)) else { return };
+    attempt.alarms.retain(|alarm| *alarm != Cause::Unreadable);
+    attempt.outages += 1;
+}
+
 /// Nobody can see whether users are well: somebody has to know.
 pub fn alarm_unreadable<N: Name>(scene: &mut Scene<'_, N>, since: Ms, denied: bool) {
     let exposed = scene.log.open().is_some_and(|a| a.was_given_traffic() && !facts::is_withdrawn(&scene.log, a));

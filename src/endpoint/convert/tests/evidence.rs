@@ -3,9 +3,9 @@
 use crate::{
     api::{Cause, log as stored},
     endpoint::{
-        Ms, Why,
-        convert::{Remarks, merge, read},
-        log::{Course, Decided},
+        Ms, Owed, Why,
+        convert::{Remarks, merge, owed, read},
+        log::{Course, Decided, Notice},
     },
 };
 
@@ -37,4 +37,20 @@ fn a_raise_that_did_not_come_about_is_told_with_azures_words() {
     assert_eq!(refused, format!("{tried}: 400 InvalidTraffic"));
     let repaired = evidence(Cause::EndpointFailed, Why::Repair, None);
     assert_eq!(repaired, "the endpoint did not come back from a failed operation (d-1427=100)");
+}
+
+#[test]
+fn each_outage_of_azure_is_paged_under_a_key_of_its_own() {
+    let key = |outages, notice| {
+        let attempt = stored::Attempt { n: 7, hash: "5f3a9c1e".into(), outages, ..stored::Attempt::default() };
+        let log = stored::Log { attempt: Some(attempt), ..stored::Log::default() };
+        let page = Owed { attempt: 7, notice, created_at: Ms(0) };
+        let entry = owed(&page, &log, &Remarks { namespace: "team", ..Remarks::default() }).expect("an entry");
+        assert_eq!(read(&stored::Log { outbox: vec![entry.clone()], ..log }).outbox, [page]);
+        entry.key
+    };
+    let unreadable = Notice::Alarm(Cause::Unreadable);
+    assert_eq!(key(0, unreadable), "team//5f3a9c1e.7/Unreadable");
+    assert_eq!(key(2, unreadable), "team//5f3a9c1e.7/Unreadable.3");
+    assert_eq!(key(2, Notice::Alarm(Cause::RollbackFailed)), "team//5f3a9c1e.7/RollbackFailed");
 }
