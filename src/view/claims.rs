@@ -199,7 +199,7 @@ fn seen_before(reason: &'static str, outcome: &str, what: &str) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{api::At, policy::opens::Kind};
+    use crate::api::{At, log::Kind};
 
     fn every() -> Vec<Opens> {
         let (endpoint, version, outcome) = (|| "prod".to_owned(), || "1428".to_owned(), || "RolledBack".to_owned());

@@ -264,7 +264,7 @@ fn an_answer_is_told_as_the_ending_that_it_repeats() {
     ] {
         assert!(matches!(standing(opens, log, release, version), Some(Standing::Answered(_))), "{opens:?}");
     }
-    assert_eq!(standing(&Opens::Yes(crate::policy::opens::Kind::Fast), &promoted, &release, "1427"), None);
+    assert_eq!(standing(&Opens::Yes(crate::api::log::Kind::Fast), &promoted, &release, "1427"), None);
 }
 
 #[test]
