@@ -97,10 +97,8 @@ async fn go_on(
 /// No attempt is open: the next one, or tidying.
 fn between(scene: &Scene<'_>) -> Turn {
     let mut turn = Turn::of(scene.facts.clone());
-    let mut instances = None;
     // Nothing begins before what is live was seen and is on record.
     if let (Holder::Present(release, spec), Some(_)) = (scene.holder, &scene.log.verified) {
-        instances = spec.instance_count;
         let abort = release.abort().ok().flatten();
         let hash = digest::revision_hash(&spec.artifact, spec.deployment.as_ref());
         let test_hash = digest::test_hash(spec, None);
@@ -137,7 +135,7 @@ fn between(scene: &Scene<'_>) -> Turn {
         turn.wait = Some(scene.soon(why));
         return turn;
     }
-    let (wish, until) = clean::next(scene.inventory, scene.log, scene.live, instances, scene.now);
+    let (wish, until) = clean::next(scene.inventory, scene.log, scene.live, scene.instances_of_stable(), scene.now);
     turn.wish = wish;
     turn.wait = until.map(|until| Wait::until(until, String::new()));
     turn

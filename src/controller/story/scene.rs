@@ -133,6 +133,14 @@ impl Scene<'_> {
         Wait::until(self.now.plus(self.waits.poll), why)
     }
 
+    /// What the spec says of stable, once stable is on record. A spec that names another version, which was refused or has
+    /// not begun yet, says nothing of it.
+    pub(super) fn instances_of_stable(&self) -> Option<i64> {
+        let (Holder::Present(_, spec), Some(_)) = (self.holder, &self.log.verified) else { return None };
+        let serves = self.log.stable.as_ref()?.version.as_ref() == Some(&spec.version);
+        spec.instance_count.filter(|_| serves)
+    }
+
     /// As the spec says, else as many as stable has: one would be too few for all traffic.
     pub fn wanted_instances(&self) -> i64 {
         let spec = match self.holder {

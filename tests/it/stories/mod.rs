@@ -9,6 +9,7 @@ mod crash;
 mod ending;
 mod golden;
 mod in_the_way;
+mod instances;
 mod intact;
 mod page;
 mod people;
