@@ -53,8 +53,9 @@ pub fn say(waits: &Waiting<String>, around: &Around<'_>) -> Said {
     let Around { azure, name, live, now, .. } = around;
     let now = *now;
     match waits {
-        Waiting::Nothing | Waiting::NotListed => Said::default(),
-        Waiting::Lagging { .. } | Waiting::SecondLook { .. } => Said::waits(waiting::looking_again()),
+        // A second look follows at once: nothing that anybody would see waits for it.
+        Waiting::Nothing | Waiting::NotListed | Waiting::SecondLook { .. } => Said::default(),
+        Waiting::Lagging { .. } => Said::waits(waiting::looking_again()),
         Waiting::Claimed { until } => Said::waits(waiting::claimed((*until).into(), now)),
         Waiting::EndpointGone { .. } => Said::needs(trouble::not_found(azure)),
         Waiting::Unreadable { since, denied } => unreadable(around, *since, *denied),
