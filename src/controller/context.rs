@@ -18,6 +18,7 @@ use crate::{
     endpoint::{Ms, Remembered, Timing},
     leader::Lease,
     metrics::Metrics,
+    notify::Taken,
 };
 
 /// The operator's own waits; flags set them, tests shorten them.
@@ -75,6 +76,8 @@ pub struct Context {
 #[derive(Debug, Default)]
 pub struct Kept {
     pub azure: Remembered,
+    /// Who has taken a page or notice that others have not taken yet.
+    pub taken: Taken,
     /// Since when the API server refuses the endpoint's status.
     pub refused_since: Option<Ms>,
     /// Since when the release does not parse.

@@ -13,6 +13,7 @@ mod instances;
 mod intact;
 mod page;
 mod people;
+mod receivers;
 mod refused;
 mod release;
 mod steps;
