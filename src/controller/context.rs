@@ -19,6 +19,7 @@ use crate::{
     leader::Lease,
     metrics::Metrics,
     notify::Taken,
+    stage::build::room::Room,
 };
 
 /// The operator's own waits; flags set them, tests shorten them.
@@ -69,6 +70,8 @@ pub struct Context {
     pub timing: Timing,
     pub waits: Waits,
     pub releases: Store<DynamicObject>,
+    /// For the archives of all endpoints.
+    pub room: Room,
     pub memory: Memory,
 }
 

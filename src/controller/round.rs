@@ -57,6 +57,7 @@ impl Round<'_> {
             tenant: self.tenant,
             owner: self.owner,
             waits: &self.context.waits,
+            room: &self.context.room,
             refusal: None,
             live: None,
             deployments: &[],

@@ -2,6 +2,8 @@
 
 mod interrupt;
 mod scene;
+#[cfg(test)]
+mod tests;
 
 use interrupt::{halted, interrupt};
 pub use scene::{Holder, Scene, Turn};
@@ -24,6 +26,7 @@ use crate::{
         deploy::{self, Refusal, body::Recipe},
         evaluate, promote, roll_back,
     },
+    view::waiting,
 };
 
 /// One turn. It may do one step of build or evaluate, which are idempotent by their own keys.
@@ -171,7 +174,8 @@ async fn build_one(scene: &Scene<'_>, release: &Release, spec: &PromptReleaseSpe
     let (name, facts) = (release.name(), scene.facts);
     let plan = build::Plan { spec, release: &name, hash: &attempt.hash };
     let Then::Do(step) = build::next(facts).then else { return Turn::of(facts.clone()) };
-    match build::act(&scene.tenant.azure, &plan, &step, facts).await {
+    let Some(place) = scene.room.place(&step) else { return Turn::wait(facts, scene.soon(waiting::crowded())) };
+    match build::act(&scene.tenant.azure, &plan, &step, facts, &place).await {
         Ok(facts) => Turn::of(facts),
         Err(build::BuildError::Azure(error)) => {
             match build::overdue(attempt.started_at, scene.waits.build, scene.now) {

@@ -213,6 +213,16 @@ impl Assertion for AccountToken {
 }
 
 #[cfg(test)]
+impl Tenant {
+    /// A tenant that talks to this Azure.
+    pub fn of(azure: Azure) -> Self {
+        let names = serde_json::json!({"subscriptionID": "s", "resourceGroup": "g", "workspace": "w", "endpoint": "e"});
+        let made_for = (serde_json::from_value(names).expect("names"), "account".to_owned());
+        Self { azure, location: OnceCell::new(), app_id: Mutex::default(), made_for, identity: None }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use serde_json::json;
 
@@ -227,10 +237,7 @@ mod tests {
     async fn an_edited_component_is_asked_for_anew_and_an_unchanged_one_is_not() {
         let answers = ["id-1", "id-2"].map(|id| loopback::json(200, &json!({"properties": {"AppId": id}})));
         let server = Loopback::answering(answers).await;
-        let names = json!({"subscriptionID": "s", "resourceGroup": "g", "workspace": "w", "endpoint": "e"});
-        let made_for = (serde_json::from_value(names).expect("names"), "account".to_owned());
-        let (location, app_id) = (OnceCell::new(), Mutex::default());
-        let tenant = Tenant { azure: server.azure(), location, app_id, made_for, identity: None };
+        let tenant = Tenant::of(server.azure());
         for (name, id) in [("first", "id-1"), ("first", "id-1"), ("second", "id-2"), ("second", "id-2")] {
             assert_eq!(tenant.scores(&component(name)).await.expect("an id").app_id, id, "{name}");
         }

@@ -14,7 +14,7 @@ use crate::{
     },
     endpoint::Wish,
     policy::opens::Opens,
-    stage::{Decision, Facts, Then, Wait},
+    stage::{Decision, Facts, Then, Wait, build::room::Room},
     view::{timeline::Event, trouble::Trouble},
 };
 
@@ -53,6 +53,7 @@ pub struct Scene<'a> {
     pub tenant: &'a Tenant,
     pub owner: &'a str,
     pub waits: &'a Waits,
+    pub room: &'a Room,
     /// The last write that Azure refused, by its number, and in which words.
     pub refusal: Option<&'a (i64, azure::Error)>,
     /// The endpoint as it was read. None: it was not.
