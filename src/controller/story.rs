@@ -221,7 +221,7 @@ async fn evaluate_one(scene: &Scene<'_>, release: &Release, spec: &PromptRelease
 async fn deploy_one(scene: &Scene<'_>, release: &Release) -> Turn {
     let location = match scene.tenant.location().await {
         Ok(location) => location,
-        Err(error) => return Turn::retry(scene, Cause::DeploymentFailed, &error),
+        Err(error) => return Turn::retry(scene, Cause::DeploymentUnavailable, &error),
     };
     let Some(recipe) = recipe(scene, location) else { return Turn::of(scene.facts.clone()) };
     let since = release.status.revision.as_ref().and_then(|r| r.deploying_since);

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    api::{At, PromptEndpointSpec, log::Log},
+    api::{At, PromptEndpointSpec, log::Log, status},
     azure::loopback::{self, Loopback},
     controller::{objects::Endpoint, tenant::Tenant},
     stage::build::{Step, room::Room},
@@ -91,4 +91,18 @@ async fn an_archive_waits_for_room_and_is_not_fetched_before() {
     others.pop();
     let turn = bench.turn().await;
     assert_eq!(server.only().line(), "GET https://archives.example.com/1428", "{turn:?}");
+}
+
+#[tokio::test]
+async fn a_workspace_that_cannot_be_read_is_no_fault_of_the_release() {
+    let answer = loopback::json(503, &json!({"error": {"code": "ServerBusy", "message": "Later."}}));
+    let server = Loopback::answering([answer]).await;
+    let mut bench = Bench::new(&server);
+    let made = |name: &str| Some(format!("{name}:1"));
+    let build = status::Build { model: made("model"), environment: made("environment"), ..status::Build::default() };
+    let passed = status::EvaluationStatus { verdict: Some("Waived".into()), ..Default::default() };
+    bench.facts = Facts { build: Some(build), evaluation: Some(passed), ..Facts::default() };
+    let wait = bench.turn().await.wait.expect("a wait");
+    assert_eq!(wait.retry, Some(Cause::DeploymentUnavailable), "{}", wait.why);
+    assert_eq!(server.only().path(), loopback::workspace().arm_id());
 }
