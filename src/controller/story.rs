@@ -66,7 +66,7 @@ async fn go_on(
     spec: &PromptReleaseSpec,
     attempt: &Attempt,
 ) -> Turn {
-    if let Some(trouble) = deploy::mirror_conflict(attempt, scene.live) {
+    if let Some(trouble) = deploy::mirror_conflict(&scene.spec.azure, attempt, scene.live) {
         let wait = scene.soon(trouble.message.clone());
         return Turn { trouble: Some(trouble), ..Turn::wait(scene.facts, wait) };
     }

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     api::{
         At, Cause, PromptEndpoint, PromptEndpointStatus, PromptRelease,
-        log::{self, Attempt, Log, Owed, ReleaseRef},
+        log::{self, Attempt, Log, Owed},
     },
     endpoint::{
         Ms, Observed, Remembered,
@@ -29,7 +29,7 @@ use crate::{
     },
     notify, stage,
     view::{
-        claims,
+        claims::{self, Asker},
         notified::{Delivery, Lack, Notified},
         release::{Alarm, ReleaseView, Standing, Waiting, standing},
         timeline::{Announcement, Event},
@@ -109,6 +109,7 @@ impl Telling<'_> {
     fn said(&self, problem: Option<&str>) -> Said {
         let around = Around {
             azure: &self.round.spec.azure,
+            namespace: self.round.key.namespace,
             name: self.round.key.name,
             live: self.observed.endpoint.as_ref(),
             remembered: self.remembered,
@@ -182,6 +183,7 @@ impl Telling<'_> {
         let waiting = self.waiting(said);
         let facts = &self.turn.facts;
         let view = ReleaseView {
+            namespace: self.round.key.namespace,
             name: &release.name(),
             generation: release.generation(),
             spec: release.spec.as_ref().ok(),
@@ -229,9 +231,10 @@ impl Telling<'_> {
         if let Holder::Invalid(_, _, why) = self.round.holder {
             return Standing::Answered(claims::invalid(why));
         }
-        let (own, spec) = (ReleaseRef { name: release.name(), uid: release.uid() }, release.spec.as_ref().ok());
-        let version = spec.map_or("", |spec| &spec.version);
-        let answered = self.turn.answer.as_ref().and_then(|opens| standing(opens, log, &own, version));
+        let version = release.spec.as_ref().map_or("", |spec| &spec.version);
+        let (uid, name) = (release.uid(), release.name());
+        let asker = Asker { namespace: self.round.key.namespace, release: &name, azure: &self.round.spec.azure };
+        let answered = self.turn.answer.as_ref().and_then(|opens| standing(opens, log, &uid, version, &asker));
         let pending = || Standing::Answered(claims::Answer::waits("Pending", ""));
         // In the pass that ends it no question was asked yet.
         let ended = || attempt.filter(|a| a.ending.is_some() && a.version == version).map(|_| Standing::Ended);

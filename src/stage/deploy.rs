@@ -14,6 +14,7 @@ use super::{Decision, Facts, Then, Wait};
 use crate::{
     api::{
         At, Cause,
+        endpoint::AzureEndpoint,
         log::{Attempt, Log},
     },
     azure::{self, Azure, OnlineDeployment, OnlineEndpoint, OperationStatus},
@@ -106,10 +107,10 @@ async fn read_failure(azure: &Azure, endpoint: &str, deployment: &OnlineDeployme
 }
 
 /// Requests are mirrored to the deployment that is to get its first traffic: Azure would refuse that.
-pub fn mirror_conflict(attempt: &Attempt, live: Option<&OnlineEndpoint>) -> Option<Trouble> {
+pub fn mirror_conflict(azure: &AzureEndpoint, attempt: &Attempt, live: Option<&OnlineEndpoint>) -> Option<Trouble> {
     let (deployment, live) = (attempt.deployment.as_deref().filter(|_| attempt.raised.is_empty())?, live?);
     let percent = live.mirrored(deployment)?;
-    Some(trouble::mirror_conflict(deployment, percent, &live.name))
+    Some(trouble::mirror_conflict(deployment, percent, azure))
 }
 
 /// What is about to get more traffic is not what was evaluated: somebody edited the deployment. None: it is, or it was not

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     api::log::{Attempt, Intent},
     azure::Fault,
+    view::by_hand,
 };
 
 fn attempt() -> Attempt {
@@ -22,14 +23,23 @@ fn endpoint(mirror: &Value) -> OnlineEndpoint {
 
 #[test]
 fn what_requests_are_mirrored_to_gets_no_first_traffic() {
-    let found = mirror_conflict(&attempt(), Some(&endpoint(&json!({"D-1428": 10})))).expect("a conflict");
+    let found = mirror_conflict(&by_hand::tests::azure("prod"), &attempt(), Some(&endpoint(&json!({"D-1428": 10}))))
+        .expect("a conflict");
     assert_eq!((found.reason, found.needs_person), ("MirrorConflict", true));
     assert!(found.message.contains("--mirror-traffic d-1428=0"), "{}", found.message);
     for elsewhere in [json!({}), json!({"d-1428": 0}), json!({"d-1427": 10})] {
-        assert_eq!(mirror_conflict(&attempt(), Some(&endpoint(&elsewhere))), None, "{elsewhere}");
+        assert_eq!(
+            mirror_conflict(&by_hand::tests::azure("prod"), &attempt(), Some(&endpoint(&elsewhere))),
+            None,
+            "{elsewhere}"
+        );
     }
     let raised = Attempt { raised: vec![crate::api::log::Raised::default()], ..attempt() };
-    assert_eq!(mirror_conflict(&raised, Some(&endpoint(&json!({"d-1428": 10})))), None, "Azure sees to that");
+    assert_eq!(
+        mirror_conflict(&by_hand::tests::azure("prod"), &raised, Some(&endpoint(&json!({"d-1428": 10})))),
+        None,
+        "Azure sees to that"
+    );
 }
 
 fn at(seconds: i64) -> At {
