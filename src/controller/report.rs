@@ -7,6 +7,7 @@ use crate::{
         status::{Ended, MAX_HISTORY, MAX_REJECTED, Rejected, Revision, StableSeen},
     },
     controller::objects::Release,
+    endpoint::Why,
     stage::{Facts, Stage},
     view::{
         page::{self, About},
@@ -131,7 +132,7 @@ pub fn release(report: &Report<'_>) -> (PromptReleaseStatus, Vec<Event>) {
     if let Some(attempt) = attempt {
         let digest = report.spec.filter(|spec| spec.version == attempt.version);
         let digest = digest.and_then(|s| s.artifact.prompt_flow.as_ref()).map(|flow| flow.archive.digest.clone());
-        status.revision = Some(revision(before.revision.as_ref(), attempt, digest, *now));
+        status.revision = Some(revision(before.revision.as_ref(), attempt, view.log, digest, *now));
         (status.build, status.evaluation) = (facts.build.clone(), facts.evaluation.clone());
         status.canary = facts.canary.clone().map(|canary| judged(canary, attempt));
         remember(&mut status, attempt);
@@ -150,9 +151,10 @@ fn stable(stable: &log::Stable) -> StableSeen {
     }
 }
 
-fn revision(before: Option<&Revision>, attempt: &Attempt, digest: Option<String>, now: At) -> Revision {
+fn revision(before: Option<&Revision>, attempt: &Attempt, log: &Log, digest: Option<String>, now: At) -> Revision {
     let before = before.filter(|before| before.attempt == attempt.n);
-    let deploying = attempt.deployment.as_ref().map(|_| now);
+    let claims = log.intent.as_ref().is_some_and(|last| last.why.as_deref() == Some(Why::Claim.as_str()));
+    let deploying = (claims || attempt.deployment.is_some()).then_some(now);
     Revision {
         artifact_digest: digest.or_else(|| before.and_then(|b| b.artifact_digest.clone())),
         attempt: attempt.n,

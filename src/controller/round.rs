@@ -216,6 +216,8 @@ impl Round<'_> {
             }
             _ => None,
         };
+        let last = scene.log.intent.as_ref().map(|last| last.seq);
+        let refusal = scene.refusal.filter(|(seq, _)| Some(*seq) == last);
         Remarks {
             owner: self.owner,
             by: &self.context.by,
@@ -226,6 +228,7 @@ impl Round<'_> {
             evidence: &turn.why,
             actor: turn.actor.as_deref(),
             live: observed.look.live().map(|live| live.split.to_string()),
+            refusal: refusal.map(|(_, error)| error.to_string()),
         }
     }
 

@@ -23,7 +23,7 @@ use crate::{
     },
     stage::{
         self, Decision, Facts, Stage, Then, Wait, build, canary, clean,
-        deploy::{self, Refusal, body::Recipe},
+        deploy::{self, body::Recipe},
         evaluate, promote, roll_back,
     },
     view::waiting,
@@ -66,10 +66,6 @@ async fn go_on(
     spec: &PromptReleaseSpec,
     attempt: &Attempt,
 ) -> Turn {
-    if let Some(trouble) = deploy::mirror_conflict(&scene.spec.azure, attempt, scene.live) {
-        let wait = scene.soon(trouble.message.clone());
-        return Turn { trouble: Some(trouble), ..Turn::wait(scene.facts, wait) };
-    }
     let recipe = scene.tenant.known_location().and_then(|location| recipe(scene, location));
     if let Some(why) = recipe.and_then(|recipe| deploy::edited(&recipe, attempt, scene.deployments)) {
         return Turn::withdraw(scene.facts, Cause::Drift, why);
@@ -226,8 +222,7 @@ async fn deploy_one(scene: &Scene<'_>, release: &Release) -> Turn {
     let Some(recipe) = recipe(scene, location) else { return Turn::of(scene.facts.clone()) };
     let since = release.status.revision.as_ref().and_then(|r| r.deploying_since);
     let Waits { deploy: deadline, poll, .. } = *scene.waits;
-    let refusal = Refusal::of(scene.log, scene.refusal);
-    let plan = deploy::Plan { recipe, log: scene.log, refusal, since, deadline, poll };
+    let plan = deploy::Plan { recipe, log: scene.log, refused: scene.refusal, since, deadline, poll };
     let found = scene.deployments.to_vec();
     let look = deploy::look(&scene.tenant.azure, &scene.spec.azure.endpoint, scene.log, found).await;
     Turn::settled(deploy::next(&plan, scene.facts, &look, scene.now))

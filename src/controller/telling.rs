@@ -150,7 +150,7 @@ impl Telling<'_> {
         if let Err(why) = &self.round.endpoint.spec {
             return Some(trouble::invalid_spec(why));
         }
-        said.trouble.clone().or_else(|| self.turn.trouble.clone())
+        said.trouble.clone()
     }
 
     /// The endpoint has no timeline, so an Event says that it begins to need a person.

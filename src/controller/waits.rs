@@ -77,6 +77,10 @@ pub fn say(waits: &Waiting<String>, around: &Around<'_>) -> Said {
         Waiting::Conflict { split } => Said::needs(trouble::traffic_conflict(&split.to_string(), azure)),
         Waiting::NoStable { deployment } => Said::needs(trouble::no_stable(deployment, azure)),
         Waiting::StableLost { deployment } => Said::needs(trouble::stable_lost(deployment, azure)),
+        Waiting::Mirrored { deployment } => {
+            let percent = live.and_then(|live| live.mirrored(deployment)).unwrap_or_default();
+            Said::needs(trouble::mirror_conflict(deployment, percent, azure))
+        }
         Waiting::FirstPromotion => Said::waits(waiting::first_promotion()),
         Waiting::RetryDeployment { deployment, reply, tries, .. } => {
             let refused = around.remembered.refusal.as_ref().filter(|_| *reply == Reply::Refused);

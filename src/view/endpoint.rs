@@ -161,7 +161,13 @@ mod tests {
         let attempt = Attempt {
             release: ReleaseRef { name: "support-assistant".into(), uid: "6a9d8db9".into() },
             version: "1428".into(),
-            raised: vec![Raised { step: 1, weight: 10, seq: 41, verified_at: Some(at("2026-11-20T17:10:52Z")) }],
+            raised: vec![Raised {
+                step: 1,
+                weight: 10,
+                seq: 41,
+                noted_at: None,
+                verified_at: Some(at("2026-11-20T17:10:52Z")),
+            }],
             ..Attempt::default()
         };
         Log { attempt: Some(attempt), ..log(Some("1427"), "d-1427") }

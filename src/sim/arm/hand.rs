@@ -33,6 +33,24 @@ impl Arm {
         Ok(())
     }
 
+    /// Mirrors requests like this and no other way; empty ends it.
+    ///
+    /// # Errors
+    /// One of them has live traffic, or there is no such endpoint.
+    pub fn hand_mirrors(&mut self, settings: &Settings, of: &str, mirror: BTreeMap<String, u8>) -> Result<(), String> {
+        let (now, knobs) = (self.clock.now(), self.knobs.clone());
+        let endpoint = self.settled(settings, of)?;
+        let live =
+            mirror.keys().find(|name| endpoint.serving(now).traffic.get(*name).is_some_and(|weight| *weight > 0));
+        if let Some(name) = live {
+            return Err(format!(
+                "deployment {name} of endpoint {of} has live traffic, and Azure mirrors nothing to it then"
+            ));
+        }
+        endpoint.change(settings, &knobs, (now, SOMEBODY), |split| split.mirror = mirror);
+        Ok(())
+    }
+
     /// Deletes an endpoint with its deployments.
     ///
     /// # Errors

@@ -45,7 +45,8 @@ fn spec() -> PromptReleaseSpec {
 impl Log {
     fn exposed(mut self) -> Self {
         let verified_at = Some(at("17:10:52"));
-        self.attempt.as_mut().expect("an attempt").raised = vec![Raised { step: 1, weight: 10, seq: 41, verified_at }];
+        self.attempt.as_mut().expect("an attempt").raised =
+            vec![Raised { step: 1, weight: 10, seq: 41, noted_at: None, verified_at }];
         self
     }
 
