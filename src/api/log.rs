@@ -66,7 +66,7 @@ pub struct Log {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub unsettled: Vec<Unsettled>,
-    /// Pages and notices that no receiver has accepted yet.
+    /// Pages and notices that not every receiver has accepted yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub outbox: Vec<Owed>,

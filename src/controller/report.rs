@@ -51,7 +51,8 @@ pub fn page(owed: &Owed, of: &Paged<'_>) -> Vec<u8> {
     page::body(&page::page(owed, &about))
 }
 
-fn is_about(owed: &Owed, namespace: &str, attempt: &Attempt) -> bool {
+/// Whether a page or notice is about this attempt.
+pub fn is_about(owed: &Owed, namespace: &str, attempt: &Attempt) -> bool {
     let incident = page::key(namespace, attempt, "");
     owed.key.starts_with(&incident)
 }

@@ -35,7 +35,7 @@ pub struct Log<N> {
     pub intent: Option<Intent<N>>,
     /// Writes whose outcome nobody knows, and deployments' names that are held until theirs is seen.
     pub unsettled: Vec<Unsettled<N>>,
-    /// Pages and notices that no receiver has accepted yet.
+    /// Pages and notices that not every receiver has accepted yet.
     pub outbox: Vec<Owed>,
 }
 

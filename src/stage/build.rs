@@ -3,12 +3,14 @@
 pub mod archive;
 pub mod flow;
 pub mod mapping;
+pub mod room;
 
 use std::collections::BTreeSet;
 
 use archive::{ArchiveError, Folder};
 use flow::FlowError;
 use mapping::MappingError;
+use room::Place;
 
 use super::{Decision, Facts, Then};
 use crate::{
@@ -105,11 +107,17 @@ pub fn next(facts: &Facts) -> Decision<Step> {
     Decision::new(facts.clone(), Then::Do(step))
 }
 
-/// Does one step and says what is known after it.
+/// Does one step, in its place in memory, and says what is known after it.
 ///
 /// # Errors
 /// [`BuildError::Azure`] is worth another try, the rest is the release's fault.
-pub async fn act(azure: &Azure, plan: &Plan<'_>, step: &Step, facts: &Facts) -> Result<Facts, BuildError> {
+pub async fn act(
+    azure: &Azure,
+    plan: &Plan<'_>,
+    step: &Step,
+    facts: &Facts,
+    _place: &Place<'_>,
+) -> Result<Facts, BuildError> {
     let Some(flow) = &plan.spec.artifact.prompt_flow else {
         return Err(BuildError::NoArtifact);
     };

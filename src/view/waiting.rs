@@ -14,6 +14,11 @@ pub fn updating(ours: Option<&str>) -> String {
     }
 }
 
+/// Memory is full of other endpoints' archives.
+pub fn crowded() -> String {
+    "waits until archives of other endpoints are uploaded, since memory holds no more at once".into()
+}
+
 /// A write was accepted and is not live yet.
 pub fn read_back(seq: i64, split: &str) -> String {
     format!("write {seq} was sent, waits until {} is read back", shown(split))

@@ -97,8 +97,9 @@ pub enum Event {
         reason: String,
         page: bool,
     },
-    /// A page or notice was given up.
+    /// A page or notice was given up. `to` are those who could not be told, empty where that is everybody.
     Undelivered {
+        to: Vec<String>,
         reason: String,
         why: String,
     },
@@ -177,7 +178,11 @@ impl Event {
             Self::Delivered { by, page, .. } => {
                 format!("{} accepted the {}", sentence::list(by), if *page { "page" } else { "notice" })
             }
-            Self::Undelivered { reason, why } => format!("nobody could be told of {reason}: {why}"),
+            Self::Undelivered { to, reason, why } => {
+                let who =
+                    if to.is_empty() { "nobody could".to_owned() } else { format!("{} could not", sentence::list(to)) };
+                format!("{who} be told of {reason}: {why}")
+            }
             Self::Deleted { deployment } => format!("{deployment} is not needed any more"),
             Self::Scaled { deployment, instances } => {
                 format!("{deployment} to {}", sentence::count(*instances, "instance"))
