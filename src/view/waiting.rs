@@ -63,6 +63,11 @@ pub fn claimed(until: At, now: At) -> String {
     )
 }
 
+/// Azure asks for a pause.
+pub fn throttled(until: At) -> String {
+    format!("Azure throttles writes: the next one goes out at {}", until.clock())
+}
+
 /// What was seen has to be seen again.
 pub fn looking_again() -> String {
     "looks at Azure once more".into()
