@@ -210,7 +210,7 @@ async fn evaluate_one(scene: &Scene<'_>, release: &Release, spec: &PromptRelease
         return Turn::settled(Decision { facts, told, then });
     };
     match evaluate::act(azure, &plan, &step, facts, scene.now).await {
-        Ok(facts) => Turn::of(facts),
+        Ok(facts) => Turn { why: evaluate::submitted(spec, &facts), ..Turn::of(facts) },
         Err(error) => failed(error),
     }
 }

@@ -105,7 +105,7 @@ pub fn next(
         Verdict::Hold { lacking } => {
             (Then::Wait(wait(plan, &status, look, wording::held(&status, &lacking, plan))), None)
         }
-        Verdict::Continue => (Then::Wait(wait(plan, &status, look, wording::progress(&status, plan, look.now))), None),
+        Verdict::Continue => (Then::Wait(wait(plan, &status, look, wording::progress(&status, plan))), None),
     };
     let mut facts = facts;
     if let (Some(status), Some(verdict)) = (facts.canary.as_mut(), verdict) {

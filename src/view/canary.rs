@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     api::{
-        At, Cause,
+        Cause,
         log::Plan,
         status::{Availability, CanaryStatus, CriterionSeen},
     },
@@ -120,13 +120,17 @@ fn meets(seen: &CriterionSeen, plan: &Plan) -> bool {
 pub fn held(status: &CanaryStatus, lacking: &[Lacking], plan: &Plan) -> String {
     let silent = |lacking: &Lacking| matches!(lacking, Lacking::Samples { samples: 0, .. });
     let what = if !lacking.is_empty() && lacking.iter().all(silent) {
-        format!("no scores in {}, so neither good nor bad; is the sampler running?", count(status.windows, "window"))
+        format!("no scores in {}, so neither good nor bad (is the sampler running?);", count(status.windows, "window"))
     } else {
         format!("{}, so neither good nor bad;", lacks(lacking))
     };
     let until = status.clock_started_at.map(|at| at.plus(SignedDuration::from_millis(plan.hold_timeout_ms)));
     let until = until.map_or_else(String::new, |at| format!(" at {}", at.clock()));
-    format!("held at {} %: {what} withdrawn as {}{until}", status.weight, Cause::CanaryUnmeasurable)
+    format!(
+        "held at {} %: {what} if nothing changes it is withdrawn as {}{until}",
+        status.weight,
+        Cause::CanaryUnmeasurable
+    )
 }
 
 /// A look at the source of the scores that failed; it is tried again until the windows that are due are too old.
@@ -134,8 +138,8 @@ pub fn unread(error: &str) -> String {
     format!("scores cannot be read, tried again: {error}")
 }
 
-/// How far a step is and what speaks against it. It changes when a window closes or falls due, not with every `now`.
-pub fn progress(status: &CanaryStatus, plan: &Plan, now: At) -> String {
+/// How far a step is and what speaks against it. It changes when a window is judged, not with the clock.
+pub fn progress(status: &CanaryStatus, plan: &Plan) -> String {
     let of = time(plan, planned(plan, status.step));
     let failing: Vec<String> = failing(status).map(|seen| failing_now(seen, plan)).collect();
     let what = if status.windows == 0 {
@@ -152,7 +156,7 @@ pub fn progress(status: &CanaryStatus, plan: &Plan, now: At) -> String {
         n if n > 0 => format!("; {n} of {} do not count", count(status.windows, "window")),
         _ => String::new(),
     };
-    let next = next(status, plan, now).map_or_else(String::new, |next| format!("; {next}"));
+    let next = next(status, plan).map_or_else(String::new, |next| format!("; {next}"));
     format!("{} % for {} of {of}: {what}{uncounted}{next}", status.weight, time(plan, status.counted))
 }
 
@@ -190,14 +194,12 @@ fn passing(status: &CanaryStatus) -> String {
     }
 }
 
-/// When more is known: at the end of the window that runs, or when its rows are there.
-fn next(status: &CanaryStatus, plan: &Plan, now: At) -> Option<String> {
+/// When more is known: soon after the end of the first window that is not judged, at the latest when rows of it are too
+/// late. Both at once, so that a window costs one write of the status and not another one when it falls due.
+fn next(status: &CanaryStatus, plan: &Plan) -> Option<String> {
     let window = Grid::new(status.clock_started_at?, plan.window_ms).next(status.closed_through);
-    if now < window.end {
-        return Some(format!("next {}", window.end.clock()));
-    }
     let until = window.end.plus(SignedDuration::from_millis(plan.lateness_ms));
-    Some(format!("window {} waits for its scores until {}", window.number(), until.clock()))
+    Some(format!("next {}, at the latest {}", window.end.clock(), until.clock()))
 }
 
 /// Reason and message of the condition CanaryHealthy while nothing is decided.
@@ -241,6 +243,7 @@ pub fn window(report: &Report, plan: &Plan) -> Option<Event> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::At;
 
     fn at(time: &str) -> At {
         format!("2026-11-20T{time}Z").parse::<jiff::Timestamp>().expect(time).into()
@@ -295,32 +298,30 @@ mod tests {
 
     #[test]
     fn how_far_a_step_is() {
-        let told = |criteria, now: &str| progress(&status(criteria), &plan(), at(now));
+        let told = |criteria| progress(&status(criteria), &plan());
+        let third = "next 17:14:00Z, at the latest 17:24:00Z";
         let pass = || vec![seen("factual", Found::Pass, 0), seen("edge", Found::Pass, 0)];
-        assert_eq!(told(pass(), "17:13:30"), "10 % for 2m of 20m: 2 of 2 live criteria pass; next 17:14:00Z");
+        assert_eq!(told(pass()), format!("10 % for 2m of 20m: 2 of 2 live criteria pass; {third}"));
         assert_eq!(
-            told(pass(), "17:14:05"),
-            "10 % for 2m of 20m: 2 of 2 live criteria pass; window 3 waits for its scores until 17:24:00Z"
-        );
-        assert_eq!(told(pass(), "17:14:05"), told(pass(), "17:20:00"), "words do not move with the clock");
-        assert_eq!(
-            told(vec![seen("factual", Found::Pass, 0), seen("edge", Found::NoData, 0)], "17:13:30"),
-            "10 % for 2m of 20m: 1 of 2 live criteria pass, 1 had too few samples; next 17:14:00Z"
+            told(vec![seen("factual", Found::Pass, 0), seen("edge", Found::NoData, 0)]),
+            format!("10 % for 2m of 20m: 1 of 2 live criteria pass, 1 had too few samples; {third}")
         );
         assert_eq!(
-            told(vec![seen("multi_hop", Found::Fail, 2), seen("edge", Found::NoData, 1)], "17:13:30"),
-            "10 % for 2m of 20m: multi_hop: groundedness=2.714 below threshold 2.850 (n=7), failed window 2 of 3 in a row; \
-             edge: groundedness failed 1 of 3 windows in a row, nothing to judge since; next 17:14:00Z"
+            told(vec![seen("multi_hop", Found::Fail, 2), seen("edge", Found::NoData, 1)]),
+            format!(
+                "10 % for 2m of 20m: multi_hop: groundedness=2.714 below threshold 2.850 (n=7), failed window 2 of 3 in a \
+                 row; edge: groundedness failed 1 of 3 windows in a row, nothing to judge since; {third}"
+            )
         );
         let looked_away = CanaryStatus { windows: 5, ..status(pass()) };
         assert_eq!(
-            progress(&looked_away, &plan(), at("17:13:30")),
-            "10 % for 2m of 20m: 2 of 2 live criteria pass; 3 of 5 windows do not count; next 17:14:00Z"
+            progress(&looked_away, &plan()),
+            format!("10 % for 2m of 20m: 2 of 2 live criteria pass; 3 of 5 windows do not count; {third}")
         );
         let begun = CanaryStatus { windows: 0, counted: 0, closed_through: None, ..status(pass()) };
         assert_eq!(
-            progress(&begun, &plan(), at("17:10:53")),
-            "10 % for 0s of 20m: no window is closed yet; next 17:12:00Z"
+            progress(&begun, &plan()),
+            "10 % for 0s of 20m: no window is closed yet; next 17:12:00Z, at the latest 17:22:00Z"
         );
     }
 
@@ -412,13 +413,13 @@ mod tests {
         let status = CanaryStatus { windows: 25, ..status(Vec::new()) };
         assert_eq!(
             held(&status, &[samples("edge", 3)], &plan()),
-            "held at 10 %: edge: groundedness has 3 of 4 samples, so neither good nor bad; withdrawn as CanaryUnmeasurable \
+            "held at 10 %: edge: groundedness has 3 of 4 samples, so neither good nor bad; if nothing changes it is withdrawn as CanaryUnmeasurable \
              at 21:10:52Z"
         );
         assert_eq!(
             held(&status, &[samples("edge", 0), samples("factual", 0)], &plan()),
-            "held at 10 %: no scores in 25 windows, so neither good nor bad; is the sampler running? withdrawn as \
-             CanaryUnmeasurable at 21:10:52Z"
+            "held at 10 %: no scores in 25 windows, so neither good nor bad (is the sampler running?); if nothing changes it is \
+             withdrawn as CanaryUnmeasurable at 21:10:52Z"
         );
     }
 

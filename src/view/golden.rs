@@ -93,6 +93,7 @@ impl Story {
         let by = ["oncall".to_owned()];
         let before = self.status.clone();
         let view = ReleaseView {
+            namespace: "assistant",
             name: "support-assistant",
             generation: Some(7),
             spec: Some(&self.spec),

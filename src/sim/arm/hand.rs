@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Arm, deployments::DeploymentDoc, endpoints::Endpoint, traffic::Split};
-use crate::sim::{Settings, world::DeploymentFacts};
+use super::store::{Arm, DeploymentDoc, Endpoint, Split};
+use crate::sim::{settings::Settings, world::DeploymentFacts};
 
 /// Who it was, in `lastModifiedBy`.
 const SOMEBODY: &str = "somebody@example.com";

@@ -4,19 +4,19 @@
 use super::{ReleaseView, Stage, Standing, exposed};
 use crate::{
     api::{
-        ABORT, At, Cause, Outcome,
+        ABORT, Cause, Outcome,
         log::{Attempt, Ending},
         status::CanaryStatus,
     },
     policy::plan::planned,
     view::{
-        canary,
+        by_hand, canary,
         conditions::{Row, Status},
     },
 };
 
-pub(super) fn ready(view: &ReleaseView<'_>, now: At) -> Row {
-    let row = standing(view, now);
+pub(super) fn ready(view: &ReleaseView<'_>) -> Row {
+    let row = standing(view);
     match view.misread {
         // Beside what goes on all the same: the order may be one to stop it.
         Some(why) => Row::new(row.kind, row.status, row.reason, format!("{why}; {}", row.message)),
@@ -24,7 +24,7 @@ pub(super) fn ready(view: &ReleaseView<'_>, now: At) -> Row {
     }
 }
 
-fn standing(view: &ReleaseView<'_>, now: At) -> Row {
+fn standing(view: &ReleaseView<'_>) -> Row {
     let row = |status, reason: &str, message: String| Row::new("Ready", status, reason, message);
     if let Some(alarm) = view.alarm {
         let status = if needs_person(alarm.cause) { Status::False } else { Status::Unknown };
@@ -38,7 +38,7 @@ fn standing(view: &ReleaseView<'_>, now: At) -> Row {
                 None if held(view) => "Held",
                 None => stage.as_str(),
             };
-            row(Status::Unknown, reason, under_way(view, *stage, now))
+            row(Status::Unknown, reason, under_way(view, *stage))
         }
         Standing::Ended => match ended(view) {
             Some((attempt, ending)) if ending.outcome == Outcome::Promoted.as_str() => {
@@ -80,7 +80,7 @@ pub(super) fn stalled(view: &ReleaseView<'_>) -> Option<Row> {
         Standing::UnderWay(_) => None,
         Standing::Ended => {
             let (_, ending) = ended(view).filter(|(_, e)| e.outcome != Outcome::Promoted.as_str())?;
-            let next = next_step(&ending.reason, view.name);
+            let next = next_step(&ending.reason, view);
             row(&ending.reason, &format!("nothing more will happen by itself; {next}"))
         }
         Standing::Answered(answer) => match answer.outcome {
@@ -109,7 +109,7 @@ fn held(view: &ReleaseView<'_>) -> bool {
 }
 
 /// What the pass waits for, or else what the stage does.
-fn under_way(view: &ReleaseView<'_>, stage: Stage, now: At) -> String {
+fn under_way(view: &ReleaseView<'_>, stage: Stage) -> String {
     let waiting = view.waiting.map(|w| w.why).filter(|why| !why.is_empty());
     let decision = view.attempt().and_then(|a| a.decision.as_ref());
     match (stage, waiting, decision) {
@@ -119,7 +119,7 @@ fn under_way(view: &ReleaseView<'_>, stage: Stage, now: At) -> String {
         },
         (_, Some(why), _) => why.to_owned(),
         (Stage::Canary, None, _) => match (view.canary, view.attempt()) {
-            (Some(status), Some(attempt)) => canary::progress(status, &attempt.plan, now),
+            (Some(status), Some(attempt)) => canary::progress(status, &attempt.plan),
             _ => doing(view, stage),
         },
         (_, None, _) => doing(view, stage),
@@ -179,14 +179,15 @@ fn ended_badly(view: &ReleaseView<'_>, attempt: &Attempt, ending: &Ending) -> St
 }
 
 /// What a person can do after an ending.
-fn next_step(reason: &str, release: &str) -> String {
+fn next_step(reason: &str, view: &ReleaseView<'_>) -> String {
     match reason.parse::<Cause>() {
         Ok(Cause::EvalRegression | Cause::CanaryFailed | Cause::AvailabilityFailed | Cause::RejectedBefore) => {
             "ship another version, or change the test (`evaluation`, `metrics`, `criteria`)".into()
         }
         Ok(Cause::PolicyViolation) => "add an `evaluation`, or ask the platform team to change the policy".into(),
         Ok(Cause::AbortRequested) => {
-            format!("ship another version; the order stands until: kubectl annotate promptrelease {release} {ABORT}-")
+            let lift = by_hand::annotate(view.namespace, "promptrelease", view.name, &format!("{ABORT}-"));
+            format!("ship another version; the order stands until: {lift}")
         }
         Ok(Cause::Drift) => {
             "find out who else changes the endpoint's traffic, then ship the content under another version".into()

@@ -11,7 +11,9 @@ use super::{
 };
 use crate::ground::{Setup, TEAM, wait_for};
 
-const BY_HAND: &str = "By hand: az ml online-endpoint update -n support-assistant-prod --traffic d-1427=100";
+/// Complete, so that it works in a shell that was set up for nothing.
+const BY_HAND: &str = "By hand: az ml online-endpoint update --subscription 7f0c2a51-4a0b-4d3e-9c61-2b1f8d0e6a34 -g \
+                       rg-assistant-prod-eus2 -w mlw-assistant-prod -n support-assistant-prod --traffic d-1427=100";
 
 /// Returns when the release's condition Ready has this reason; its message.
 async fn ready_says(team: &Team, wanted: &str) -> String {
