@@ -21,7 +21,7 @@ use super::{
 use crate::{
     api::{
         At, Cause, PromptEndpointStatus, TAKE_OVER,
-        log::{Log, Owed, ReleaseRef},
+        log::{Kind, Log, Owed, ReleaseRef},
         status::CanaryStatus,
     },
     azure::{self, OnlineDeployment},
@@ -86,7 +86,7 @@ impl Round<'_> {
 
     /// No user meets a new version while nobody could be paged about it. The way back waits for no receiver.
     async fn or_unheard(&self, scene: &Scene<'_>, turn: Turn) -> Turn {
-        let first = scene.log.attempt.as_ref().is_some_and(|a| a.kind == "Canary" && a.raised.is_empty());
+        let first = scene.log.attempt.as_ref().is_some_and(|a| a.is(Kind::Canary) && a.raised.is_empty());
         if !first || !matches!(turn.wish, Wish::Raise { .. } | Wish::Promote) {
             return turn;
         }
@@ -211,7 +211,7 @@ impl Round<'_> {
         let cause = match turn.wish {
             Wish::Withdraw(cause) => Some(cause),
             Wish::Promote => {
-                let fast = scene.log.attempt.as_ref().is_some_and(|attempt| attempt.kind == "Fast");
+                let fast = scene.log.attempt.as_ref().is_some_and(|attempt| attempt.is(Kind::Fast));
                 Some(if fast { Cause::FastPromoted } else { Cause::Promoted })
             }
             _ => None,

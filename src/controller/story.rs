@@ -9,7 +9,10 @@ use interrupt::{halted, interrupt};
 pub use scene::{Holder, Scene, Turn};
 
 use crate::{
-    api::{ABORT, Cause, PromptReleaseSpec, log::Attempt},
+    api::{
+        ABORT, Cause, PromptReleaseSpec,
+        log::{Attempt, Kind},
+    },
     azure,
     controller::{
         context::Waits,
@@ -145,12 +148,12 @@ fn attempt(
     scene: &Scene<'_>,
     release: &Release,
     spec: &PromptReleaseSpec,
-    kind: opens::Kind,
+    kind: Kind,
     hash: &str,
     test_hash: &str,
 ) -> Attempt {
     let log = scene.log;
-    let fast = kind == opens::Kind::Fast;
+    let fast = kind == Kind::Fast;
     Attempt {
         n: log.attempt.as_ref().map_or(0, |last| last.n) + 1,
         kind: kind.as_str().to_owned(),

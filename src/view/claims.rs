@@ -206,7 +206,7 @@ fn seen_before(reason: &'static str, outcome: &str, what: &str) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{api::At, policy::opens::Kind};
+    use crate::api::{At, log::Kind};
 
     fn told(opens: &Opens) -> Option<Answer> {
         let azure = by_hand::tests::azure("prod");

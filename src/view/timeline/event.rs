@@ -1,7 +1,7 @@
 //! The events, and the line of each.
 
 use crate::{
-    api::{At, Cause, Outcome},
+    api::{At, Cause, Outcome, log::Kind},
     view::sentence::{self, MAX_LINE, Serving, bare},
 };
 
@@ -261,11 +261,11 @@ fn opened(kind: &str, version: &str, hash: &str, stable: Option<&Serving>) -> St
         Some(Serving { version: Some(version), deployment }) => format!("stable is {version} on {deployment}"),
         Some(Serving { version: None, deployment }) => format!("stable is {deployment}"),
     };
-    match kind {
-        "Fast" => format!("{revision} accepted; it served before and is still up; {stable}"),
-        "Undo" => format!("{revision} is taken back after its promotion; {stable}"),
-        "Orphan" => format!("{revision} was found with traffic that no record explains; {stable}"),
-        _ => format!("{revision} accepted; {stable}"),
+    match Kind::parse(kind) {
+        Some(Kind::Fast) => format!("{revision} accepted; it served before and is still up; {stable}"),
+        Some(Kind::Undo) => format!("{revision} is taken back after its promotion; {stable}"),
+        Some(Kind::Orphan) => format!("{revision} was found with traffic that no record explains; {stable}"),
+        Some(Kind::Canary) | None => format!("{revision} accepted; {stable}"),
     }
 }
 
