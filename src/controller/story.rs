@@ -173,7 +173,7 @@ async fn build_one(scene: &Scene<'_>, release: &Release, spec: &PromptReleaseSpe
     let (name, facts) = (release.name(), scene.facts);
     let plan = build::Plan { spec, release: &name, hash: &attempt.hash };
     let Then::Do(step) = build::next(facts).then else { return Turn::of(facts.clone()) };
-    let Some(place) = scene.room.place(&step) else { return Turn::wait(facts, scene.soon(waiting::crowded())) };
+    let Some(place) = build::place(scene.room, &step) else { return Turn::wait(facts, scene.soon(waiting::crowded())) };
     match build::act(&scene.tenant.azure, &plan, &step, facts, &place).await {
         Ok(facts) => Turn::of(facts),
         Err(build::BuildError::Azure(error)) => {

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use archive::{ArchiveError, Folder};
 use flow::FlowError;
 use mapping::MappingError;
-use room::Place;
+use room::{Place, Room};
 
 use super::{Decision, Facts, Then};
 use crate::{
@@ -105,6 +105,14 @@ pub fn next(facts: &Facts) -> Decision<Step> {
         _ => Step::RegisterEnvironment,
     };
     Decision::new(facts.clone(), Then::Do(step))
+}
+
+/// The step's place in memory. None: it would hold an archive, and others hold as many as may be.
+pub fn place<'r>(room: &'r Room, step: &Step) -> Option<Place<'r>> {
+    match step {
+        Step::Upload => room.for_archive(),
+        Step::RegisterModel | Step::RegisterEnvironment => Some(Place::default()),
+    }
 }
 
 /// Does one step, in its place in memory, and says what is known after it.
@@ -250,4 +258,19 @@ async fn register_environment(azure: &Azure, plan: &Plan<'_>, flow: &PromptFlow)
     };
     azure.put_asset(AssetKind::Environment, &name, version, &body.to_json()).await?;
     Ok(format!("{name}:{version}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_archives_are_held_at_once_and_what_holds_none_does_not_wait() {
+        let room = Room::default();
+        let mut held: Vec<_> = std::iter::from_fn(|| place(&room, &Step::Upload)).take(16).collect();
+        assert_eq!(held.len(), 2);
+        assert!(place(&room, &Step::RegisterModel).is_some() && place(&room, &Step::RegisterEnvironment).is_some());
+        held.pop();
+        assert!(place(&room, &Step::Upload).is_some(), "the place of one that is done");
+    }
 }

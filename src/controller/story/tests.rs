@@ -5,7 +5,7 @@ use crate::{
     api::{At, PromptEndpointSpec, log::Log, status},
     azure::loopback::{self, Loopback},
     controller::{objects::Endpoint, tenant::Tenant},
-    stage::build::{Step, room::Room},
+    stage::build::room::Room,
 };
 
 /// One release in the middle of its attempt, and nothing else.
@@ -83,7 +83,7 @@ fn object(kind: &str, spec: &Value) -> kube::api::DynamicObject {
 async fn an_archive_waits_for_room_and_is_not_fetched_before() {
     let server = Loopback::answering([]).await;
     let bench = Bench::new(&server);
-    let mut others: Vec<_> = std::iter::from_fn(|| bench.room.place(&Step::Upload)).collect();
+    let mut others: Vec<_> = std::iter::from_fn(|| bench.room.for_archive()).collect();
     let wait = bench.turn().await.wait.expect("a wait");
     assert_eq!((wait.retry, server.seen().len()), (None, 0));
     assert!(wait.why.contains("memory"), "{}", wait.why);

@@ -2,10 +2,7 @@
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{
-    Step,
-    archive::{MAX_PACKED, MAX_UNPACKED},
-};
+use super::archive::{MAX_PACKED, MAX_UNPACKED};
 
 /// Archives that are held at once, packed and unpacked: more than one, so that a host that answers slowly keeps no other
 /// team waiting.
@@ -19,10 +16,10 @@ const _: () = assert!(PLACES as u64 * (MAX_PACKED as u64 + MAX_UNPACKED) <= ROOM
 #[derive(Debug)]
 pub struct Room(Semaphore);
 
-/// What a step needs while it is done.
-#[derive(Debug)]
+/// What is taken of it, until it is dropped.
+#[derive(Debug, Default)]
 pub struct Place<'a> {
-    _held: Option<SemaphorePermit<'a>>,
+    _archive: Option<SemaphorePermit<'a>>,
 }
 
 impl Default for Room {
@@ -32,26 +29,8 @@ impl Default for Room {
 }
 
 impl Room {
-    /// None: the step would hold an archive, and others hold as many as may be.
-    pub fn place(&self, step: &Step) -> Option<Place<'_>> {
-        match step {
-            Step::Upload => self.0.try_acquire().ok().map(|held| Place { _held: Some(held) }),
-            Step::RegisterModel | Step::RegisterEnvironment => Some(Place { _held: None }),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn as_many_archives_as_fit_are_held_at_once_and_what_holds_none_does_not_wait() {
-        let room = Room::default();
-        let mut held: Vec<_> = (0..PLACES).map(|_| room.place(&Step::Upload).expect("a place")).collect();
-        assert!(room.place(&Step::Upload).is_none());
-        assert!(room.place(&Step::RegisterModel).is_some() && room.place(&Step::RegisterEnvironment).is_some());
-        held.pop();
-        assert!(room.place(&Step::Upload).is_some(), "the place of one that is done");
+    /// A place for one archive. None: as many are held as may be.
+    pub fn for_archive(&self) -> Option<Place<'_>> {
+        self.0.try_acquire().ok().map(|permit| Place { _archive: Some(permit) })
     }
 }
