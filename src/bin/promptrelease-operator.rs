@@ -112,6 +112,9 @@ struct Times {
     /// How long Azure may take to bring up a deployment, the claim of the endpoint before it included.
     #[arg(long, default_value = "60m")]
     deploy_deadline: api::Duration,
+    /// How long a pass may go on after SIGTERM. An upload takes longer than a pod has; the next leader repeats it.
+    #[arg(long, default_value = "15s")]
+    stop_within: api::Duration,
     /// How long a deployment that had traffic is kept at least, from when it has none, before it is deleted.
     #[arg(long, default_value = "10m")]
     delete_grace: api::Duration,
@@ -260,8 +263,12 @@ async fn operate(args: Args) -> Result<()> {
         }
         tracing::info!("this process leads");
         let http = azure::http::client(NAME, Duration::from_secs(5)).context("no HTTP client")?;
+        let stop_within = args.times.stop_within.get();
         let make = |releases| process.context(&args, timing, http, releases);
-        controller::run(watching, make, health, stop_work.clone()).await;
+        tokio::select! {
+            () = controller::run(watching, make, health, stop_work.clone()) => {}
+            () = over(&stop_work, stop_within) => tracing::warn!("a pass that goes on is cut off: the next leader repeats it"),
+        }
         anyhow::Ok(())
     };
     let ended = tokio::select! {
@@ -278,6 +285,12 @@ async fn operate(args: Args) -> Result<()> {
     anyhow::ensure!(end == leader::End::Released, "leadership has ended: {end:?}");
     tracing::info!("stopped, the lease is given back");
     Ok(())
+}
+
+/// Returns so long after it was asked to stop.
+async fn over(stop: &CancellationToken, within: Duration) {
+    stop.cancelled().await;
+    tokio::time::sleep(within).await;
 }
 
 /// A pass holds the way back of its endpoint, so no call of one may hang. A watch is quiet for longer than this.

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::ground::{Cable, ENDPOINT, LEASE, OPERATOR, OPERATOR_NAMESPACE, Setup, Story, TEAM, sample_world, wait_for};
+use crate::{
+    ground::{Cable, ENDPOINT, LEASE, OPERATOR, OPERATOR_NAMESPACE, Setup, Story, TEAM, sample_world, wait_for},
+    stories::team::Team,
+};
 
 async fn holder(story: &Story) -> Option<String> {
     let lease = story.ground().get(OPERATOR_NAMESPACE, &format!("lease/{OPERATOR}")).await;
@@ -74,6 +77,26 @@ async fn a_leader_that_is_cut_off_from_the_api_server_ends_before_its_lease() {
     cable.mend();
     let mut again = story.operator("again", Setup::default().env("KUBECONFIG", &cabled)).await;
     again.leads().await;
+}
+
+/// An upload takes longer than a pod has between SIGTERM and SIGKILL.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pass_that_takes_long_is_cut_off_and_the_next_leader_repeats_it() {
+    let mut team = Team::begin_in("cut-off-pass", &json!({}), Setup::default().flag("--stop-within", "1s")).await;
+    let upload = json!({"method": "PUT", "path": "LocalUpload"});
+    let rule = team.story.azure().fault(json!({"match": upload, "times": 0, "do": {"holdUntilReleased": true}}));
+    team.release("1427").await;
+    wait_for("an upload is under way", async || match team.story.azure().struck(&rule) {
+        0 => Err("nothing is uploaded".to_owned()),
+        _ => Ok(()),
+    })
+    .await;
+    assert_eq!(team.operator.terminate().await, 0, "{}", team.operator.log());
+    assert!(team.operator.log().contains("a pass that goes on is cut off"), "{}", team.operator.log());
+    assert_eq!(holder(&team.story).await, None);
+    team.story.azure().heal();
+    team.operator = team.story.operator("next", Setup::default()).await;
+    assert_eq!(team.ends("1427").await, ("Promoted".into(), "Promoted".into()));
 }
 
 /// A role that somebody took away must not keep the pod, and the lease with it, until the kubelet kills it.
