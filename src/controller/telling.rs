@@ -224,7 +224,9 @@ impl Telling<'_> {
             notified,
         };
         let misread = misread.clone().map(|why| Event::Misread { why });
-        let told = self.turn.told.iter().cloned().chain(misread).chain(self.delivery(notified)).collect();
+        let looked = self.turn.told.iter().map(|event| (self.scene.now, event.clone()));
+        let since = misread.into_iter().chain(self.delivery(notified)).map(|event| (now, event));
+        let told = looked.chain(since).collect();
         let spec = release.spec.as_ref().ok();
         let report = Report { release, spec, view, attempt, facts, told, now };
         let (status, events) = report::release(&report);
