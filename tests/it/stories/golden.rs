@@ -29,7 +29,24 @@ pub async fn check(team: &Team, name: &str, last: &str) {
         if newest.contains(&format!(" {last} ")) { Ok(printed) } else { Err(newest.to_owned()) }
     })
     .await;
+    is_in_order(&printed);
     compare(&file(&format!("tests/it/stories/describe/{name}.txt")), &masked(&printed));
+}
+
+/// What happened later stands below: no stamp of the timeline is earlier than the one above it, no Event is older.
+fn is_in_order(printed: &str) {
+    let (object, events) = printed.split_once("\nEvents:").expect("kubectl prints events");
+    let (_, timeline) = object.split_once("\n  Timeline:\n").expect("a timeline");
+    let stamps: Vec<jiff::Timestamp> =
+        timeline.lines().map_while(|line| line.strip_prefix("    ")?.split(' ').next()?.parse().ok()).collect();
+    assert!(stamps.len() >= 6 && stamps.is_sorted(), "the timeline's lines do not stand as they happened:\n{timeline}");
+    let ages = events.lines().skip(3).map(|line| {
+        let age = columns(line).get(2).and_then(|age| age.parse::<jiff::SignedDuration>().ok());
+        age.unwrap_or_else(|| panic!("an Event without an age: {line}"))
+    });
+    let ages: Vec<jiff::SignedDuration> = ages.collect();
+    let falling = ages.iter().rev().is_sorted();
+    assert!(ages.len() >= 6 && falling, "the Events do not stand as they happened:\n{events}");
 }
 
 fn compare(path: &str, printed: &str) {
@@ -72,11 +89,15 @@ fn field(section: &str, line: &str) -> String {
 
 /// `  Warning  Rejected  5s  promptrelease-operator  …`: columns are as wide as what is in them, so they are not kept.
 fn event(line: &str) -> String {
-    let mut columns: Vec<&str> = line.split("  ").map(str::trim).filter(|column| !column.is_empty()).collect();
+    let mut columns = columns(line);
     if let Some(age) = columns.get_mut(2).filter(|age| age.starts_with(|c: char| c.is_ascii_digit())) {
         *age = "<age>";
     }
     words(&format!("  {}", columns.join("  ")))
+}
+
+fn columns(line: &str) -> Vec<&str> {
+    line.split("  ").map(str::trim).filter(|column| !column.is_empty()).collect()
 }
 
 fn words(line: &str) -> String {
