@@ -103,7 +103,7 @@ fn between(scene: &Scene<'_>) -> Turn {
         instances = spec.instance_count;
         let abort = release.abort().ok().flatten();
         let hash = digest::revision_hash(&spec.artifact, spec.deployment.as_ref());
-        let test_hash = digest::test_hash(spec, None);
+        let test_hash = digest::test_hash(spec);
         let (uid, endpoint) = (release.uid(), scene.endpoint.name());
         let asks = Asks {
             uid: &uid,
