@@ -2,7 +2,8 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-PLANE = export KUBEBUILDER_ASSETS="$$(tests/control-plane/build)" NO_PROXY=127.0.0.1,localhost
+# Two commands: `export A=$(false)` would succeed.
+PLANE = assets="$$(tests/control-plane/build)"; export KUBEBUILDER_ASSETS="$$assets" NO_PROXY=127.0.0.1,localhost
 
 .PHONY: help demo test lint crds check explore bench build doctor clean-cache
 

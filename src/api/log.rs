@@ -18,7 +18,8 @@ pub const FORMAT: i64 = 1;
 pub const MAX_BYTES: usize = 8 << 10;
 /// Writes of the split are one entry; the others are of one deployment each.
 pub const MAX_UNSETTLED: usize = 8;
-/// What an attempt can add to what it may begin with: its decision, its three alarms, its ending.
+/// What an attempt can add to what it may begin with: its decision, its three alarms, its ending. An alarm that is raised
+/// again adds nothing while the first one is still owed.
 pub const MAX_OUTBOX: usize = OUTBOX_FULL_FOR_ATTEMPTS - 1 + 5;
 /// Of these, what still runs, and could go the fast way, is one.
 pub const MAX_WITHDRAWN: usize = 8;
@@ -167,10 +168,14 @@ pub struct Attempt {
     /// Rises only: none, Promote, Withdraw.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
-    /// What was paged about it besides decision and ending, each once: RollbackFailed, StableLost or Unreadable.
+    /// What was paged about it besides decision and ending, each once as long as it stands: RollbackFailed, StableLost or
+    /// Unreadable.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub alarms: Vec<String>,
+    /// How often Azure could be read again after Unreadable was paged: the next such page has a number of its own in its key.
+    #[serde(default)]
+    pub outages: i64,
     /// Repairs of a failed endpoint that were noted for it.
     #[serde(default)]
     pub repairs: i64,
@@ -236,6 +241,9 @@ pub struct Raised {
     pub weight: i64,
     /// Number of the write that gave it.
     pub seq: i64,
+    /// When its first write was noted: if none is read back in time, the attempt is withdrawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noted_at: Option<At>,
     /// When the split was read back; the canary's clock starts here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_at: Option<At>,

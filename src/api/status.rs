@@ -75,7 +75,7 @@ pub struct Revision {
     /// Its deployment in Azure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<String>,
-    /// When the deployment was first asked for; it has 60 minutes.
+    /// When the deployment, or before it the claim of the endpoint, was first asked for; it has 60 minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deploying_since: Option<At>,
     /// First 8 hex digits of the hash of artifact and deployment.

@@ -75,7 +75,7 @@ struct Times {
     /// A withdrawal that is not verified by then is paged.
     #[arg(long, default_value = "2m")]
     rollback_alarm: api::Duration,
-    /// Longest time that a promotion may take.
+    /// Longest time that a raise, or a promotion, may take to be read back.
     #[arg(long, default_value = "10m")]
     promotion_deadline: api::Duration,
     /// Azure unreadable, or a release unreadable, for this long while a canary has traffic.
@@ -108,7 +108,7 @@ struct Times {
     /// How long Azure may keep a release from being built.
     #[arg(long, default_value = "120m")]
     build_deadline: api::Duration,
-    /// How long Azure may take to bring up a deployment.
+    /// How long Azure may take to bring up a deployment, the claim of the endpoint before it included.
     #[arg(long, default_value = "60m")]
     deploy_deadline: api::Duration,
     /// How long a deployment that had traffic is kept at least, from when it has none, before it is deleted.

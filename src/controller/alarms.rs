@@ -34,11 +34,11 @@ impl Around<'_> {
 
     /// None for what is no alarm.
     pub fn words(&self, cause: Cause) -> Option<String> {
-        let endpoint = &self.azure.endpoint;
+        let azure = self.azure;
         let back_to = self.log.attempt.as_ref().and_then(|attempt| attempt.return_to.as_deref());
         match (cause, &self.observed.look.endpoint) {
-            (Cause::RollbackFailed, _) => Some(trouble::rollback_failed(self.tries(), &self.why(), endpoint, back_to)),
-            (Cause::StableLost, _) => back_to.map(|stable| trouble::stable_lost(stable, endpoint).message),
+            (Cause::RollbackFailed, _) => Some(trouble::rollback_failed(self.tries(), &self.why(), azure, back_to)),
+            (Cause::StableLost, _) => back_to.map(|stable| trouble::stable_lost(stable, azure).message),
             (Cause::Unreadable, Sight::Unreadable { since, .. }) => {
                 Some(trouble::unreadable(&self.why(), (*since).into()).message)
             }

@@ -29,7 +29,7 @@ pub struct Waits {
     pub second_count: SignedDuration,
     /// How long Azure may keep a release from being built. Longer than the hour that a change of roles may take.
     pub build: SignedDuration,
-    /// How long Azure may take to bring up a deployment.
+    /// How long Azure may take to bring up a deployment, the claim of the endpoint before it included.
     pub deploy: SignedDuration,
     /// How long a deployment that had traffic is kept at least, from when it has none.
     pub delete_grace: SignedDuration,

@@ -9,7 +9,6 @@ use super::{
 };
 use crate::{
     api::{At, log::Log},
-    policy::opens::Opens,
     view::{
         claims::{self, Answer},
         release::{ReleaseView, Standing},
@@ -22,8 +21,7 @@ pub async fn tell(context: &Context, key: Key<'_>, all: &Claims) {
     let Some(holder) = &all.held else { return };
     let lost = |claimant: &&Claimant| claimant.uid != holder.uid;
     for loser in all.all.iter().filter(lost) {
-        let held = Opens::ClaimedByOther { endpoint: key.name.to_owned(), release: holder.name.clone() };
-        let Some(answer) = claims::answer(&held, &loser.name) else { continue };
+        let answer = claims::claimed(&holder.name, key.name);
         if let Err(error) = answered(context, key.namespace, &loser.name, answer).await {
             context.metrics.reconcile_failed(error.category());
             tracing::warn!(%error, release = loser.name, "a release could not be told that another holds its endpoint");
@@ -41,6 +39,7 @@ pub async fn answered(context: &Context, namespace: &str, name: &str, answer: An
     let now = At::from(context.clock());
     let (log, misread) = (Log::default(), release.abort().err());
     let view = ReleaseView {
+        namespace,
         name,
         generation: release.generation(),
         spec: release.spec.as_ref().ok(),

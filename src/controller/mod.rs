@@ -7,6 +7,7 @@ mod cluster;
 mod context;
 mod deletion;
 mod deliver;
+mod endpoint_report;
 mod error;
 mod events;
 mod first_list;
@@ -21,6 +22,7 @@ mod story;
 mod stranded;
 mod telling;
 mod tenant;
+mod unreadable;
 mod waits;
 
 use std::{sync::Arc, time::Duration};

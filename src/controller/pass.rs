@@ -14,7 +14,7 @@ use super::{
     objects::{self, Endpoint, Object as _, Release},
     round::Round,
     story::Holder,
-    telling,
+    unreadable,
 };
 use crate::{
     api::{At, log::Log},
@@ -46,7 +46,7 @@ async fn one(context: &Context, key: Key<'_>, kept: &mut Kept) -> Result<Action,
     }
     let log = match (&endpoint.azure, &endpoint.log) {
         (Ok(_), Ok(log)) => log.clone().unwrap_or_default(),
-        (Err(why), _) | (_, Err(why)) => return telling::unreadable(context, &api, &endpoint, why).await,
+        (Err(why), _) | (_, Err(why)) => return unreadable::tell(context, &api, &endpoint, why).await,
     };
     let claims = claims(context, key, &endpoint, &log);
     losers::tell(context, key, &claims).await;

@@ -1,56 +1,20 @@
-//! What both statuses say after a pass. Pure.
-
-use jiff::SignedDuration;
+//! What a release's status says after a pass, and the body of a page. Pure.
 
 use crate::{
     api::{
-        At, Blame, Cause, Outcome, PromptEndpointStatus, PromptReleaseSpec, PromptReleaseStatus,
-        endpoint::ClaimedBy,
+        At, Blame, Cause, Outcome, PromptReleaseSpec, PromptReleaseStatus,
         log::{self, Attempt, Log, Owed},
         status::{Ended, MAX_HISTORY, MAX_REJECTED, Rejected, Revision, StableSeen},
     },
-    controller::objects::{Endpoint, Object as _, Release},
-    endpoint::{Observed, Sight, State},
-    stage::{Facts, Stage, clean},
+    controller::objects::Release,
+    endpoint::Why,
+    stage::{Facts, Stage},
     view::{
         page::{self, About},
         release::{self as wording, ReleaseView},
         timeline::Event,
     },
 };
-
-/// The endpoint's status after a look, its log and its conditions as they were.
-pub fn seen(
-    endpoint: &Endpoint,
-    log: &Log,
-    observed: &Observed,
-    held: Option<&ClaimedBy>,
-    owner: &str,
-    grace: SignedDuration,
-) -> PromptEndpointStatus {
-    let before = &endpoint.status;
-    let mut status = PromptEndpointStatus {
-        format: before.format.max(Some(log::FORMAT)),
-        observed_generation: endpoint.generation(),
-        claimed_by: held.cloned(),
-        ..before.clone()
-    };
-    let (Some(endpoint), Sight::Live(live)) = (&observed.endpoint, &observed.look.endpoint) else { return status };
-    status.scoring_uri.clone_from(&endpoint.scoring_uri);
-    if live.state == State::Succeeded {
-        status.traffic = Some(live.split.to_string());
-    }
-    if observed.look.listed {
-        let (found, now) = (&observed.deployments, observed.now.into());
-        status.deployments = clean::inventory(&before.deployments, found, &endpoint.traffic, log, owner, grace, now);
-    } else {
-        for deployment in &mut status.deployments {
-            deployment.weight = endpoint.traffic.get(&deployment.name).copied().map_or(0, i64::from);
-            deployment.served |= deployment.weight > 0;
-        }
-    }
-    status
-}
 
 /// What a page or a notice is made of.
 pub struct Paged<'a> {
@@ -167,7 +131,7 @@ pub fn release(report: &Report<'_>) -> (PromptReleaseStatus, Vec<Event>) {
     if let Some(attempt) = attempt {
         let digest = report.spec.filter(|spec| spec.version == attempt.version);
         let digest = digest.and_then(|s| s.artifact.prompt_flow.as_ref()).map(|flow| flow.archive.digest.clone());
-        status.revision = Some(revision(before.revision.as_ref(), attempt, digest, *now));
+        status.revision = Some(revision(before.revision.as_ref(), attempt, view.log, digest, *now));
         (status.build, status.evaluation) = (facts.build.clone(), facts.evaluation.clone());
         status.canary = facts.canary.clone().map(|canary| judged(canary, attempt));
         remember(&mut status, attempt);
@@ -186,9 +150,10 @@ fn stable(stable: &log::Stable) -> StableSeen {
     }
 }
 
-fn revision(before: Option<&Revision>, attempt: &Attempt, digest: Option<String>, now: At) -> Revision {
+fn revision(before: Option<&Revision>, attempt: &Attempt, log: &Log, digest: Option<String>, now: At) -> Revision {
     let before = before.filter(|before| before.attempt == attempt.n);
-    let deploying = attempt.deployment.as_ref().map(|_| now);
+    let claims = log.intent.as_ref().is_some_and(|last| last.why.as_deref() == Some(Why::Claim.as_str()));
+    let deploying = (claims || attempt.deployment.is_some()).then_some(now);
     Revision {
         artifact_digest: digest.or_else(|| before.and_then(|b| b.artifact_digest.clone())),
         attempt: attempt.n,

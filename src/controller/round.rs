@@ -10,6 +10,7 @@ use super::{
     Error, alarms,
     context::Kept,
     deliver::{self, Delivered},
+    endpoint_report::{self, Basis},
     objects::Object as _,
     pages,
     ports::ClusterPorts,
@@ -67,7 +68,7 @@ impl Round<'_> {
         let observed = self.look(&scene, kept).await;
         let refusal = kept.azure.refusal.clone();
         let (held, grace) = (self.claims.held.as_ref(), self.context.waits.delete_grace);
-        let seen = report::seen(self.endpoint, &log, &observed, held, self.owner, grace);
+        let seen = endpoint_report::seen(self.endpoint, &log, &observed, held, self.owner, grace);
         let scene = Scene {
             refusal: refusal.as_ref(),
             live: observed.endpoint.as_ref(),
@@ -144,7 +145,16 @@ impl Round<'_> {
         observed: &Observed,
         kept: &mut Kept,
     ) -> Result<Action, Error> {
-        let quietly = |log: &Log| PromptEndpointStatus { log: Some(log.clone()), ..seen.clone() };
+        let problem = observed.problem.as_ref().map(ToString::to_string);
+        let basis = Basis {
+            generation: self.endpoint.generation(),
+            seen,
+            observed,
+            facts: &turn.facts,
+            problem: problem.as_deref(),
+            now: scene.now,
+        };
+        let on_the_way = |log: &Log| basis.on_the_way(log);
         let (announce, announced) = oneshot::channel();
         let Kept { azure: remembered, refused_since, .. } = kept;
         let mut ports = ClusterPorts {
@@ -152,7 +162,7 @@ impl Round<'_> {
             api: self.api,
             endpoint: self.endpoint.clone(),
             log: scene.log.clone(),
-            render: &quietly,
+            render: &on_the_way,
             remarks: self.remarks(scene, turn, observed),
             refused_since,
             announce: Some(announce),
@@ -202,6 +212,8 @@ impl Round<'_> {
             }
             _ => None,
         };
+        let last = scene.log.intent.as_ref().map(|last| last.seq);
+        let refusal = scene.refusal.filter(|(seq, _)| Some(*seq) == last);
         Remarks {
             owner: self.owner,
             by: &self.context.by,
@@ -212,6 +224,7 @@ impl Round<'_> {
             evidence: &turn.why,
             actor: turn.actor.as_deref(),
             live: observed.look.live().map(|live| live.split.to_string()),
+            refusal: refusal.map(|(_, error)| error.to_string()),
         }
     }
 

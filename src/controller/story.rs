@@ -21,7 +21,7 @@ use crate::{
     },
     stage::{
         self, Decision, Facts, Stage, Then, Wait, build, canary, clean,
-        deploy::{self, Refusal, body::Recipe},
+        deploy::{self, body::Recipe},
         evaluate, promote, roll_back,
     },
 };
@@ -63,10 +63,6 @@ async fn go_on(
     spec: &PromptReleaseSpec,
     attempt: &Attempt,
 ) -> Turn {
-    if let Some(trouble) = deploy::mirror_conflict(attempt, scene.live) {
-        let wait = scene.soon(trouble.message.clone());
-        return Turn { trouble: Some(trouble), ..Turn::wait(scene.facts, wait) };
-    }
     let recipe = scene.tenant.known_location().and_then(|location| recipe(scene, location));
     if let Some(why) = recipe.and_then(|recipe| deploy::edited(&recipe, attempt, scene.deployments)) {
         return Turn::withdraw(scene.facts, Cause::Drift, why);
@@ -211,7 +207,7 @@ async fn evaluate_one(scene: &Scene<'_>, release: &Release, spec: &PromptRelease
         return Turn::settled(Decision { facts, told, then });
     };
     match evaluate::act(azure, &plan, &step, facts, scene.now).await {
-        Ok(facts) => Turn::of(facts),
+        Ok(facts) => Turn { why: evaluate::submitted(spec, &facts), ..Turn::of(facts) },
         Err(error) => failed(error),
     }
 }
@@ -224,8 +220,7 @@ async fn deploy_one(scene: &Scene<'_>, release: &Release) -> Turn {
     let Some(recipe) = recipe(scene, location) else { return Turn::of(scene.facts.clone()) };
     let since = release.status.revision.as_ref().and_then(|r| r.deploying_since);
     let Waits { deploy: deadline, poll, .. } = *scene.waits;
-    let refusal = Refusal::of(scene.log, scene.refusal);
-    let plan = deploy::Plan { recipe, log: scene.log, refusal, since, deadline, poll };
+    let plan = deploy::Plan { recipe, log: scene.log, refused: scene.refusal, since, deadline, poll };
     let found = scene.deployments.to_vec();
     let look = deploy::look(&scene.tenant.azure, &scene.spec.azure.endpoint, scene.log, found).await;
     Turn::settled(deploy::next(&plan, scene.facts, &look, scene.now))

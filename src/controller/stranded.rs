@@ -75,7 +75,7 @@ async fn reconcile(release: Arc<DynamicObject>, parts: Arc<Parts>) -> Result<Act
     }
     let deleting = release.is_being_deleted() && release.has_finalizer();
     let answer = if deleting {
-        claims::stranded_deletion(endpoint, &release.name())
+        claims::stranded_deletion(endpoint, &namespace, &release.name())
     } else {
         claims::no_endpoint(endpoint, &namespace)
     };

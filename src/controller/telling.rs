@@ -4,16 +4,12 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use kube::{
-    api::{Api, DynamicObject},
-    runtime::controller::Action,
-};
+use kube::runtime::controller::Action;
 
 use super::{
-    Error, alarms,
-    context::Context,
-    deletion,
+    Error, alarms, deletion,
     deliver::Delivered,
+    endpoint_report::Basis,
     events::publish,
     objects::{self, Endpoint, Object as _, Release},
     ports::ClusterPorts,
@@ -25,17 +21,15 @@ use super::{
 use crate::{
     api::{
         At, Cause, PromptEndpoint, PromptEndpointStatus, PromptRelease,
-        log::{self, Attempt, Log, Owed, ReleaseRef},
+        log::{self, Attempt, Log, Owed},
     },
-    azure::Class,
     endpoint::{
-        Ms, Observed, Owner, Remembered, Sight,
+        Ms, Observed, Remembered,
         drive::{Progress, Stored},
     },
     notify, stage,
     view::{
-        claims,
-        endpoint::{self as endpoint_wording, Access, EndpointView},
+        claims::{self, Asker},
         notified::{Delivery, Notified},
         release::{Alarm, ReleaseView, Standing, Waiting, standing},
         timeline::{Announcement, Event},
@@ -75,12 +69,15 @@ impl Telling<'_> {
         let (log, given_up) = self.marked(&ports.log, now);
         let notified = self.notified(given_up);
         let trouble = self.trouble(&said);
-        let status = |log: &Log| {
-            let status = PromptEndpointStatus { log: Some(log.clone()), ..self.seen.clone() };
-            let view = self.endpoint_view(&status, trouble.as_ref(), problem.as_deref(), notified);
-            let conditions = endpoint_wording::conditions(&view, &self.seen.conditions, now);
-            PromptEndpointStatus { conditions, ..status }
+        let basis = Basis {
+            generation: self.round.endpoint.generation(),
+            seen: self.seen,
+            observed: self.observed,
+            facts: &self.turn.facts,
+            problem: problem.as_deref(),
+            now,
         };
+        let status = |log: &Log| basis.status(log, trouble.as_ref(), notified);
         // What this pass has recorded counts, also if the status cannot be written below.
         self.count(&ports.log);
         let mut ports = ClusterPorts { render: &status, ..ports };
@@ -112,6 +109,7 @@ impl Telling<'_> {
     fn said(&self, problem: Option<&str>) -> Said {
         let around = Around {
             azure: &self.round.spec.azure,
+            namespace: self.round.key.namespace,
             name: self.round.key.name,
             live: self.observed.endpoint.as_ref(),
             remembered: self.remembered,
@@ -150,32 +148,7 @@ impl Telling<'_> {
         if let Err(why) = &self.round.endpoint.spec {
             return Some(trouble::invalid_spec(why));
         }
-        said.trouble.clone().or_else(|| self.turn.trouble.clone())
-    }
-
-    fn endpoint_view<'v>(
-        &'v self,
-        status: &'v PromptEndpointStatus,
-        trouble: Option<&'v Trouble>,
-        problem: Option<&'v str>,
-        notified: Option<Notified<'v>>,
-    ) -> EndpointView<'v> {
-        let denied = self.observed.problem.as_ref().is_some_and(|p| p.class() == Class::Denied);
-        let access = match (&self.observed.look.endpoint, problem) {
-            (_, Some(why)) if denied => Access::Denied(why),
-            (Sight::Live(live), _) => Access::Verified { wrote: live.owner == Owner::Ours },
-            _ => Access::Unknown,
-        };
-        EndpointView {
-            generation: self.round.endpoint.generation(),
-            log: status.log.as_ref(),
-            deployments: &status.deployments,
-            traffic: status.traffic.as_deref(),
-            access,
-            trouble,
-            stage: status.log.as_ref().and_then(|log| report::stage(stage::stage_of(log, &self.turn.facts))),
-            notified,
-        }
+        said.trouble.clone()
     }
 
     /// The endpoint has no timeline, so an Event says that it begins to need a person.
@@ -208,6 +181,7 @@ impl Telling<'_> {
         let waiting = self.waiting(said);
         let facts = &self.turn.facts;
         let view = ReleaseView {
+            namespace: self.round.key.namespace,
             name: &release.name(),
             generation: release.generation(),
             spec: release.spec.as_ref().ok(),
@@ -257,9 +231,10 @@ impl Telling<'_> {
         if let Holder::Invalid(_, _, why) = self.round.holder {
             return Standing::Answered(claims::invalid(why));
         }
-        let (own, spec) = (ReleaseRef { name: release.name(), uid: release.uid() }, release.spec.as_ref().ok());
-        let version = spec.map_or("", |spec| &spec.version);
-        let answered = self.turn.answer.as_ref().and_then(|opens| standing(opens, log, &own, version));
+        let version = release.spec.as_ref().map_or("", |spec| &spec.version);
+        let (uid, name) = (release.uid(), release.name());
+        let asker = Asker { namespace: self.round.key.namespace, release: &name, azure: &self.round.spec.azure };
+        let answered = self.turn.answer.as_ref().and_then(|opens| standing(opens, log, &uid, version, &asker));
         let pending = || Standing::Answered(claims::Answer::waits("Pending", ""));
         // In the pass that ends it no question was asked yet.
         let ended = || attempt.filter(|a| a.ending.is_some() && a.version == version).map(|_| Standing::Ended);
@@ -340,37 +315,4 @@ impl Telling<'_> {
 fn announced(event: &Event, attempt: Option<&Attempt>) -> Announcement {
     let (version, n) = attempt.map_or(("", 0), |attempt| (attempt.version.as_str(), attempt.n));
     event.announce(version, n)
-}
-
-/// What a withdrawal needs does not parse: nothing can be done before a person edits the object.
-///
-/// # Errors
-/// The API server's.
-pub async fn unreadable(
-    context: &Context,
-    api: &Api<DynamicObject>,
-    endpoint: &Endpoint,
-    why: &str,
-) -> Result<Action, Error> {
-    let trouble = trouble::invalid_spec(why);
-    let (before, now) = (&endpoint.status, At::from(context.clock()));
-    let view = EndpointView {
-        generation: endpoint.generation(),
-        log: before.log.as_ref(),
-        deployments: &before.deployments,
-        traffic: before.traffic.as_deref(),
-        access: Access::Unknown,
-        trouble: Some(&trouble),
-        stage: None,
-        notified: None,
-    };
-    let conditions = endpoint_wording::conditions(&view, &before.conditions, now);
-    // Written into what is stored, not from our types: some of it does not parse.
-    let mut status = endpoint.raw.data.get("status").cloned().unwrap_or_else(|| serde_json::json!({}));
-    let wanted = serde_json::to_value(&conditions).map_err(kube::Error::SerdeError)?;
-    if status.get("conditions") != Some(&wanted) {
-        status["conditions"] = wanted;
-        objects::put_status(api, &endpoint.raw, &status).await?;
-    }
-    Ok(Action::requeue(Duration::from_secs(30)))
 }

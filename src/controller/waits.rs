@@ -39,7 +39,8 @@ impl Said {
 /// What the words are made of, besides the wait itself.
 pub struct Around<'a> {
     pub azure: &'a AzureEndpoint,
-    /// Of the PromptEndpoint.
+    /// Of the PromptEndpoint, as its name.
+    pub namespace: &'a str,
     pub name: &'a str,
     pub live: Option<&'a OnlineEndpoint>,
     pub remembered: &'a Remembered,
@@ -50,17 +51,18 @@ pub struct Around<'a> {
 
 /// The wait in words.
 pub fn say(waits: &Waiting<String>, around: &Around<'_>) -> Said {
-    let Around { azure, name, live, now, .. } = around;
+    let Around { azure, namespace, name, live, now, .. } = around;
     let now = *now;
     match waits {
-        Waiting::Nothing | Waiting::NotListed => Said::default(),
-        Waiting::Lagging { .. } | Waiting::SecondLook { .. } => Said::waits(waiting::looking_again()),
+        // A second look follows at once: nothing that anybody would see waits for it.
+        Waiting::Nothing | Waiting::NotListed | Waiting::SecondLook { .. } => Said::default(),
+        Waiting::Lagging { .. } => Said::waits(waiting::looking_again()),
         Waiting::Claimed { until } => Said::waits(waiting::claimed((*until).into(), now)),
         Waiting::EndpointGone { .. } => Said::needs(trouble::not_found(azure)),
         Waiting::Unreadable { since, denied } => unreadable(around, *since, *denied),
         Waiting::OtherOwner => {
             let theirs = live.and_then(|live| tags::read(&live.tags).owner).unwrap_or("another PromptEndpoint");
-            Said::needs(trouble::other_owner(theirs, name))
+            Said::needs(trouble::other_owner(theirs, namespace, name))
         }
         Waiting::Updating { why } => Said::waits(waiting::updating(why.map(Why::as_str))),
         Waiting::ReadBack { seq, target, .. } => Said::waits(waiting::read_back(*seq, &target.to_string())),
@@ -72,9 +74,13 @@ pub fn say(waits: &Waiting<String>, around: &Around<'_>) -> Said {
             Said::waits(waiting::lost_write(split.sole().map(String::as_str), (*until).into(), now))
         }
         Waiting::Unsettled { until } => Said::waits(waiting::unsettled((*until).into(), now)),
-        Waiting::Conflict { split } => Said::needs(trouble::traffic_conflict(&split.to_string(), &azure.endpoint)),
-        Waiting::NoStable { deployment } => Said::needs(trouble::no_stable(deployment, &azure.endpoint)),
-        Waiting::StableLost { deployment } => Said::needs(trouble::stable_lost(deployment, &azure.endpoint)),
+        Waiting::Conflict { split } => Said::needs(trouble::traffic_conflict(&split.to_string(), azure)),
+        Waiting::NoStable { deployment } => Said::needs(trouble::no_stable(deployment, azure)),
+        Waiting::StableLost { deployment } => Said::needs(trouble::stable_lost(deployment, azure)),
+        Waiting::Mirrored { deployment } => {
+            let percent = live.and_then(|live| live.mirrored(deployment)).unwrap_or_default();
+            Said::needs(trouble::mirror_conflict(deployment, percent, azure))
+        }
         Waiting::FirstPromotion => Said::waits(waiting::first_promotion()),
         Waiting::RetryDeployment { deployment, reply, tries, .. } => {
             let refused = around.remembered.refusal.as_ref().filter(|_| *reply == Reply::Refused);

@@ -9,7 +9,7 @@ mod read;
 mod tests;
 
 use super::{
-    Log, Owed, Target,
+    Log, Owed, Target, Why,
     log::{Attempt, Course, Decided, Ended, Intent, Kind, Notice, Previous, Raised, Unsettled, Verified},
 };
 use crate::{
@@ -42,6 +42,8 @@ pub struct Remarks<'a> {
     pub actor: Option<&'a str>,
     /// The split as this pass saw it.
     pub live: Option<String>,
+    /// What Azure said to the log's last write, if it refused it.
+    pub refusal: Option<String>,
 }
 
 /// The stored log brought to what the protocol made of it. `sha256` is of the body of the write that it notes.
@@ -73,7 +75,7 @@ pub fn merge(before: &stored::Log, log: &Log<String>, remarks: &Remarks<'_>, sha
 pub fn owed(page: &Owed, log: &stored::Log, remarks: &Remarks<'_>) -> Option<stored::Owed> {
     let attempt = log.attempt.as_ref().filter(|attempt| attempt.n == page.attempt)?;
     let (kind, word) = words(page.notice, attempt);
-    let key = naming::page_key(remarks.namespace, &attempt.release.name, &attempt.hash, attempt.n, word);
+    let key = naming::page_key(remarks.namespace, &attempt.release.name, &attempt.hash, attempt.n, &word);
     let created_at = At::from(page.created_at);
     Some(stored::Owed { key, kind: kind.to_string(), created_at, tries: 0, next_at: created_at })
 }
@@ -89,11 +91,17 @@ fn outbox_entry(
 }
 
 /// The cause that is told, and the word by which the page's key differs from others about the attempt: an ending is
-/// told by its outcome, so that it is no repeat of the page that said why.
-fn words(notice: Notice, attempt: &stored::Attempt) -> (Cause, &str) {
+/// told by its outcome, so that it is no repeat of the page that said why. Nor is a second outage one of the first: it is
+/// told as Unreadable.2.
+fn words(notice: Notice, attempt: &stored::Attempt) -> (Cause, String) {
     match notice {
-        Notice::Decided(cause) | Notice::Alarm(cause) => (cause, cause.as_str()),
-        Notice::Ended(cause) => (cause, attempt.ending.as_ref().map_or(cause.as_str(), |ending| &ending.outcome)),
+        Notice::Alarm(cause @ Cause::Unreadable) if attempt.outages > 0 => {
+            (cause, format!("{cause}.{}", attempt.outages.saturating_add(1)))
+        }
+        Notice::Decided(cause) | Notice::Alarm(cause) => (cause, cause.to_string()),
+        Notice::Ended(cause) => {
+            (cause, attempt.ending.as_ref().map_or_else(|| cause.to_string(), |ending| ending.outcome.clone()))
+        }
     }
 }
 
@@ -178,7 +186,7 @@ fn merge_attempt(before: &stored::Log, attempt: &Attempt<String>, remarks: &Rema
     let base = known.cloned().unwrap_or_else(|| unrecorded(before, attempt, remarks));
     let decision = attempt.decision.map(|now| {
         let known = base.decision.as_ref().filter(|known| read::decision(known) == now);
-        known.cloned().unwrap_or_else(|| decision(now, remarks))
+        known.cloned().unwrap_or_else(|| decision(now, before, remarks))
     });
     let ending = attempt.ending.map(|now| {
         let known = base.ending.as_ref().filter(|known| read::ending(known) == now);
@@ -193,6 +201,7 @@ fn merge_attempt(before: &stored::Log, attempt: &Attempt<String>, remarks: &Rema
         raised: attempt.raised.iter().map(raised).collect(),
         decision,
         alarms: attempt.alarms.iter().map(ToString::to_string).collect(),
+        outages: attempt.outages,
         repairs: attempt.repairs,
         ending,
         ..base
@@ -219,13 +228,14 @@ fn unrecorded(before: &stored::Log, attempt: &Attempt<String>, remarks: &Remarks
 }
 
 fn raised(raised: &Raised) -> stored::Raised {
-    let Raised { step, weight, seq, verified_at } = *raised;
-    stored::Raised { step, weight: i64::from(weight), seq, verified_at: verified_at.map(At::from) }
+    let Raised { step, weight, seq, noted_at, verified_at } = *raised;
+    let (noted_at, verified_at) = (noted_at.map(At::from), verified_at.map(At::from));
+    stored::Raised { step, weight: i64::from(weight), seq, noted_at, verified_at }
 }
 
-fn decision(decided: Decided, remarks: &Remarks<'_>) -> stored::Decision {
+fn decision(decided: Decided, before: &stored::Log, remarks: &Remarks<'_>) -> stored::Decision {
     let staged = remarks.cause == Some(decided.cause);
-    let evidence = if staged { remarks.evidence.to_owned() } else { found(decided.cause, remarks) };
+    let evidence = if staged { remarks.evidence.to_owned() } else { found(decided.cause, before, remarks) };
     stored::Decision {
         kind: course(decided.course).to_owned(),
         cause: decided.cause.to_string(),
@@ -236,18 +246,28 @@ fn decision(decided: Decided, remarks: &Remarks<'_>) -> stored::Decision {
 }
 
 /// What the protocol itself found, in one line.
-fn found(cause: Cause, remarks: &Remarks<'_>) -> String {
+fn found(cause: Cause, before: &stored::Log, remarks: &Remarks<'_>) -> String {
     let live = remarks.live.as_deref().unwrap_or("what is live is not known");
+    let raise = before.intent.as_ref().filter(|last| last.why.as_deref() == Some(Why::Raise.as_str()));
     match cause {
         Cause::Drift => format!("somebody else changed the traffic to {live}"),
         Cause::StatusBehind => {
             format!("Azure shows a later write than the log knows ({live}): the status was restored or lost")
         }
         Cause::Orphan => format!("no record says who gave traffic to {live}"),
-        Cause::EndpointFailed => format!("the endpoint did not come back from a failed operation ({live})"),
+        Cause::EndpointFailed => match raise {
+            Some(raise) => not_raised(raise, live, remarks),
+            None => format!("the endpoint did not come back from a failed operation ({live})"),
+        },
         Cause::PromotionFailed => format!("100 % was not read back in time ({live})"),
         other => format!("{other}: {live}"),
     }
+}
+
+fn not_raised(raise: &stored::Intent, live: &str, remarks: &Remarks<'_>) -> String {
+    let (split, tried) = (&raise.target, sentence::count(raise.tries, "time"));
+    let why = remarks.refusal.as_deref().map_or_else(String::new, |refusal| format!(": {refusal}"));
+    format!("{split} was tried {tried} and not read back in time ({live}){why}")
 }
 
 fn ending(ended: Ended) -> stored::Ending {

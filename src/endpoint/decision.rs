@@ -64,6 +64,8 @@ pub enum Waiting<N> {
     RetryDeployment { deployment: N, reply: Reply, tries: i64, until: Ms },
     /// No deployment is created, scaled or deleted while a canary has traffic or traffic is being taken back.
     Quiet { deployment: N },
+    /// Copies of requests go to this deployment, so Azure gives it no live traffic: a person ends that.
+    Mirrored { deployment: N },
     /// The deployment is in use, or not ours.
     InUse { deployment: N },
     /// Deployments were not listed in this look.

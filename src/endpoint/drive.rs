@@ -286,8 +286,15 @@ mod tests {
 
     fn observed(endpoint: &OnlineEndpoint, owner: Owner) -> Observed {
         let split = Split::as_found(endpoint.traffic.clone());
-        let live =
-            Live { state: State::Succeeded, split, owner, write: None, roles: Roles::default(), operation: None };
+        let live = Live {
+            state: State::Succeeded,
+            split,
+            mirrored: Vec::new(),
+            owner,
+            write: None,
+            roles: Roles::default(),
+            operation: None,
+        };
         let look = Look {
             begun: Ms(0),
             leading_since: Ms(0),

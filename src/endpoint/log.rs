@@ -76,8 +76,10 @@ pub struct Attempt<N> {
     pub raised: Vec<Raised>,
     /// Only rises.
     pub decision: Option<Decided>,
-    /// What was paged about it besides its decision and ending, each once.
+    /// What was paged about it besides its decision and ending, each once as long as it stands.
     pub alarms: Vec<Cause>,
+    /// How often Azure could be read again after such an alarm.
+    pub outages: i64,
     /// Repairs of a failed endpoint that were noted for it.
     pub repairs: i64,
     /// Written once.
@@ -106,6 +108,8 @@ pub struct Raised {
     pub weight: u8,
     /// Number of the write that was noted last for it.
     pub seq: i64,
+    /// When its first write was noted. None: an earlier version noted it.
+    pub noted_at: Option<Ms>,
     /// When it was read back.
     pub verified_at: Option<Ms>,
 }
@@ -284,6 +288,7 @@ impl<N> Attempt<N> {
             raised: Vec::new(),
             decision: None,
             alarms: Vec::new(),
+            outages: 0,
             repairs: 0,
             ending: None,
         }

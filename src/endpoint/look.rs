@@ -38,6 +38,8 @@ pub enum Sight<N> {
 pub struct Live<N> {
     pub state: State,
     pub split: Split<N>,
+    /// Those that copies of requests go to. Azure gives none of them live traffic meanwhile.
+    pub mirrored: Vec<N>,
     pub owner: Owner,
     /// Our tag of the last write.
     pub write: Option<Written>,
@@ -186,6 +188,7 @@ mod tests {
         Sight::Live(Live {
             state: State::Succeeded,
             split: Split::all(0),
+            mirrored: Vec::new(),
             owner: Owner::Ours,
             write: Some(Written { seq, n: 1, why: None }),
             roles: Roles::default(),

@@ -51,6 +51,7 @@ pub fn next<N: Name>(
 }
 
 fn seen<N: Name>(scene: &mut Scene<'_, N>, live: &Live<N>, wish: &Wish<N>) -> Then<N> {
+    latch::forget_unreadable(scene);
     let foreign = live.owner == Owner::Other { handed_over: false };
     if !foreign {
         settle::traffic(scene, live);

@@ -136,7 +136,9 @@ async fn live(q: &Question<'_>, kept: &Remembered, spelling: &Spelling, endpoint
     let state = state(endpoint);
     let split = Split::as_found(endpoint.traffic.clone());
     let roles = spelling.roles(&read.roles);
-    let mut live = Live { state, split, owner, write: read.write, roles, operation: None };
+    let copied = endpoint.mirror_traffic.iter().filter(|(_, percent)| **percent > 0);
+    let mirrored = copied.map(|(name, _)| name.clone()).collect();
+    let mut live = Live { state, split, mirrored, owner, write: read.write, roles, operation: None };
     live.operation = operation(q, kept, &live).await;
     live
 }

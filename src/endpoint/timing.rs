@@ -28,7 +28,7 @@ pub struct Timing {
     pub two_looks: Ms,
     /// A withdrawal that is not read back after so long pages.
     pub rollback: Ms,
-    /// A promotion that is not read back after so long is withdrawn.
+    /// A raise or a promotion that is not read back after so long is withdrawn.
     pub promotion: Ms,
     /// An endpoint that cannot be read for so long while a canary has traffic pages.
     pub unreadable: Ms,

@@ -5,9 +5,15 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    Service, Sim, arm, blob, clock, entra,
+    arm, blob, clock,
+    cloud::Sim,
+    entra,
     faults::{Canned, Effect, Lose},
-    flow, http, insights, lock, scoring, webhook,
+    flow, http, insights,
+    mutex::lock,
+    scoring,
+    service::Service,
+    webhook,
 };
 
 /// What becomes of a request; `None` if the client gets no reply. Runs to its end whether or not the client waits.

@@ -16,10 +16,11 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    Sim, arm, clock,
+    arm, clock,
+    cloud::Sim,
     entra::{self, Misissue},
     faults::Rule,
-    lock,
+    mutex::lock,
     scenario::Scenario,
     world::DeploymentFacts,
 };

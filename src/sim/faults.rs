@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::{Service, http};
+use super::{http, service::Service};
 
 /// Which requests a rule is about; every field that is given must fit.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use url::form_urlencoded;
 
-use super::{Service, Sim, answer::answer, http, lock, tls::Authority};
+use super::{answer::answer, cloud::Sim, http, mutex::lock, service::Service, tls::Authority};
 
 /// Bytes of a request body. Archives of flows are a hundredth of it.
 const MOST_BODY: usize = 256 << 20;

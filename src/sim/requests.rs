@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Service, faults, http};
+use super::{faults, http, service::Service};
 
 /// Older entries are dropped.
 const CAPACITY: usize = 100_000;

@@ -27,6 +27,8 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use super::digest::hex;
+
 mod scores;
 #[cfg(test)]
 mod tests;
@@ -333,10 +335,6 @@ impl Subject<'_> {
         }
         hex(&all.finalize())
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Chosen<'_> {

@@ -9,11 +9,13 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    Sim,
     arm::{ENDPOINT_KEYS, ENDPOINT_TOKEN},
+    cloud::Sim,
+    digest::hash,
     entra::Flavour,
-    http, lock,
-    traffic::{self, Outcome, View},
+    http,
+    mutex::lock,
+    traffic::{self, Outcome},
 };
 
 const SUFFIX: &str = ".inference.ml.azure.com";
@@ -82,12 +84,12 @@ fn score(sim: &Sim, req: &http::Request, endpoint: &str, id: &str) -> http::Resp
     let Ok(body) = serde_json::from_slice::<Value>(&req.body) else {
         return http::Response::text(400, "The body must be JSON: the inputs of the flow.");
     };
-    let number = traffic::hash(id.as_bytes());
+    let number = hash(id.as_bytes());
     let pin = req.header(DEPLOYMENT);
     let scenario = lock(&sim.scenario).clone();
     let mut state = lock(&sim.traffic);
     let now = sim.clock.now();
-    let Some(view) = View::of(sim, &scenario, endpoint, pin, now) else { return http::Response::empty(404) };
+    let Some(view) = traffic::view_of(sim, &scenario, endpoint, pin, now) else { return http::Response::empty(404) };
     let class = body.get("class").and_then(Value::as_str);
     // Two parts of the number, so that where it goes says nothing about whether it fails.
     let (draw, point) = (number % MILLION, (number / MILLION) % 100);

@@ -16,14 +16,16 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
 use super::{
-    Service, Sim,
     answer::dispatch,
+    cloud::Sim,
     control,
     entra::{Federated, Issuer},
     faults::Effect,
-    http, lock,
+    http,
+    mutex::lock,
     proxy::Proxy,
     scenario::Scenario,
+    service::Service,
     tls::Authority,
     traffic,
     world::World,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Sim, arm, faults::Effect, http, world::World};
+use super::{arm, cloud::Sim, faults::Effect, http, world::World};
 
 /// One endpoint, `qa-prod`: d-1 takes everything, d-2 has been provisioned and has no traffic. Operations take 1 s and 2 s.
 pub const QA: &str = "endpoints: [{name: qa-prod, deployments: [{name: d-1}, {name: d-2}], traffic: {d-1: 100}, \

@@ -18,7 +18,7 @@ use rustls::{
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 
-use super::lock;
+use super::mutex::lock;
 
 /// The authority and the server configurations that it has made so far.
 pub struct Authority {

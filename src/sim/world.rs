@@ -19,10 +19,10 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 
 use super::{
-    Settings,
     arm::{self, Knobs},
     clock::Dial,
     entra::{self, Federated},
+    settings::Settings,
 };
 
 /// The initial world.

@@ -178,7 +178,7 @@ mod tests {
     fn a_raise_that_is_not_read_back_is_wished_for_again() {
         let text = include_str!("../../deploy/samples/support-assistant/manifests/demo/release-1428.yaml");
         let release: PromptRelease = serde_saphyr::from_str(text).expect("a PromptRelease");
-        let lost = Raised { step: 1, weight: 10, seq: 42, verified_at: None };
+        let lost = Raised { step: 1, weight: 10, seq: 42, ..Raised::default() };
         let attempt = Attempt {
             plan: plan::plan(&release.spec, jiff::SignedDuration::ZERO),
             raised: vec![lost],

@@ -16,14 +16,10 @@ use crate::{
         At, Cause,
         log::{Attempt, Log},
     },
-    azure::{self, Azure, OnlineDeployment, OnlineEndpoint, OperationStatus},
-    endpoint::Wish,
+    azure::{self, Azure, OnlineDeployment, OperationStatus},
+    endpoint::{Why, Wish},
     policy::naming,
-    view::{
-        sentence,
-        timeline::Event,
-        trouble::{self, Trouble},
-    },
+    view::{sentence, timeline::Event},
 };
 
 /// Times that a first provisioning may fail before the attempt does: Azure lets nobody update such a deployment, so each
@@ -37,9 +33,9 @@ const LOG_TAIL: u32 = 50;
 pub struct Plan<'a> {
     pub recipe: Recipe<'a>,
     pub log: &'a Log,
-    /// What Azure said to the last creation, if it refused it.
-    pub refusal: Option<Refusal<'a>>,
-    /// First moment at which a deployment was asked for.
+    /// The last write that Azure refused, by its number, and in which words.
+    pub refused: Option<&'a (i64, azure::Error)>,
+    /// First moment at which the endpoint's claim, or the deployment, was asked for.
     pub since: Option<At>,
     pub deadline: SignedDuration,
     pub poll: SignedDuration,
@@ -47,7 +43,7 @@ pub struct Plan<'a> {
 
 /// A creation that Azure refused.
 #[derive(Clone, Copy, Debug)]
-pub struct Refusal<'a> {
+struct Refusal<'a> {
     deployment: &'a str,
     /// In a row.
     tries: i64,
@@ -55,10 +51,11 @@ pub struct Refusal<'a> {
 }
 
 impl<'a> Refusal<'a> {
-    /// `last` is the last write that was refused, by its number. None if that is another one.
-    pub fn of(log: &'a Log, last: Option<&'a (i64, azure::Error)>) -> Option<Self> {
-        let intent = log.intent.as_ref().filter(|i| i.kind == CREATE && i.outcome.as_deref() == Some("refused"))?;
-        let (_, error) = last.filter(|(seq, _)| *seq == intent.seq)?;
+    /// None if the last write that was refused is another one.
+    fn of(plan: &Plan<'a>) -> Option<Self> {
+        let last = plan.log.intent.as_ref();
+        let intent = last.filter(|i| i.kind == CREATE && i.outcome.as_deref() == Some("refused"))?;
+        let (_, error) = plan.refused.filter(|(seq, _)| *seq == intent.seq)?;
         Some(Self { deployment: &intent.target, tries: intent.tries, error })
     }
 
@@ -105,13 +102,6 @@ async fn read_failure(azure: &Azure, endpoint: &str, deployment: &OnlineDeployme
     Failure { fault, log_tail: log_tail.ok() }
 }
 
-/// Requests are mirrored to the deployment that is to get its first traffic: Azure would refuse that.
-pub fn mirror_conflict(attempt: &Attempt, live: Option<&OnlineEndpoint>) -> Option<Trouble> {
-    let (deployment, live) = (attempt.deployment.as_deref().filter(|_| attempt.raised.is_empty())?, live?);
-    let percent = live.mirrored(deployment)?;
-    Some(trouble::mirror_conflict(deployment, percent, &live.name))
-}
-
 /// What is about to get more traffic is not what was evaluated: somebody edited the deployment. None: it is, or it was not
 /// read.
 pub fn edited(recipe: &Recipe<'_>, attempt: &Attempt, deployments: &[OnlineDeployment]) -> Option<String> {
@@ -121,6 +111,16 @@ pub fn edited(recipe: &Recipe<'_>, attempt: &Attempt, deployments: &[OnlineDeplo
     let (first, more) = (differ.first()?, differ.len() - 1);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     Some(format!("{name} is not what was evaluated any more: {first}{more} differs from the release"))
+}
+
+/// The endpoint is not claimed, which comes before its first deployment and its first traffic, and Azure did not take it
+/// once only. In words.
+fn unclaimed(plan: &Plan<'_>) -> Option<String> {
+    let last = plan.log.intent.as_ref();
+    let claim = last.filter(|last| last.why.as_deref() == Some(Why::Claim.as_str()) && last.tries > 1)?;
+    let refusal = plan.refused.filter(|(seq, _)| *seq == claim.seq);
+    let why = refusal.map_or_else(String::new, |(_, error)| format!(": {error}"));
+    Some(format!("the endpoint could not be claimed within {}{why}", sentence::span(plan.deadline)))
 }
 
 fn is_failed(deployment: &OnlineDeployment) -> bool {
@@ -175,7 +175,10 @@ pub fn next(plan: &Plan<'_>, facts: &Facts, look: &Look, now: At) -> Decision<()
     let name = name(plan, &look.deployments);
     let late = plan.since.is_some_and(|since| now >= since.plus(plan.deadline));
     let gives_up = plan.since.map_or_else(String::new, |s| format!("; gives up at {}", s.plus(plan.deadline).clock()));
-    let refused = |name: &str| plan.refusal.filter(|refusal| refusal.deployment.eq_ignore_ascii_case(name));
+    if let Some(why) = unclaimed(plan).filter(|_| late && matches!(name, Name::Free(_) | Name::Ready(_))) {
+        return Decision::withdraw(facts, Cause::DeploymentUnavailable, why);
+    }
+    let refused = |name: &str| Refusal::of(plan).filter(|refusal| refusal.deployment.eq_ignore_ascii_case(name));
     let overdue = |name: &str, facts| {
         let why = format!("{name} was not ready within {}", sentence::span(plan.deadline));
         Decision::withdraw(facts, Cause::DeploymentUnavailable, why)

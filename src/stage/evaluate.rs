@@ -93,6 +93,12 @@ fn lines(lines: Vec<azure::Line>) -> Vec<Line> {
     lines.into_iter().map(runs::line).collect()
 }
 
+/// What a run that was just submitted is waited for.
+pub fn submitted(spec: &PromptReleaseSpec, facts: &Facts) -> String {
+    let known = status(facts);
+    format!("{}{}", progress(&known, &Look::default()), gives_up(spec, &known))
+}
+
 /// Gate, count again, wait or give up. Means are taken only of a proven set.
 pub fn next(plan: &Plan<'_>, facts: &Facts, look: &Look, now: At) -> Decision<Step> {
     let known = status(facts);

@@ -120,13 +120,17 @@ fn meets(seen: &CriterionSeen, plan: &Plan) -> bool {
 pub fn held(status: &CanaryStatus, lacking: &[Lacking], plan: &Plan) -> String {
     let silent = |lacking: &Lacking| matches!(lacking, Lacking::Samples { samples: 0, .. });
     let what = if !lacking.is_empty() && lacking.iter().all(silent) {
-        format!("no scores in {}, so neither good nor bad; is the sampler running?", count(status.windows, "window"))
+        format!("no scores in {}, so neither good nor bad (is the sampler running?);", count(status.windows, "window"))
     } else {
         format!("{}, so neither good nor bad;", lacks(lacking))
     };
     let until = status.clock_started_at.map(|at| at.plus(SignedDuration::from_millis(plan.hold_timeout_ms)));
     let until = until.map_or_else(String::new, |at| format!(" at {}", at.clock()));
-    format!("held at {} %: {what} withdrawn as {}{until}", status.weight, Cause::CanaryUnmeasurable)
+    format!(
+        "held at {} %: {what} if nothing changes it is withdrawn as {}{until}",
+        status.weight,
+        Cause::CanaryUnmeasurable
+    )
 }
 
 /// A look at the source of the scores that failed; it is tried again until the windows that are due are too old.
@@ -190,12 +194,12 @@ fn passing(status: &CanaryStatus) -> String {
     }
 }
 
-/// When more is known: soon after the end of the first window that is not judged, or when its rows are too late. Both at
-/// once, so that a window costs one write of the status and not another one when it falls due.
+/// When more is known: soon after the end of the first window that is not judged, at the latest when rows of it are too
+/// late. Both at once, so that a window costs one write of the status and not another one when it falls due.
 fn next(status: &CanaryStatus, plan: &Plan) -> Option<String> {
     let window = Grid::new(status.clock_started_at?, plan.window_ms).next(status.closed_through);
     let until = window.end.plus(SignedDuration::from_millis(plan.lateness_ms));
-    Some(format!("next {}, its scores may come until {}", window.end.clock(), until.clock()))
+    Some(format!("next {}, at the latest {}", window.end.clock(), until.clock()))
 }
 
 /// Reason and message of the condition CanaryHealthy while nothing is decided.
@@ -295,7 +299,7 @@ mod tests {
     #[test]
     fn how_far_a_step_is() {
         let told = |criteria| progress(&status(criteria), &plan());
-        let third = "next 17:14:00Z, its scores may come until 17:24:00Z";
+        let third = "next 17:14:00Z, at the latest 17:24:00Z";
         let pass = || vec![seen("factual", Found::Pass, 0), seen("edge", Found::Pass, 0)];
         assert_eq!(told(pass()), format!("10 % for 2m of 20m: 2 of 2 live criteria pass; {third}"));
         assert_eq!(
@@ -317,7 +321,7 @@ mod tests {
         let begun = CanaryStatus { windows: 0, counted: 0, closed_through: None, ..status(pass()) };
         assert_eq!(
             progress(&begun, &plan()),
-            "10 % for 0s of 20m: no window is closed yet; next 17:12:00Z, its scores may come until 17:22:00Z"
+            "10 % for 0s of 20m: no window is closed yet; next 17:12:00Z, at the latest 17:22:00Z"
         );
     }
 
@@ -409,13 +413,13 @@ mod tests {
         let status = CanaryStatus { windows: 25, ..status(Vec::new()) };
         assert_eq!(
             held(&status, &[samples("edge", 3)], &plan()),
-            "held at 10 %: edge: groundedness has 3 of 4 samples, so neither good nor bad; withdrawn as CanaryUnmeasurable \
+            "held at 10 %: edge: groundedness has 3 of 4 samples, so neither good nor bad; if nothing changes it is withdrawn as CanaryUnmeasurable \
              at 21:10:52Z"
         );
         assert_eq!(
             held(&status, &[samples("edge", 0), samples("factual", 0)], &plan()),
-            "held at 10 %: no scores in 25 windows, so neither good nor bad; is the sampler running? withdrawn as \
-             CanaryUnmeasurable at 21:10:52Z"
+            "held at 10 %: no scores in 25 windows, so neither good nor bad (is the sampler running?); if nothing changes it is \
+             withdrawn as CanaryUnmeasurable at 21:10:52Z"
         );
     }
 

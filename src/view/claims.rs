@@ -1,8 +1,8 @@
 //! Why no attempt opens, with the next step: one sentence for each answer of the policy.
 
-use super::sentence::count;
+use super::{by_hand, sentence::count};
 use crate::{
-    api::{ABORT, Cause, Outcome},
+    api::{ABORT, Cause, FORGET, Outcome, endpoint::AzureEndpoint},
     policy::opens::Opens,
 };
 
@@ -38,8 +38,17 @@ impl Answer {
     }
 }
 
-/// The answer to `release` in words. None: an attempt opens.
-pub fn answer(opens: &Opens, release: &str) -> Option<Answer> {
+/// Whom an answer is given.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    pub namespace: &'a str,
+    pub release: &'a str,
+    /// What it releases to.
+    pub azure: &'a AzureEndpoint,
+}
+
+/// The answer in words. None: an attempt opens.
+pub fn answer(opens: &Opens, asker: &Asker<'_>) -> Option<Answer> {
     let reason = opens.cause().map_or(PENDING, Cause::as_str);
     Some(match opens {
         Opens::Yes(_) => return None,
@@ -50,7 +59,7 @@ pub fn answer(opens: &Opens, release: &str) -> Option<Answer> {
             next_step: String::new(),
         },
         Opens::ClaimedByOther { release: holder, endpoint } => claimed(holder, endpoint),
-        Opens::Aborted { order, live } => aborted(order, *live, release),
+        Opens::Aborted { order, live } => aborted(order, *live, asker),
         Opens::RejectedBefore { version, outcome, at } => seen_before(
             reason,
             outcome,
@@ -81,7 +90,7 @@ pub fn answer(opens: &Opens, release: &str) -> Option<Answer> {
             format!(
                 "nothing has all traffic, and {deployment} may have served before: a canary could not be taken back to anything"
             ),
-            format!("give one deployment all traffic, as in: az ml online-endpoint update --traffic {deployment}=100"),
+            format!("give one deployment all traffic, as in: {}", by_hand::all_traffic(asker.azure, deployment)),
         ),
         waiting => waits(waiting),
     })
@@ -119,7 +128,8 @@ fn waits(opens: &Opens) -> Answer {
     }
 }
 
-fn claimed(holder: &str, endpoint: &str) -> Answer {
+/// Another release holds the endpoint.
+pub fn claimed(holder: &str, endpoint: &str) -> Answer {
     Answer::fails(
         ENDPOINT_CLAIMED,
         format!("PromptRelease {holder} already releases to {endpoint}; an endpoint has one"),
@@ -146,22 +156,19 @@ pub fn no_endpoint(endpoint: &str, namespace: &str) -> Answer {
 }
 
 /// A release is being deleted, and the endpoint that knows its traffic is gone.
-pub fn stranded_deletion(endpoint: &str, release: &str) -> Answer {
+pub fn stranded_deletion(endpoint: &str, namespace: &str, release: &str) -> Answer {
+    let forget = by_hand::annotate(namespace, "promptrelease", release, &format!("{FORGET}=true"));
     Answer::fails(
         ENDPOINT_NOT_FOUND,
         format!(
             "it is being deleted, and PromptEndpoint {endpoint}, by which its traffic could be taken back, is gone"
         ),
-        format!(
-            "create PromptEndpoint {endpoint} again, or, if its traffic may stay as it is: kubectl annotate promptrelease \
-             {release} {}=true",
-            crate::api::FORGET
-        ),
+        format!("create PromptEndpoint {endpoint} again, or, if its traffic may stay as it is: {forget}"),
     )
 }
 
-fn aborted(order: &str, live: bool, release: &str) -> Answer {
-    let lift = format!("kubectl annotate promptrelease {release} {ABORT}-");
+fn aborted(order: &str, live: bool, asker: &Asker<'_>) -> Answer {
+    let lift = by_hand::annotate(asker.namespace, "promptrelease", asker.release, &format!("{ABORT}-"));
     if live {
         return Answer {
             outcome: Some(Outcome::Promoted),
@@ -186,20 +193,25 @@ fn aborted(order: &str, live: bool, release: &str) -> Answer {
 fn seen_before(reason: &'static str, outcome: &str, what: &str) -> Answer {
     let all = [Outcome::Rejected, Outcome::RolledBack, Outcome::Aborted];
     let outcome = all.into_iter().find(|o| o.as_str() == outcome).unwrap_or(Outcome::Failed);
-    Answer {
-        outcome: Some(outcome),
-        ..Answer::fails(
-            reason,
-            what,
-            "ship other content under another version, or change the test (`evaluation`, `metrics`, `criteria`)",
-        )
-    }
+    let next_step = match outcome {
+        Outcome::Rejected | Outcome::RolledBack => {
+            "ship another version, or change the test (`evaluation`, `metrics`, `criteria`)"
+        }
+        // Nothing was found against the content.
+        _ => "when the cause is mended, ship the content under another version",
+    };
+    Answer { outcome: Some(outcome), ..Answer::fails(reason, what, next_step) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{api::At, policy::opens::Kind};
+
+    fn told(opens: &Opens) -> Option<Answer> {
+        let azure = by_hand::tests::azure("prod");
+        answer(opens, &Asker { namespace: "assistant", release: "support-assistant", azure: &azure })
+    }
 
     fn every() -> Vec<Opens> {
         let (endpoint, version, outcome) = (|| "prod".to_owned(), || "1428".to_owned(), || "RolledBack".to_owned());
@@ -227,10 +239,10 @@ mod tests {
     #[test]
     fn only_an_opening_needs_no_words() {
         for kind in [Kind::Canary, Kind::Fast] {
-            assert_eq!(answer(&Opens::Yes(kind), "support-assistant"), None);
+            assert_eq!(told(&Opens::Yes(kind)), None);
         }
         for opens in every() {
-            let answer = answer(&opens, "support-assistant").unwrap_or_else(|| panic!("{opens:?}"));
+            let answer = told(&opens).unwrap_or_else(|| panic!("{opens:?}"));
             assert!(!answer.message.is_empty() && !answer.reason.is_empty(), "{answer:?}");
         }
     }
@@ -238,7 +250,7 @@ mod tests {
     #[test]
     fn what_does_not_go_on_by_itself_says_the_next_step_and_its_cause() {
         for opens in every() {
-            let Some(answer) = answer(&opens, "support-assistant") else { continue };
+            let Some(answer) = told(&opens) else { continue };
             let stuck = answer.outcome.is_some_and(|o| o != Outcome::Promoted);
             assert_eq!(stuck, !answer.next_step.is_empty(), "{answer:?}");
             let cause = opens.cause().map(Cause::as_str);
@@ -254,7 +266,7 @@ mod tests {
     fn a_second_release_on_an_endpoint() {
         let opens =
             Opens::ClaimedByOther { release: "support-assistant".into(), endpoint: "support-assistant-prod".into() };
-        let answer = answer(&opens, "assistant-hotfix").expect("an answer");
+        let answer = told(&opens).expect("an answer");
         assert_eq!((answer.outcome, answer.reason), (Some(Outcome::Failed), "EndpointClaimed"));
         assert_eq!(
             answer.message,
@@ -264,12 +276,12 @@ mod tests {
 
     #[test]
     fn an_order_says_how_it_is_lifted() {
-        let answer = answer(&Opens::Aborted { order: "1428.7".into(), live: false }, "support-assistant");
+        let answer = told(&Opens::Aborted { order: "1428.7".into(), live: false });
         let answer = answer.expect("an answer");
         assert_eq!(answer.message, "promptrelease.io/abort=1428.7 says that it gets no traffic");
         assert_eq!(
             answer.next_step,
-            "ship another version, or: kubectl annotate promptrelease support-assistant promptrelease.io/abort-"
+            "ship another version, or: kubectl annotate -n assistant promptrelease support-assistant promptrelease.io/abort-"
         );
     }
 }

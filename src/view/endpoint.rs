@@ -131,7 +131,7 @@ mod tests {
     use super::*;
     use crate::{
         api::log::{Raised, ReleaseRef, Stable},
-        view::{timeline::Announcement, trouble},
+        view::{by_hand, timeline::Announcement, trouble},
     };
 
     fn at(text: &str) -> At {
@@ -161,7 +161,13 @@ mod tests {
         let attempt = Attempt {
             release: ReleaseRef { name: "support-assistant".into(), uid: "6a9d8db9".into() },
             version: "1428".into(),
-            raised: vec![Raised { step: 1, weight: 10, seq: 41, verified_at: Some(at("2026-11-20T17:10:52Z")) }],
+            raised: vec![Raised {
+                step: 1,
+                weight: 10,
+                seq: 41,
+                noted_at: None,
+                verified_at: Some(at("2026-11-20T17:10:52Z")),
+            }],
             ..Attempt::default()
         };
         Log { attempt: Some(attempt), ..log(Some("1427"), "d-1427") }
@@ -224,10 +230,11 @@ mod tests {
     #[test]
     fn a_split_that_somebody_else_set() {
         let log = log(None, "d-1427");
-        let trouble = trouble::traffic_conflict("d-1427=50 d-hotfix=50", "support-assistant-prod");
+        let trouble = trouble::traffic_conflict("d-1427=50 d-hotfix=50", &by_hand::tests::azure("prod"));
         let view = EndpointView { trouble: Some(&trouble), ..view(&log, &[], "d-1427=50 d-hotfix=50") };
         let message = "somebody else set d-1427=50 d-hotfix=50; nothing is written until one deployment has all traffic, as \
-                       in: az ml online-endpoint update -n support-assistant-prod --traffic d-1427=100";
+                       in: az ml online-endpoint update --subscription 00000000-0000-0000-0000-000000000001 -g rg -w ws -n \
+                       prod --traffic d-1427=100";
         let lines = lines(&view);
         assert_eq!(lines[0], format!("Ready False TrafficConflict: {message}"));
         assert_eq!(lines[1], format!("Stalled True TrafficConflict: {message}"));

@@ -93,6 +93,7 @@ impl Story {
         let by = ["oncall".to_owned()];
         let before = self.status.clone();
         let view = ReleaseView {
+            namespace: "assistant",
             name: "support-assistant",
             generation: Some(7),
             spec: Some(&self.spec),
@@ -137,7 +138,8 @@ impl Story {
         self.deployments = vec![deployment(None)];
         let deployed = Event::Deployed { deployment: "d-1428".into(), instances: 2 };
         self.pass("17:10:44", under_way(Stage::Deploying), &[deployed]);
-        self.attempt().raised = vec![Raised { step: 1, weight: 10, seq: 41, verified_at: Some(at("17:10:52")) }];
+        self.attempt().raised =
+            vec![Raised { step: 1, weight: 10, seq: 41, noted_at: None, verified_at: Some(at("17:10:52")) }];
         self.status.traffic = Some("d-1427=90 d-1428=10".into());
         let canary = facts.canary.expect("a canary");
         let begun =

@@ -1,6 +1,7 @@
 //! Objects as sentences: conditions, Events, timelines and pages say the same thing in the same words. Pure: no IO, no
 //! clock.
 
+pub mod by_hand;
 pub mod canary;
 pub mod claims;
 pub mod conditions;

@@ -20,10 +20,7 @@ use super::{
     notified,
 };
 use crate::{
-    api::{
-        At, Outcome,
-        log::{Log, ReleaseRef},
-    },
+    api::{At, Outcome, log::Log},
     policy::opens::Opens,
 };
 
@@ -59,8 +56,8 @@ pub fn conditions(view: &ReleaseView<'_>, before: &[Condition], now: At) -> Vec<
 
 /// What an answer of the policy means to the release of this uid that asks for this version. An answer about what the
 /// last attempt showed is told as that attempt's ending. None: an attempt opens.
-pub fn standing(opens: &Opens, log: &Log, release: &ReleaseRef, version: &str) -> Option<Standing> {
-    let last = log.attempt.as_ref().filter(|a| a.release.uid == release.uid && a.version == version);
+pub fn standing(opens: &Opens, log: &Log, uid: &str, version: &str, asker: &claims::Asker<'_>) -> Option<Standing> {
+    let last = log.attempt.as_ref().filter(|a| a.release.uid == uid && a.version == version);
     let own = last.and_then(|a| a.ending.as_ref());
     let promoted = own.is_some_and(|e| e.outcome == Outcome::Promoted.as_str());
     let told_by_the_ending = match opens {
@@ -73,5 +70,5 @@ pub fn standing(opens: &Opens, log: &Log, release: &ReleaseRef, version: &str) -
     if told_by_the_ending {
         return Some(Standing::Ended);
     }
-    claims::answer(opens, &release.name).map(Standing::Answered)
+    claims::answer(opens, asker).map(Standing::Answered)
 }

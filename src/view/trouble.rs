@@ -1,6 +1,6 @@
 //! What stands in an endpoint's way: what is wrong, what is allowed, the next step.
 
-use super::sentence;
+use super::{by_hand, sentence};
 use crate::api::{At, TAKE_OVER, endpoint::AzureEndpoint};
 
 /// Why an endpoint is not ready.
@@ -55,57 +55,55 @@ pub fn invalid_spec(why: &str) -> Trouble {
 }
 
 /// The endpoint carries the tag of another PromptEndpoint, perhaps of another cluster. `ours` is our own.
-pub fn other_owner(theirs: &str, name: &str) -> Trouble {
+pub fn other_owner(theirs: &str, namespace: &str, name: &str) -> Trouble {
+    let take_over = by_hand::annotate(namespace, "promptendpoint", name, &format!("{TAKE_OVER}={theirs}"));
     Trouble::of_traffic(
         "OtherOwner",
-        format!(
-            "the endpoint belongs to {theirs}; nothing is written. If that one is gone: kubectl annotate promptendpoint \
-             {name} {TAKE_OVER}={theirs}"
-        ),
+        format!("the endpoint belongs to {theirs}; nothing is written. If that one is gone: {take_over}"),
     )
 }
 
 /// Somebody else set a split in which nobody can be told to be stable.
-pub fn traffic_conflict(split: &str, endpoint: &str) -> Trouble {
+pub fn traffic_conflict(split: &str, azure: &AzureEndpoint) -> Trouble {
     let first = split.split(['=', ' ']).next().unwrap_or_default();
     Trouble::of_traffic(
         "TrafficConflict",
         format!(
-            "somebody else set {split}; nothing is written until one deployment has all traffic, as in: az ml \
-             online-endpoint update -n {endpoint} --traffic {first}=100"
+            "somebody else set {split}; nothing is written until one deployment has all traffic, as in: {}",
+            by_hand::all_traffic(azure, first)
         ),
     )
 }
 
 /// Requests are mirrored to the deployment that is to get traffic.
-pub fn mirror_conflict(deployment: &str, percent: u8, endpoint: &str) -> Trouble {
+pub fn mirror_conflict(deployment: &str, percent: u8, azure: &AzureEndpoint) -> Trouble {
     Trouble::of_traffic(
         "MirrorConflict",
         format!(
-            "{percent} % of the requests are mirrored to {deployment}, and Azure gives such a deployment no traffic; end it: az \
-             ml online-endpoint update -n {endpoint} --mirror-traffic {deployment}=0"
+            "{percent} % of the requests are mirrored to {deployment}, and Azure gives such a deployment no traffic; end it: {}",
+            by_hand::no_mirror(azure, deployment)
         ),
     )
 }
 
 /// The deployment that all traffic should return to is gone.
-pub fn stable_lost(deployment: &str, endpoint: &str) -> Trouble {
+pub fn stable_lost(deployment: &str, azure: &AzureEndpoint) -> Trouble {
     Trouble::of_traffic(
         "StableLost",
         format!(
-            "{deployment}, which has or gets back all traffic, does not exist any more; give another one all traffic: az ml \
-             online-endpoint update -n {endpoint} --traffic <deployment>=100"
+            "{deployment}, which has or gets back all traffic, does not exist any more; give another one all traffic: {}",
+            by_hand::all_traffic(azure, "<deployment>")
         ),
     )
 }
 
 /// Nothing has traffic, nothing is known to have served, and there is a deployment that is not ours.
-pub fn no_stable(deployment: &str, endpoint: &str) -> Trouble {
+pub fn no_stable(deployment: &str, azure: &AzureEndpoint) -> Trouble {
     Trouble::of_traffic(
         "TrafficConflict",
         format!(
-            "no deployment has traffic, and {deployment} is not ours; nothing is written until one has all traffic, as in: \
-             az ml online-endpoint update -n {endpoint} --traffic {deployment}=100"
+            "no deployment has traffic, and {deployment} is not ours; nothing is written until one has all traffic, as in: {}",
+            by_hand::all_traffic(azure, deployment)
         ),
     )
 }
@@ -128,15 +126,14 @@ pub fn newer_format(found: i64, known: i64) -> Trouble {
     )
 }
 
-/// `ROLLBACK FAILED 6 times: …. By hand: az ml online-endpoint update -n support-assistant-prod --traffic d-1427=100`.
+/// `ROLLBACK FAILED 6 times: …. By hand: az ml online-endpoint update … --traffic d-1427=100`.
 /// `tries` is 0 while something stands before the write.
-pub fn rollback_failed(tries: i64, why: &str, endpoint: &str, back_to: Option<&str>) -> String {
+pub fn rollback_failed(tries: i64, why: &str, azure: &AzureEndpoint, back_to: Option<&str>) -> String {
     let failed = match tries {
         0 => "ROLLBACK NOT WRITTEN YET".to_owned(),
         tries => format!("ROLLBACK FAILED {}", sentence::count(tries, "time")),
     };
-    let by_hand = back_to.map_or_else(String::new, |deployment| {
-        format!(". By hand: az ml online-endpoint update -n {endpoint} --traffic {deployment}=100")
-    });
+    let by_hand = back_to
+        .map_or_else(String::new, |deployment| format!(". By hand: {}", by_hand::all_traffic(azure, deployment)));
     format!("{failed}: {why}{by_hand}")
 }

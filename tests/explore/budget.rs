@@ -23,6 +23,8 @@ pub enum Fault {
     Restore,
     /// Somebody else changes the traffic, or drops our tags. Not one of the six.
     Hand,
+    /// Whatever was noted, or decided on, to give a canary more has taken too long. Not one of the six.
+    Late,
 }
 
 impl Fault {
@@ -41,6 +43,7 @@ impl Fault {
             Self::Overdue => "overdue write",
             Self::Restore => "restore",
             Self::Hand => "another hand",
+            Self::Late => "time over",
         }
     }
 }

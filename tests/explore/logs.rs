@@ -20,7 +20,8 @@ pub const LONG_AGO: Ms = Ms(NOW.0 - 10);
 pub const STABLE: u8 = 0;
 pub const CANARY: u8 = 1;
 
-/// One tick each for what carries the proof; what only pages or gives up is out of reach and has tests of its own.
+/// One tick each for what carries the proof. What only pages is out of reach and has tests of its own; what gives up, a raise
+/// or a promotion, does so when the world says that its time is over.
 pub const TIMING: Timing = Timing {
     deadline: Ms(1),
     settle: Ms(1),
@@ -40,7 +41,12 @@ pub const TIMING: Timing = Timing {
 pub type LogId = u32;
 
 /// What a pass over a log and a look comes to, for each wish that its stage may have.
-pub type Passes = Rc<[Pass]>;
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passes {
+    pub all: Vec<Pass>,
+    /// The deployments that a wish to delete them would be granted for, a bit each.
+    pub deletes: u8,
+}
 
 /// One that stores something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +66,7 @@ pub struct Logs {
     replied: HashMap<(LogId, Reply), LogId>,
     /// The numbers that each log mentions, a bit each.
     numbers: Vec<u64>,
-    pub passes: HashMap<(LogId, u64), Passes>,
+    pub passes: HashMap<(LogId, u64), Rc<Passes>>,
     pub rules: Rules,
 }
 
@@ -221,7 +227,8 @@ fn normalise(log: &mut Log<u8>) {
     if let Some(attempt) = log.attempt.as_mut() {
         // Beyond three, one that is not withdrawn for it goes on as before.
         attempt.repairs = attempt.repairs.min(3);
-        attempt.raised.iter_mut().filter_map(|raised| raised.verified_at.as_mut()).for_each(|at| *at = NOW);
+        let noted = attempt.raised.iter_mut().flat_map(|raised| [&mut raised.noted_at, &mut raised.verified_at]);
+        noted.flatten().for_each(|at| *at = NOW);
         attempt.decision.iter_mut().for_each(|decision| decision.at = NOW);
         attempt.ending.iter_mut().for_each(|ending| ending.at = NOW);
         assert!(attempt.alarms.iter().all(|alarm| *alarm != Cause::RollbackFailed), "out of reach in this timing");

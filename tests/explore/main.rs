@@ -11,9 +11,12 @@
 //! - **H** the endpoint is never free while a write of ours can still land;
 //! - **P** a withdrawal is announced;
 //! - **T** an ending is true when it is recorded;
-//! - **D** nothing is raised after a withdrawal.
+//! - **D** nothing is raised after a withdrawal;
+//! - **S** nothing would be deleted that has traffic, or that a write of ours may still give some. And of every log and look
+//!   that is met: nothing would be deleted, or raised, that copies of requests go to.
 
 mod budget;
+mod decide;
 mod logs;
 mod pack;
 mod properties;

@@ -12,6 +12,8 @@ pub type Packed = [u64; WORDS];
 
 /// Logs are numbered below this.
 const LOG_BITS: u32 = 24;
+/// Two for each fault.
+const BUDGET_BITS: u32 = 20;
 
 struct Bits {
     words: Packed,
@@ -72,10 +74,11 @@ pub fn pack(world: &World) -> Packed {
     }
     world.processes.iter().for_each(|process| put_process(&mut bits, process));
     bits.put(world.leader.into(), 1);
-    bits.put(world.budget.0.into(), 18);
+    bits.put(world.budget.0.into(), BUDGET_BITS);
     bits.put(world.owed.into(), 3);
     bits.put(world.told.into(), 3);
-    for flag in [world.aborted, world.withdrawn, world.raised_after, world.false_ending, world.freed_early] {
+    for flag in [world.aborted, world.late, world.withdrawn, world.raised_after, world.false_ending, world.freed_early]
+    {
         bits.put(flag.into(), 1);
     }
     bits.words
@@ -95,10 +98,10 @@ pub fn unpack(words: Packed) -> World {
         std::array::from_fn(|_| taken(bits, |bits| Flight { write: take_write(bits), left: bits.small(3) }));
     let processes = std::array::from_fn(|_| take_process(bits));
     let leader = bits.small(1);
-    let budget = Budget(u32::try_from(bits.take(18)).expect("18 bits"));
+    let budget = Budget(u32::try_from(bits.take(BUDGET_BITS)).expect("fewer than 32 bits"));
     let (owed, told) = (bits.small(3), bits.small(3));
     let azure = Azure { shown, since, operation, past };
-    let [aborted, withdrawn, raised_after, false_ending, freed_early] = std::array::from_fn(|_| bits.flag());
+    let [aborted, late, withdrawn, raised_after, false_ending, freed_early] = std::array::from_fn(|_| bits.flag());
     World {
         log,
         backup,
@@ -107,6 +110,7 @@ pub fn unpack(words: Packed) -> World {
         processes,
         leader,
         aborted,
+        late,
         budget,
         owed,
         told,

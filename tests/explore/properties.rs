@@ -5,7 +5,6 @@ use std::fmt;
 use promptrelease::endpoint::Why;
 
 use crate::{
-    logs::Logs,
     step::{Step, Steps, in_the_air},
     world::{Phase, World, bits},
 };
@@ -18,12 +17,14 @@ pub enum Property {
     P,
     T,
     D,
+    S,
 }
 
 impl Property {
-    pub const ALL: [Self; 5] = [Self::Q, Self::H, Self::P, Self::T, Self::D];
+    pub const ALL: [Self; 6] = [Self::Q, Self::H, Self::P, Self::T, Self::D, Self::S];
 
-    pub fn is_broken(self, world: &World, logs: &Logs, at_rest: bool) -> bool {
+    pub fn is_broken(self, world: &World, steps: &mut Steps<'_>, at_rest: bool) -> bool {
+        let logs = &steps.logs;
         match self {
             Self::Q => at_rest && logs.promised(world.log) != Some(world.azure.shown.write.share),
             Self::H => world.freed_early || (!logs.is_open(world.log) && an_attempts_write_is_in_the_air(world)),
@@ -31,6 +32,7 @@ impl Property {
             Self::P => at_rest && world.owed & !(world.told | bits(&logs.get(world.log).outbox)) != 0,
             Self::T => world.false_ending,
             Self::D => world.raised_after,
+            Self::S => steps.deletable(world) & may_serve(world) != 0,
         }
     }
 }
@@ -39,6 +41,13 @@ impl fmt::Display for Property {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:?}")
     }
+}
+
+/// The deployments that have traffic, or that a write of ours may still give some, a bit each.
+fn may_serve(world: &World) -> u8 {
+    let under_way = world.net.iter().flatten().map(|flight| flight.write).chain(world.azure.operation);
+    let splits = under_way.chain([world.azure.shown.write]).map(|write| write.share.split());
+    splits.fold(0, |all, split| split.shares().fold(all, |all, (name, _)| all | 1 << name))
 }
 
 /// What the standing watch repairs is written while no attempt is open; nothing else is.

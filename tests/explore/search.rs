@@ -1,8 +1,8 @@
 //! Breadth first, every state once.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
-use promptrelease::endpoint::Rules;
+use promptrelease::{api::Cause, endpoint::Rules};
 
 use crate::{
     budget::{Budget, Fault},
@@ -31,6 +31,8 @@ pub struct Report {
     pub logs: usize,
     /// States at rest.
     pub at_rest: usize,
+    /// For which causes attempts ended.
+    pub causes: BTreeSet<Cause>,
     /// Steps that there was no room for.
     pub cut: u64,
     /// Bytes of one state, with what it takes to find it again.
@@ -114,7 +116,7 @@ pub fn explore(question: &Question<'_>) -> Report {
         let world = unpack(seen.states[number]);
         let rests = is_at_rest(&world, &mut steps);
         at_rest += usize::from(rests);
-        let property = question.properties.iter().find(|p| p.is_broken(&world, steps.logs, rests));
+        let property = question.properties.iter().find(|p| p.is_broken(&world, &mut steps, rests));
         if let Some(property) = property {
             broken = Some(Broken { property: *property, trace: trace(&seen, &mut steps, number) });
             break;
@@ -126,7 +128,9 @@ pub fn explore(question: &Question<'_>) -> Report {
     }
     let (cut, states) = (steps.cut, seen.states.len());
     let bytes = WORDS * 8 + 4 + 4 * seen.slots.len() / states.max(1);
-    Report { states, logs: logs.all.len(), at_rest, cut, bytes, finished: number == states, broken }
+    let endings = logs.all.iter().filter_map(|log| log.attempt.as_ref()?.ending);
+    let causes = endings.map(|ending| ending.cause).collect();
+    Report { states, logs: logs.all.len(), at_rest, causes, cut, bytes, finished: number == states, broken }
 }
 
 fn trace(seen: &Seen, steps: &mut Steps<'_>, mut number: usize) -> Vec<Step> {

@@ -25,6 +25,7 @@ impl fmt::Display for Step {
             Self::Crashes { process } => write!(f, "{} crashes", name(process)),
             Self::TakesOver { process } => write!(f, "{} takes over", name(process)),
             Self::Aborts => f.write_str("a person aborts"),
+            Self::TimeIsOver => f.write_str("what is to give the canary more has taken too long"),
             Self::Accepts(write) => write!(f, "Azure accepts {write}"),
             Self::Refuses { write, reply } => write!(f, "Azure refuses {write}, told as {reply:?}"),
             Self::Loses(write) => write!(f, "the network loses {write}"),

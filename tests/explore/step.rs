@@ -1,15 +1,11 @@
 //! What can happen next in a world.
 
-use promptrelease::endpoint::{Decision, Ms, Reply, Why, Wish, next};
-use promptrelease::{api::Cause, endpoint::Log};
+use promptrelease::endpoint::{Ms, Reply, Why};
 
 use crate::{
     budget::Fault,
-    logs::{LogId, Logs, NOW, Pass, Passes, TIMING},
-    world::{
-        Fate, Flight, LED_LONG, OVERDUE, PASTS, Past, Phase, Process, Share, Shown, View, WEIGHT, World, Write, bits,
-        ticks,
-    },
+    logs::{LogId, Logs, NOW, Pass, TIMING},
+    world::{Fate, Flight, LED_LONG, OVERDUE, PASTS, Past, Phase, Process, Share, Shown, View, World, Write, ticks},
 };
 
 /// One step, for the trace.
@@ -24,6 +20,7 @@ pub enum Step {
     Crashes { process: u8 },
     TakesOver { process: u8 },
     Aborts,
+    TimeIsOver,
     Accepts(Write),
     Refuses { write: Write, reply: Reply },
     Loses(Write),
@@ -115,40 +112,12 @@ impl<'a> Steps<'a> {
     fn passes(&mut self, world: &World, process: u8) {
         let i = usize::from(process);
         for view in world.views() {
-            for pass in self.decide(world, view).iter() {
+            for pass in &self.decide(world, view).all {
                 let mut after = *world;
                 after.processes[i].phase = Phase::Storing { log: pass.log, writes: pass.writes, pages: pass.pages };
                 self.push(Step::Looks { process, view, pass: *pass }, after);
             }
         }
-    }
-
-    /// What the protocol makes of a look, for each wish that a stage may have.
-    pub fn decide(&mut self, world: &World, view: View) -> Passes {
-        let process = &world.processes[usize::from(world.leader)];
-        let key = key(world, view, process);
-        if let Some(passes) = self.logs.passes.get(&(world.log, key)) {
-            return passes.clone();
-        }
-        let (log, look) = (self.logs.get(world.log).clone(), world.look(view));
-        let mut passes: Vec<Pass> = Vec::new();
-        for wish in wishes(&log, world.aborted) {
-            let (log, pages, writes) = match next(&log, &look, &wish, &TIMING, &self.logs.rules, NOW) {
-                Decision::Wait { until, .. } => {
-                    assert!(until > NOW, "a wait that is over: {wish:?} {log:?} {look:?}");
-                    continue;
-                }
-                Decision::Record { log, pages } => (log, pages, false),
-                Decision::Write { log, pages } => (log, pages, true),
-            };
-            let pass = Pass { log: self.logs.id(log), writes, pages: bits(&pages) };
-            if !passes.contains(&pass) {
-                passes.push(pass);
-            }
-        }
-        let passes: Passes = passes.into();
-        self.logs.passes.insert((world.log, key), passes.clone());
-        passes
     }
 
     /// Compare-and-swap of the log. What depends on the old one is void.
@@ -253,6 +222,9 @@ impl<'a> Steps<'a> {
         if let Some(budget) = world.budget.spend(Fault::Abort) {
             self.push(Step::Aborts, World { budget, aborted: true, ..*world });
         }
+        if let Some(budget) = world.budget.spend(Fault::Late) {
+            self.push(Step::TimeIsOver, World { budget, late: true, ..*world });
+        }
         if world.budget.left(Fault::Restore) > 0 && world.backup.is_none() {
             self.push(Step::BacksUp, World { backup: Some(world.log), ..*world });
         }
@@ -278,7 +250,7 @@ impl<'a> Steps<'a> {
         let mut after = World { log: backup, backup: None, budget, ..*world };
         // What only the lost log knew is nobody's promise; what Azure's tags say is.
         after.withdrawn = world.azure.shown.write.why == Some(Why::Withdraw);
-        (after.owed, after.told, after.aborted) = (0, 0, false);
+        (after.owed, after.told, after.aborted, after.late) = (0, 0, false, false);
         let led = after.processes[usize::from(after.leader)].led;
         after.processes = [Process::NEW; 2];
         after.processes[usize::from(after.leader)].led = led;
@@ -335,9 +307,11 @@ impl<'a> Steps<'a> {
                 }
             }
         }
-        if !self.logs.is_open(world.log) && world.backup.is_none() {
+        let open = self.logs.is_open(world.log);
+        if !open && world.backup.is_none() {
             world.aborted = false;
         }
+        world.late &= open && !self.logs.withdraws(world.log);
         if !world.lags() {
             world.azure.past = [None; PASTS];
         }
@@ -391,45 +365,6 @@ fn order(past: Past) -> (u8, u8, u8, bool, u8, u8) {
     let Past { shown: Shown { write, failed }, lasted, over } = past;
     let why = write.why.map_or(9, |why| why as u8);
     (write.seq, write.share as u8, why, failed, lasted, over)
-}
-
-/// Everything that a pass depends on besides the log.
-fn key(world: &World, view: View, process: &Process) -> u64 {
-    let shown = view.shown.unwrap_or(world.azure.shown);
-    let mut key = u64::from(view.shown.is_some());
-    let mut add = |value: u64, of: u64| {
-        assert!(value < of);
-        key = key * of + value;
-    };
-    add(view.twin.into(), 2);
-    add(shown.write.seq.into(), 16);
-    add(shown.write.share as u64, 4);
-    add(shown.write.why.map_or(7, |why| why as u64), 8);
-    add(shown.failed.into(), 2);
-    add(process.led.into(), 8);
-    let (seq, fate) = process.operation.map_or((0, 3), |(seq, fate)| (seq, fate as u64));
-    add(seq.into(), 16);
-    add(fate, 4);
-    add(world.aborted.into(), 2);
-    key
-}
-
-/// What a stage may wish for, whatever it was that it saw.
-fn wishes(log: &Log<u8>, aborted: bool) -> Vec<Wish<u8>> {
-    use promptrelease::endpoint::log::{Course, Kind};
-    let Some(attempt) = log.open() else { return vec![Wish::Nothing] };
-    let failed = Wish::Withdraw(Cause::CanaryFailed);
-    match attempt.decision.map(|decision| decision.course) {
-        Some(Course::Withdraw) => vec![Wish::Nothing],
-        _ if aborted => vec![Wish::Withdraw(Cause::AbortRequested)],
-        Some(Course::Promote) => vec![Wish::Promote, failed],
-        None => match attempt.raised.last() {
-            Some(last) if last.verified_at.is_some() => vec![Wish::Nothing, Wish::Promote, failed],
-            Some(_) => vec![Wish::Nothing],
-            None if attempt.kind == Kind::Fast || attempt.return_to.is_none() => vec![Wish::Promote],
-            None => vec![Wish::Raise { step: 1, weight: WEIGHT }],
-        },
-    }
 }
 
 /// The log was written by a process: what another one has in hand rests on an older one.

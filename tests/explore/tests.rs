@@ -1,6 +1,9 @@
 //! The searches.
 
-use promptrelease::endpoint::{Rule, Rules};
+use promptrelease::{
+    api::Cause,
+    endpoint::{Rule, Rules},
+};
 
 use crate::{
     budget::Fault,
@@ -65,6 +68,21 @@ fn the_fast_way_a_first_release_and_an_undo() {
     for story in [Story::Fast, Story::First, Story::Undo] {
         for faults in &pairs {
             holds(&Question { story, ..question(faults) });
+        }
+    }
+}
+
+#[test]
+fn a_raise_or_a_promotion_whose_time_is_over_and_one_more_fault() {
+    for first in Fault::SIX {
+        let causes = holds(&question(&[first, Fault::Late])).causes;
+        assert!(causes.contains(&Cause::EndpointFailed) && causes.contains(&Cause::PromotionFailed), "{causes:?}");
+    }
+    let causes = holds(&question(&[Fault::Abort])).causes;
+    assert!(!causes.contains(&Cause::EndpointFailed), "what gives up is the time alone: {causes:?}");
+    for story in [Story::Fast, Story::First] {
+        for first in [Fault::TimeOut, Fault::FailedOperation] {
+            holds(&Question { story, ..question(&[first, Fault::Late]) });
         }
     }
 }
@@ -145,12 +163,14 @@ fn a_higher_number_has_to_be_adopted() {
     is_needed(Rule::AdoptHigherSeq);
 }
 
-/// Another hand can make an ending untrue between the look and its record, so T is nothing that we can promise.
+/// Another hand can make an ending untrue between the look and its record, so T is nothing that we can promise. Nor is S where
+/// reads lag too: that Azure deletes nothing that has traffic is the last word there.
 fn another_hand_in(stories: &[Story]) {
-    let properties = [Property::Q, Property::H, Property::P, Property::D];
+    let all = [Property::Q, Property::H, Property::P, Property::D, Property::S];
     for story in stories {
         for first in Fault::SIX {
-            holds(&Question { story: *story, properties: &properties, ..question(&[first, Fault::Hand]) });
+            let properties = if first == Fault::LaggingRead { &all[..4] } else { &all };
+            holds(&Question { story: *story, properties, ..question(&[first, Fault::Hand]) });
         }
     }
 }

@@ -126,6 +126,8 @@ pub struct World {
     pub processes: [Process; 2],
     pub leader: u8,
     pub aborted: bool,
+    /// The time of a raise or a promotion that is not read back is over.
+    pub late: bool,
     pub budget: Budget,
     /// Notices that were owed, and those that somebody accepted.
     pub owed: u8,
@@ -154,6 +156,7 @@ impl World {
             processes: [leader, Process::NEW],
             leader: 0,
             aborted: false,
+            late: false,
             budget,
             owed: 0,
             told: 0,
@@ -185,7 +188,7 @@ impl Share {
         }
     }
 
-    fn split(self) -> Split<u8> {
+    pub fn split(self) -> Split<u8> {
         match self {
             Self::Nobody => Split::none(),
             Self::Stable => Split::all(STABLE),
@@ -255,6 +258,7 @@ impl World {
         let live = Live {
             state,
             split: shown.write.share.split(),
+            mirrored: Vec::new(),
             owner: if ours { Owner::Ours } else { Owner::Absent },
             write: ours.then_some(written),
             roles: if ours { shown.write.share.roles() } else { Roles::default() },

@@ -85,10 +85,6 @@ const BANS: &[Ban] = &[
     },
 ];
 
-/// Whose files may still import in a circle: the simulator's state holds that of every service, and each of them answers
-/// with the whole of it in hand. Nothing may be added here.
-const KNOTTED: &[&str] = &["sim"];
-
 /// More lines than this are more than one job.
 const LONGEST_FILE: usize = 500;
 
@@ -259,9 +255,7 @@ fn modules_import_in_no_circle() {
 
 #[test]
 fn files_import_in_no_circle() {
-    let plain = |source: &Source| !source.top().is_some_and(|top| KNOTTED.contains(&top));
-    let sources: Vec<Source> = library().into_iter().filter(plain).collect();
-    assert_none(&files::circles(&sources));
+    assert_none(&files::circles(&library()));
 }
 
 #[test]

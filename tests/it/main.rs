@@ -7,6 +7,7 @@ mod demo;
 mod ground;
 mod identity;
 mod lease;
+mod prerequisites;
 mod process;
 mod prompt_flow;
 mod rbac;

@@ -15,7 +15,7 @@ use crate::{
     endpoint::Wish,
     policy::opens::Opens,
     stage::{Decision, Facts, Then, Wait},
-    view::{timeline::Event, trouble::Trouble},
+    view::timeline::Event,
 };
 
 /// The release that holds the endpoint.
@@ -81,14 +81,12 @@ pub struct Turn {
     pub opening: Option<Box<Attempt>>,
     /// Why no attempt is opened.
     pub answer: Option<Opens>,
-    /// What a person has to put right in Azure before it goes on.
-    pub trouble: Option<Trouble>,
 }
 
 impl Turn {
     pub(super) fn of(facts: Facts) -> Self {
         let (wish, why) = (Wish::Nothing, String::new());
-        Self { wish, why, actor: None, facts, told: Vec::new(), wait: None, opening: None, answer: None, trouble: None }
+        Self { wish, why, actor: None, facts, told: Vec::new(), wait: None, opening: None, answer: None }
     }
 
     pub(super) fn withdraw(facts: &Facts, cause: Cause, why: impl Into<String>) -> Self {

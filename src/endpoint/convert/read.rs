@@ -59,6 +59,7 @@ fn attempt(attempt: &stored::Attempt) -> Attempt<String> {
         raised: attempt.raised.iter().map(raised).collect(),
         decision: attempt.decision.as_ref().map(decision),
         alarms: attempt.alarms.iter().filter_map(|alarm| alarm.parse().ok()).collect(),
+        outages: attempt.outages,
         repairs: attempt.repairs,
         ending: attempt.ending.as_ref().map(ending),
     }
@@ -76,7 +77,8 @@ pub fn kind(word: &str) -> Kind {
 
 fn raised(raised: &stored::Raised) -> Raised {
     let weight = u8::try_from(raised.weight.clamp(0, 100)).unwrap_or(100);
-    Raised { step: raised.step, weight, seq: raised.seq, verified_at: raised.verified_at.map(Ms::from) }
+    let (noted_at, verified_at) = (raised.noted_at.map(Ms::from), raised.verified_at.map(Ms::from));
+    Raised { step: raised.step, weight, seq: raised.seq, noted_at, verified_at }
 }
 
 /// A cause that this version does not know withdraws too.
@@ -146,7 +148,8 @@ fn reply(word: &str) -> Option<Reply> {
     REPLIES.iter().find(|(_, known)| *known == word).map(|(reply, _)| *reply)
 }
 
-/// An entry of the outbox, from its key: `<namespace>/<release>/<hash>.<attempt>/<cause or outcome>`.
+/// An entry of the outbox, from its key: `<namespace>/<release>/<hash>.<attempt>/<cause or outcome>`. The cause may have a
+/// number; without it, the entry says it as well.
 pub fn page(owed: &stored::Owed) -> Option<Owed> {
     let cause: Cause = owed.kind.parse().ok()?;
     let mut pieces = owed.key.rsplit('/');

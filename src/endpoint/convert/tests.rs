@@ -2,4 +2,5 @@
 
 mod adopted;
 mod bound;
+mod evidence;
 mod round_trip;

@@ -50,7 +50,7 @@ fn take_back<N: Name>(scene: &mut Scene<'_, N>, live: &Live<N>, written: Written
     let last = scene.log.attempt.as_ref().map_or(0, |attempt| attempt.n);
     let known = scene.log.open().is_some_and(|attempt| attempt.n == written.n);
     let step = scene.log.open().and_then(|a| a.raised.last()).map_or(1, |raised| raised.step + 1);
-    let raised = Raised { step, weight, seq: written.seq, verified_at: Some(scene.now) };
+    let raised = Raised { step, weight, seq: written.seq, noted_at: None, verified_at: Some(scene.now) };
     if let Some(attempt) = scene.open_mut().filter(|_| known) {
         attempt.raised.push(raised);
         attempt.deployment = Some(canary);

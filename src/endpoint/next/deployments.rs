@@ -49,7 +49,8 @@ pub fn delete<N: Name>(scene: &mut Scene<'_, N>, live: &Live<N>, name: &N) -> Th
     let used = |used: Option<&N>| used == Some(name);
     let in_use = used(scene.log.stable.as_ref())
         || attempt.is_some_and(|a| used(a.deployment.as_ref()) || used(a.return_to.as_ref()))
-        || live.split.share(name) > 0;
+        || live.split.share(name) > 0
+        || live.mirrored.contains(name);
     if in_use || !scene.look.deployment(name).is_some_and(|found| found.ours) {
         return scene.wait(Waiting::InUse { deployment: name.clone() });
     }

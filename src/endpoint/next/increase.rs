@@ -120,6 +120,9 @@ fn others<N: Name>(scene: &Scene<'_, N>, live: &Live<N>, attempt: &Attempt<N>) -
     if live.split.shares().any(|(name, _)| !own(name)) {
         return Some(Waiting::Conflict { split: live.split.clone() });
     }
+    if let Some(mirrored) = live.mirrored.iter().find(|name| own(name)) {
+        return Some(Waiting::Mirrored { deployment: mirrored.clone() });
+    }
     match &attempt.return_to {
         Some(stable) if scene.look.is_missing(stable) => Some(Waiting::StableLost { deployment: stable.clone() }),
         Some(_) => None,
@@ -139,11 +142,11 @@ fn note<N: Name>(
         return then;
     }
     let then = scene.write(why, split, live);
-    let seq = scene.log.seq;
-    let raised = Raised { step, weight, seq, verified_at: None };
+    let (seq, now) = (scene.log.seq, scene.now);
+    let raised = Raised { step, weight, seq, noted_at: Some(now), verified_at: None };
     if let Some(attempt) = scene.open_mut() {
         match attempt.raised.last_mut().filter(|last| last.step == step) {
-            Some(last) => *last = raised,
+            Some(last) => *last = Raised { noted_at: last.noted_at.or(Some(now)), ..raised },
             None => attempt.raised.push(raised),
         }
     }

@@ -6,12 +6,12 @@ use crate::{
     api::Cause,
     endpoint::{
         Live, Ms, Wish,
-        log::{Attempt, Course, Kind, Name},
+        log::{Attempt, Course, Decided, Kind, Name},
     },
 };
 
 /// Takes the decision that look and wish call for. The first cause in this order is the one that is told: a stage's or a
-/// person's, another hand's, a promotion that does not come about.
+/// person's, another hand's, a raise or a promotion that does not come about.
 pub fn latch<N: Name>(
     scene: &mut Scene<'_, N>,
     live: Option<&Live<N>>,
@@ -61,10 +61,20 @@ fn gives_traffic<N: Name>(attempt: &Attempt<N>, live: &Live<N>) -> bool {
     attempt.deployment.as_ref().is_some_and(|canary| live.split.share(canary) > 0)
 }
 
+/// What more traffic was noted for has its time, whatever stands in the way: a refusal, an operation that fails or never
+/// ends, an endpoint that cannot be read. What may have been written is taken back by a write.
 fn late<N: Name>(scene: &Scene<'_, N>, attempt: &Attempt<N>) -> Option<Cause> {
-    let decision = attempt.decision.filter(|decision| decision.course == Course::Promote)?;
-    let overdue = scene.now >= decision.at + scene.timing.promotion;
-    (overdue && !facts::is_promoted(&scene.log)).then_some(Cause::PromotionFailed)
+    let overdue = |since: Ms| scene.now >= since + scene.timing.promotion;
+    match attempt.decision {
+        Some(Decided { course: Course::Promote, at, .. }) => {
+            (overdue(at) && !facts::is_promoted(&scene.log)).then_some(Cause::PromotionFailed)
+        }
+        Some(_) => None,
+        None => {
+            let last = attempt.raised.last().filter(|last| last.verified_at.is_none())?;
+            last.noted_at.is_some_and(overdue).then_some(Cause::EndpointFailed)
+        }
+    }
 }
 
 /// Decides on a promotion.
@@ -79,6 +89,14 @@ fn may_be_promoted<N: Name>(scene: &Scene<'_, N>, attempt: &Attempt<N>, live: &L
     let claimed = facts::is_claimed(&scene.log, live) && live.at_rest();
     let quiet = facts::in_the_air(scene).is_none() && scene.log.open_traffic().is_none();
     attempt.was_given_traffic() && attempt.deployment.is_some() && claimed && quiet
+}
+
+/// Azure answers again, as two looks say: the next outage wakes somebody anew.
+pub fn forget_unreadable<N: Name>(scene: &mut Scene<'_, N>) {
+    let confirmed = scene.look.twin.is_some();
+    let Some(attempt) = scene.open_mut().filter(|a| confirmed && a.alarms.contains(&Cause::Unreadable)) else { return };
+    attempt.alarms.retain(|alarm| *alarm != Cause::Unreadable);
+    attempt.outages += 1;
 }
 
 /// Nobody can see whether users are well: somebody has to know.

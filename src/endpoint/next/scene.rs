@@ -71,11 +71,15 @@ impl<'a, N: Name> Scene<'a, N> {
         }
     }
 
-    /// Pages about the open attempt, once for each cause.
+    /// Pages about the open attempt, once for each cause as long as it stands. An earlier page about it that nobody has
+    /// taken yet tells what is true when it is delivered, so it needs no other beside it.
     pub fn alarm(&mut self, cause: Cause) {
         let Some(attempt) = self.open_mut().filter(|attempt| !attempt.alarms.contains(&cause)) else { return };
         attempt.alarms.push(cause);
-        self.page(Notice::Alarm(cause));
+        let (n, notice) = (attempt.n, Notice::Alarm(cause));
+        if !self.log.outbox.iter().any(|owed| owed.attempt == n && owed.notice == notice) {
+            self.page(notice);
+        }
     }
 
     pub fn page(&mut self, notice: Notice) {

@@ -5,8 +5,15 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{Call, SystemData, errors, route::Kind};
-use crate::sim::{Settings, http::Response};
+use super::{
+    call::Call,
+    errors,
+    ids::{storage_id, workspace_id},
+    resource::SystemData,
+    route::Kind,
+    workspace,
+};
+use crate::sim::{http::Response, settings::Settings};
 
 /// What may not change when a version is registered again.
 const CONTENT: [&str; 5] = ["modelUri", "dataUri", "codeUri", "image", "build"];
@@ -117,7 +124,7 @@ impl Assets {
         let shown: Vec<Value> = names
             .into_iter()
             .map(|name| {
-                json!({"id": format!("{}/{}/{name}", super::workspace_id(call.settings), kind.segment()),
+                json!({"id": format!("{}/{}/{name}", workspace_id(call.settings), kind.segment()),
                 "name": name, "properties": {"isArchived": false, "properties": {}, "tags": {}}})
             })
             .collect();
@@ -129,7 +136,7 @@ impl Assets {
 pub fn pending_upload(call: &Call<'_>, name: &str, version: &str) -> Response {
     let (account, container) = (&call.settings.storage_account, &call.settings.container);
     let uri = format!("https://{account}.blob.core.windows.net/{container}");
-    let sas = super::workspace::sas(call);
+    let sas = workspace::sas(call);
     Response::json(
         200,
         &json!({
@@ -137,7 +144,7 @@ pub fn pending_upload(call: &Call<'_>, name: &str, version: &str) -> Response {
             "pendingUploadType": "TemporaryBlobReference",
             "blobReferenceForConsumption": {
                 "blobUri": uri,
-                "storageAccountArmId": super::workspace::storage_id(call.settings),
+                "storageAccountArmId": storage_id(call.settings),
                 "credential": {"credentialType": "SAS", "sasUri": format!("{uri}?{sas}")},
             },
         }),
@@ -169,7 +176,7 @@ fn render(settings: &Settings, kind: Kind, name: &str, version: &str, asset: &As
     properties.insert("provisioningState".into(), json!("Succeeded"));
     let segment = kind.segment();
     json!({
-        "id": format!("{}/{segment}/{name}/versions/{version}", super::workspace_id(settings)),
+        "id": format!("{}/{segment}/{name}/versions/{version}", workspace_id(settings)),
         "name": version,
         "type": format!("Microsoft.MachineLearningServices/workspaces/{segment}/versions"),
         "systemData": asset.system.render(),

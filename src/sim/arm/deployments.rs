@@ -1,121 +1,22 @@
-//! Online deployments: provisioning that takes time and may fail, and the writes that Azure refuses.
+//! Requests about online deployments: provisioning that takes time and may fail, and the writes that Azure refuses.
 
-use std::collections::BTreeMap;
-
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Arm, Call, State, SystemData, defaults,
-    endpoints::Endpoint,
-    errors,
-    operations::{self, End, Failure, Pending},
+    call::Call,
+    defaults, errors,
+    operations::{self, End, Failure},
+    resource::{self, State},
     route::Kind,
-    traffic,
+    store::{Arm, DeploymentDoc, Wanted},
 };
-use crate::sim::{Settings, http::Response, world::DeploymentFacts};
+use crate::sim::http::Response;
 
 /// Deployments of one endpoint.
 const MOST: usize = 20;
 /// Instances of one deployment.
 const MOST_INSTANCES: u64 = 50;
-
-/// An online deployment, also as other services see it.
-pub struct DeploymentDoc {
-    pub name: String,
-    pub tags: BTreeMap<String, String>,
-    /// The resource's `properties` as accepted last, without what is read-only.
-    pub properties: Map<String, Value>,
-    /// Instances.
-    pub capacity: u32,
-    pub state: State,
-    /// Its first provisioning succeeded.
-    pub born: bool,
-    ready_at: Option<Timestamp>,
-    gone_at: Option<Timestamp>,
-    pending: Option<Pending>,
-    system: SystemData,
-    log: Vec<String>,
-}
-
-impl DeploymentDoc {
-    /// A deployment that has been there, and been provisioned, before.
-    pub fn existing(facts: &DeploymentFacts, now: Timestamp) -> Self {
-        let mut deployment = Self::new(&facts.name, now, "world");
-        let properties = json!({
-            "endpointComputeType": "Managed", "model": facts.model, "environmentId": facts.environment,
-            "environmentVariables": facts.environment_variables, "instanceType": facts.instance_type,
-            "appInsightsEnabled": true, "scaleSettings": {"scaleType": "Default"}, "properties": {},
-        });
-        deployment.properties = properties.as_object().cloned().unwrap_or_default();
-        defaults::fill(&mut deployment.properties);
-        deployment.tags = facts.tags.clone();
-        deployment.capacity = facts.instance_count;
-        (deployment.state, deployment.born, deployment.ready_at) = (State::Succeeded, true, Some(now));
-        deployment
-    }
-
-    fn new(name: &str, now: Timestamp, by: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            tags: BTreeMap::new(),
-            properties: Map::new(),
-            capacity: 1,
-            state: State::Creating,
-            born: false,
-            ready_at: None,
-            gone_at: None,
-            pending: None,
-            system: SystemData::new(now, by),
-            log: Vec::new(),
-        }
-    }
-
-    /// ARM id of the model version.
-    pub fn model(&self) -> Option<&str> {
-        self.properties.get("model")?.as_str()
-    }
-
-    /// What the container gets as environment, less what the platform adds.
-    pub fn environment_variables(&self) -> BTreeMap<String, String> {
-        let map = self.properties.get("environmentVariables").and_then(Value::as_object);
-        map.into_iter().flatten().map(|(k, v)| (k.clone(), v.as_str().unwrap_or_default().to_owned())).collect()
-    }
-
-    /// Whether it has been provisioned and answers requests.
-    pub fn ready(&self, now: Timestamp) -> bool {
-        self.ready_at.is_some_and(|at| at <= now) && !self.gone(now)
-    }
-
-    pub(super) fn gone(&self, now: Timestamp) -> bool {
-        self.gone_at.is_some_and(|at| at <= now)
-    }
-
-    fn finish(&mut self, end: End) {
-        self.born |= end == End::Succeeded;
-        self.state = State::after(end);
-    }
-
-    fn render(&self, settings: &Settings, endpoint: &str) -> Value {
-        let mut properties = self.properties.clone();
-        properties.insert("provisioningState".into(), json!(self.state.as_str()));
-        for absent in ["description", "codeConfiguration", "modelMountPath", "dataCollector", "startupProbe"] {
-            properties.entry(absent).or_insert(Value::Null);
-        }
-        json!({
-            "id": format!("{}/deployments/{}", super::endpoint_id(settings, endpoint), self.name),
-            "name": self.name,
-            "type": "Microsoft.MachineLearningServices/workspaces/onlineEndpoints/deployments",
-            "location": settings.location,
-            "kind": "Managed",
-            "tags": self.tags,
-            "identity": null,
-            "sku": {"name": "Default", "tier": "Standard", "capacity": self.capacity},
-            "systemData": self.system.render(),
-            "properties": properties,
-        })
-    }
-}
 
 impl Arm {
     /// One look at a deployment, which may be what makes its operation end.
@@ -150,10 +51,10 @@ impl Arm {
     }
 
     pub(super) fn put_deployment(&mut self, call: &Call<'_>, of: &str, name: &str) -> Result<Response, Response> {
-        super::check_name(call, "deployment", name)?;
-        super::check_location(call)?;
+        resource::check_name(call, "deployment", name)?;
+        resource::check_location(call)?;
         self.check_endpoint_takes_deployments(call, of)?;
-        let wanted = Wanted::read(call, self)?;
+        let wanted = wanted(call, self)?;
         let exists = match self.look_at_deployment(call, of, name) {
             Some(old) if !old.state.is_terminal() => return Err(self.deployment_busy(call, of, name)),
             Some(old) if !old.born => return Err(unrecoverable(call, name)),
@@ -193,7 +94,7 @@ impl Arm {
         let pending = self.operations.start(call, &self.knobs, "odidp", call.settings.deployment_time.get(), None);
         let operation = pending.operation.clone();
         if let Some(deployment) = self.look_at_deployment(call, of, name) {
-            match traffic::tags(&call.body) {
+            match resource::tags(&call.body) {
                 Some(tags) if replaces => deployment.tags = tags,
                 Some(tags) => deployment.tags.extend(tags),
                 None => {}
@@ -276,7 +177,7 @@ impl Arm {
     }
 
     fn deployment_busy(&self, call: &Call<'_>, of: &str, name: &str) -> Response {
-        let endpoint: Option<&Endpoint> = self.endpoints.get(&of.to_ascii_lowercase());
+        let endpoint = self.endpoints.get(&of.to_ascii_lowercase());
         let state = endpoint
             .and_then(|e| e.deployments.get(&name.to_ascii_lowercase()))
             .map_or("Updating", |d| d.state.as_str());
@@ -296,46 +197,6 @@ impl Arm {
     }
 }
 
-impl DeploymentDoc {
-    fn accept(&mut self, call: &Call<'_>, wanted: Wanted, exists: bool, pending: &mut Pending) {
-        self.tags = traffic::tags(&call.body).unwrap_or_default();
-        self.properties = wanted.properties;
-        self.capacity = wanted.capacity;
-        self.state = if exists { State::Updating } else { State::Creating };
-        if !exists && pending.end == End::Succeeded {
-            self.ready_at = Some(pending.due);
-        }
-        let extra = self.properties.entry("properties").or_insert(json!({}));
-        if let Some(extra) = extra.as_object_mut() {
-            let url = operations::status_url(call, &pending.operation);
-            extra.insert("AzureAsyncOperationUri".into(), json!(url));
-        }
-        if let Some(log) = call.effect.operation.as_ref().and_then(|o| o.log.as_ref()) {
-            self.log = log.lines().map(str::to_owned).collect();
-        }
-        self.system.touch(call.now, &call.caller.appid);
-    }
-
-    fn container_log(&self, now: Timestamp) -> Vec<String> {
-        let done = |ok: bool| if ok { "Succeeded" } else { "InProgress" };
-        let mut lines = vec![
-            "Instance status:".to_owned(),
-            "SystemSetup: Succeeded".into(),
-            "UserContainerImagePull: Succeeded".into(),
-            "ModelDownload: Succeeded".into(),
-            format!("UserContainerStart: {}", done(self.ready(now))),
-            String::new(),
-            "Container logs:".into(),
-            format!("Starting prompt flow serving of deployment {}", self.name),
-        ];
-        if self.ready(now) {
-            lines.push("Listening at: http://0.0.0.0:8080".into());
-        }
-        lines.extend(self.log.iter().cloned());
-        lines
-    }
-}
-
 fn unrecoverable(call: &Call<'_>, name: &str) -> Response {
     let text = format!(
         "Specified deployment [{name}] failed during initial provisioning and is in an unrecoverable state. Delete and \
@@ -344,30 +205,23 @@ fn unrecoverable(call: &Call<'_>, name: &str) -> Response {
     errors::invalid(call, "", text)
 }
 
-/// The parts of a PUT body that are stored.
-struct Wanted {
-    properties: Map<String, Value>,
-    capacity: u32,
-}
-
-impl Wanted {
-    fn read(call: &Call<'_>, arm: &Arm) -> Result<Self, Response> {
-        let Some(properties) = call.body.get("properties").and_then(Value::as_object) else {
-            return Err(errors::invalid(call, "Properties", "The Properties field is required."));
-        };
-        let compute = properties.get("endpointComputeType").and_then(Value::as_str).unwrap_or_default();
-        if !["Managed", "Kubernetes", "AzureMLCompute"].contains(&compute) {
-            let text = format!("endpointComputeType must be Managed, Kubernetes or AzureMLCompute, not {compute:?}.");
-            return Err(errors::invalid(call, "Properties.EndpointComputeType", text));
-        }
-        check_timeout(call, properties, arm)?;
-        let mut properties = properties.clone();
-        properties.remove("provisioningState");
-        if arm.knobs.fill_defaults {
-            defaults::fill(&mut properties);
-        }
-        Ok(Self { properties, capacity: capacity(call)?.unwrap_or(1) })
+/// What a PUT asks for.
+fn wanted(call: &Call<'_>, arm: &Arm) -> Result<Wanted, Response> {
+    let Some(properties) = call.body.get("properties").and_then(Value::as_object) else {
+        return Err(errors::invalid(call, "Properties", "The Properties field is required."));
+    };
+    let compute = properties.get("endpointComputeType").and_then(Value::as_str).unwrap_or_default();
+    if !["Managed", "Kubernetes", "AzureMLCompute"].contains(&compute) {
+        let text = format!("endpointComputeType must be Managed, Kubernetes or AzureMLCompute, not {compute:?}.");
+        return Err(errors::invalid(call, "Properties.EndpointComputeType", text));
     }
+    check_timeout(call, properties, arm)?;
+    let mut properties = properties.clone();
+    properties.remove("provisioningState");
+    if arm.knobs.fill_defaults {
+        defaults::fill(&mut properties);
+    }
+    Ok(Wanted { properties, capacity: capacity(call)?.unwrap_or(1) })
 }
 
 fn capacity(call: &Call<'_>) -> Result<Option<u32>, Response> {

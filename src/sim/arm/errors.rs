@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Call;
+use super::call::Call;
 use crate::sim::{clock, http::Response};
 
 /// ARM's own error.

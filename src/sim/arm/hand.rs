@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Arm, deployments::DeploymentDoc, endpoints::Endpoint, traffic::Split};
-use crate::sim::{Settings, world::DeploymentFacts};
+use super::store::{Arm, DeploymentDoc, Endpoint, Split};
+use crate::sim::{settings::Settings, world::DeploymentFacts};
 
 /// Who it was, in `lastModifiedBy`.
 const SOMEBODY: &str = "somebody@example.com";
@@ -30,6 +30,24 @@ impl Arm {
             split.traffic = traffic.unwrap_or(std::mem::take(&mut split.traffic));
             split.tags = tags.unwrap_or(std::mem::take(&mut split.tags));
         });
+        Ok(())
+    }
+
+    /// Mirrors requests like this and no other way; empty ends it.
+    ///
+    /// # Errors
+    /// One of them has live traffic, or there is no such endpoint.
+    pub fn hand_mirrors(&mut self, settings: &Settings, of: &str, mirror: BTreeMap<String, u8>) -> Result<(), String> {
+        let (now, knobs) = (self.clock.now(), self.knobs.clone());
+        let endpoint = self.settled(settings, of)?;
+        let live =
+            mirror.keys().find(|name| endpoint.serving(now).traffic.get(*name).is_some_and(|weight| *weight > 0));
+        if let Some(name) = live {
+            return Err(format!(
+                "deployment {name} of endpoint {of} has live traffic, and Azure mirrors nothing to it then"
+            ));
+        }
+        endpoint.change(settings, &knobs, (now, SOMEBODY), |split| split.mirror = mirror);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Call, Knobs, errors};
+use super::{call::Call, errors, knobs::Knobs};
 use crate::sim::{clock, faults::OperationFault, http::Response};
 
 /// One operation.

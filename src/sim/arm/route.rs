@@ -1,7 +1,7 @@
 //! Which resource a path of the management API names. Fixed segments are compared in any case, as ARM does.
 
 use super::errors;
-use crate::sim::{Settings, http::Response};
+use crate::sim::{http::Response, settings::Settings};
 
 /// A resource or collection.
 #[derive(Clone, Debug, PartialEq, Eq)]

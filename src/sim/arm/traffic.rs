@@ -1,44 +1,17 @@
-//! The split of an endpoint, and what a write may ask for.
+//! Which split a write may ask for.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Call, Knobs, State, endpoints::Endpoint, errors, knobs::AbsentTraffic};
+use super::{
+    call::Call,
+    errors,
+    knobs::{AbsentTraffic, Knobs},
+    resource::{State, tags},
+    store::{Endpoint, Split},
+};
 use crate::sim::http::Response;
-
-/// What an endpoint write replaces and an operation applies: live and mirrored percentages by deployment, and tags.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Split {
-    pub traffic: BTreeMap<String, u8>,
-    pub mirror: BTreeMap<String, u8>,
-    pub tags: BTreeMap<String, String>,
-}
-
-impl Split {
-    /// Percent of live or mirrored traffic of a deployment.
-    pub fn weight(&self, deployment: &str) -> u8 {
-        let of = |map: &BTreeMap<String, u8>| {
-            map.iter().find(|(name, _)| name.eq_ignore_ascii_case(deployment)).map_or(0, |(_, weight)| *weight)
-        };
-        of(&self.traffic).max(of(&self.mirror))
-    }
-
-    /// Takes over the tags of a PATCH.
-    pub fn patch_tags(&mut self, tags: Option<BTreeMap<String, String>>, replace: bool) {
-        match tags {
-            Some(tags) if replace => self.tags = tags,
-            Some(tags) => self.tags.extend(tags),
-            None => {}
-        }
-    }
-}
-
-/// The tags of a body; None if it has none.
-pub fn tags(body: &Value) -> Option<BTreeMap<String, String>> {
-    let tags = body.get("tags")?.as_object()?;
-    Some(tags.iter().map(|(k, v)| (k.clone(), v.as_str().unwrap_or_default().to_owned())).collect())
-}
 
 /// The split that a PUT asks for, if Azure would take it: percentages are whole, live ones add up to 0 or 100, at most
 /// 50 are mirrored and to one deployment that has no live traffic, and every name is a deployment that can serve.

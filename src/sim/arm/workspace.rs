@@ -2,24 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, errors, route};
-use crate::sim::{Settings, clock, http::Response, world::ConnectionFacts};
+use super::{
+    call::Call,
+    errors,
+    ids::{component_id, in_group, storage_id, workspace_id},
+    route,
+};
+use crate::sim::{clock, http::Response, settings::Settings, world::ConnectionFacts};
 
 /// Name of the datastore that every workspace has.
 const DATASTORE: &str = "workspaceblobstore";
-
-fn in_group(settings: &Settings, rest: &str) -> String {
-    format!("/subscriptions/{}/resourceGroups/{}/providers/{rest}", settings.subscription, settings.resource_group)
-}
-
-/// ARM id of the storage account.
-pub fn storage_id(settings: &Settings) -> String {
-    in_group(settings, &format!("Microsoft.Storage/storageAccounts/{}", settings.storage_account))
-}
-
-fn component_id(settings: &Settings) -> String {
-    in_group(settings, &format!("Microsoft.Insights/components/{}", settings.insights_name))
-}
 
 /// A shared access signature for the container, good for an hour.
 pub fn sas(call: &Call<'_>) -> String {
@@ -33,7 +25,7 @@ pub fn read(call: &Call<'_>) -> Response {
     Response::json(
         200,
         &json!({
-            "id": super::workspace_id(s),
+            "id": workspace_id(s),
             "name": s.workspace,
             "type": "Microsoft.MachineLearningServices/workspaces",
             "location": location,
@@ -56,7 +48,7 @@ pub fn read(call: &Call<'_>) -> Response {
                 "hbiWorkspace": false,
                 "primaryUserAssignedIdentity": null,
                 "discoveryUrl": format!("https://{location}.api.azureml.ms/discovery"),
-                "mlFlowTrackingUri": format!("azureml://{location}.api.azureml.ms/mlflow/v1.0{}", super::workspace_id(s)),
+                "mlFlowTrackingUri": format!("azureml://{location}.api.azureml.ms/mlflow/v1.0{}", workspace_id(s)),
                 "workspaceId": s.workspace_id,
                 "tenantId": s.tenant,
                 "publicNetworkAccess": "Enabled",
@@ -111,7 +103,7 @@ pub fn component(call: &Call<'_>, name: &str) -> Result<Response, Response> {
 
 fn datastore_doc(s: &Settings) -> Value {
     json!({
-        "id": format!("{}/datastores/{DATASTORE}", super::workspace_id(s)),
+        "id": format!("{}/datastores/{DATASTORE}", workspace_id(s)),
         "name": DATASTORE,
         "type": "Microsoft.MachineLearningServices/workspaces/datastores",
         "systemData": {"createdAt": "2026-01-05T08:00:30Z", "createdBy": "Azure Machine Learning",
@@ -162,7 +154,7 @@ fn known_datastore(call: &Call<'_>, name: &str) -> Result<(), Response> {
 
 fn connection_doc(s: &Settings, facts: &ConnectionFacts, secret: bool) -> Value {
     json!({
-        "id": format!("{}/connections/{}", super::workspace_id(s), facts.name),
+        "id": format!("{}/connections/{}", workspace_id(s), facts.name),
         "name": facts.name,
         "type": "Microsoft.MachineLearningServices/workspaces/connections",
         "systemData": {},
@@ -173,7 +165,7 @@ fn connection_doc(s: &Settings, facts: &ConnectionFacts, secret: bool) -> Value 
             "category": facts.category,
             "expiryTime": null,
             "target": facts.target,
-            "createdByWorkspaceArmId": super::workspace_id(s),
+            "createdByWorkspaceArmId": workspace_id(s),
             "useWorkspaceManagedIdentity": false,
             "isSharedToAll": false,
             "sharedUserList": [],

@@ -2,9 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::{AUDIENCE, Refusal, entra, store};
-use crate::sim::{Sim, http::Request, lock};
+use super::{refusal::Refusal, store};
+use crate::sim::{cloud::Sim, entra::Flavour, http::Request, mutex::lock};
 
+/// What tokens must be for.
+pub(super) const AUDIENCE: &str = "https://storage.azure.com";
 /// What the management API signs with.
 const SIGNATURE: &str = "c2ltdWxhdGVk";
 /// Tokens of Entra are taken by requests of this version or a later one.
@@ -29,7 +31,7 @@ fn is_public(sim: &Sim, account: &str, container: &str) -> bool {
 }
 
 fn token(sim: &Sim, req: &Request) -> Result<(), Refusal> {
-    let who = sim.entra.check(req, AUDIENCE, entra::Flavour::Storage).map_err(Refusal::Ready)?;
+    let who = sim.entra.check(req, AUDIENCE, Flavour::Storage).map_err(Refusal::Ready)?;
     match req.header("x-ms-version") {
         // Versions are dates, so they compare as text.
         Some(version) if version >= FIRST_WITH_TOKENS => {}

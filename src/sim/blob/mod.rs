@@ -10,9 +10,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    Sim, clock, entra,
+    clock,
+    cloud::Sim,
     http::{Request, Response},
-    lock,
+    mutex::lock,
 };
 
 mod access;
@@ -24,8 +25,6 @@ mod tests;
 use refusal::Refusal;
 pub use store::{Blob, Blobs, Place};
 
-/// What tokens must be for.
-const AUDIENCE: &str = "https://storage.azure.com";
 /// Of replies to requests that name no version.
 const VERSION: &str = "2023-11-03";
 

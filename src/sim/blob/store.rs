@@ -11,8 +11,9 @@ use jiff::Timestamp;
 
 use super::refusal::{element, xml};
 use crate::sim::{
-    Settings, clock,
+    clock,
     http::{Request, Response},
+    settings::Settings,
 };
 
 /// A container of every account, for anybody to read.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::*;
+use super::{access::AUDIENCE, *};
 use crate::sim::testing::{arm, request, sim, token};
 
 const ACCOUNT: &str = "stassistantprodeus2.blob.core.windows.net";

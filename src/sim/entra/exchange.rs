@@ -8,34 +8,17 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 use uuid::Uuid;
 
-use super::{Entra, Federated, Undecodable, decode};
+use super::{
+    jwt::{Undecodable, decode},
+    tenant::{Federated, is_resource},
+    tokens::{Entra, LIFETIME},
+};
 use crate::sim::{
-    Sim,
+    cloud::Sim,
     http::{Request, Response},
-    lock,
 };
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-/// APIs that have a service principal in the tenant. Entra refuses a scope of any other.
-pub const RESOURCES: [&str; 7] = [
-    "https://management.azure.com",
-    "https://ml.azure.com",
-    "https://storage.azure.com",
-    "https://api.applicationinsights.io",
-    "https://api.loganalytics.io",
-    "https://monitor.azure.com",
-    "https://cognitiveservices.azure.com",
-];
-
-/// What a federated credential wants in `aud` unless it is made with another.
-pub fn audience() -> String {
-    "api://AzureADTokenExchange".to_owned()
-}
-
-/// Whether tokens for `resource` are issued at all; with or without a slash at its end.
-pub fn is_resource(resource: &str) -> bool {
-    RESOURCES.contains(&resource.trim_end_matches('/'))
-}
 
 /// An OAuth error: HTTP status, `error`, AADSTS number, text.
 struct Refusal(u16, &'static str, u32, String);
@@ -88,7 +71,7 @@ fn exchange(entra: &Entra, tenant: &str, body: &[u8]) -> Result<Value, Refusal> 
     let token = entra
         .mint(&who, resource)
         .map_err(|e| Refusal(500, "server_error", 90033, format!("a token cannot be signed: {e}")))?;
-    let seconds = super::LIFETIME - 1;
+    let seconds = LIFETIME - 1;
     Ok(json!({"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": token}))
 }
 
@@ -125,11 +108,7 @@ struct Assertion {
 /// Whether the assertion proves that the caller is `client`: issuer, audience, subject, signature and time, in this
 /// order, each with an error of its own.
 fn authenticate(entra: &Entra, client: &str, assertion: &str) -> Result<Federated, Refusal> {
-    let (issuer, of_client) = {
-        let state = lock(&entra.state);
-        let mine = state.federated.iter().filter(|f| f.client.eq_ignore_ascii_case(client));
-        (state.issuer.clone(), mine.cloned().collect::<Vec<_>>())
-    };
+    let (issuer, of_client) = entra.trusted(client);
     if of_client.is_empty() {
         let text = format!("Application with identifier '{client}' was not found in the directory '{}'.", entra.tenant);
         return Err(Refusal(400, "unauthorized_client", 700_016, text));

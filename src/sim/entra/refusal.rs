@@ -4,8 +4,17 @@ use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::Flavour;
 use crate::sim::{clock, http::Response};
+
+/// Whose words a refusal is put in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavour {
+    Arm,
+    Flow,
+    Insights,
+    Storage,
+    Scoring,
+}
 
 /// What is wrong with the token of a request.
 #[derive(Debug)]

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Call,
+    call::Call,
     fault::Root,
     run::{Line, Run, Times},
     submission::DataInput,
 };
-use crate::sim::{clock, traffic::hash};
+use crate::sim::{clock, digest::hash};
 
 const RUNTIME: &str = "promptflow-runtime/20240429.v8";
 

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Call, connections,
+    call::Call,
+    connections,
     fault::Root,
     graph::Graph,
     mapping,
@@ -16,8 +17,8 @@ use super::{
 };
 use crate::sim::{
     blob::{Blobs, Place},
-    scenario::{Behaviour, Chosen, Phase, Score, Share, Subject, hex},
-    traffic::hash,
+    digest::{hash, hex},
+    scenario::{Behaviour, Chosen, Phase, Score, Share, Subject},
 };
 
 /// Column that says which class a row is of.

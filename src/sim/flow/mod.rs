@@ -18,22 +18,20 @@
 //!
 //! Metrics that a flow logs itself in an aggregation node are not simulated: its code does not run.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Sim, entra,
+    cloud::Sim,
+    entra,
     http::{Request, Response},
-    lock,
-    scenario::{RepeatedSubmit, Scenario, UserToken},
+    mutex::lock,
+    scenario::{RepeatedSubmit, UserToken},
 };
 
+mod call;
 mod connections;
 mod documents;
 mod execute;
@@ -42,34 +40,20 @@ mod graph;
 mod mapping;
 mod rows;
 mod run;
+mod store;
 mod submission;
 #[cfg(test)]
 mod tests;
 
+use call::Call;
 use fault::Fault;
 use run::Run;
+pub use store::Flow;
 use submission::Submission;
 
 /// The token of every call is one for the management API; that of a submission's `aml-user-token` is for the other.
 const AUDIENCE: &str = "https://management.azure.com";
 const USER_AUDIENCE: &str = "https://ml.azure.com";
-
-/// All runs of the workspace.
-#[derive(Debug, Default)]
-pub struct Flow {
-    runs: BTreeMap<String, Run>,
-}
-
-/// One call by somebody who may make it.
-struct Call<'a> {
-    sim: &'a Sim,
-    req: &'a Request,
-    caller: entra::Claims,
-    now: Timestamp,
-    scenario: &'a Scenario,
-    /// Names of the workspace's connections.
-    connections: &'a BTreeSet<String>,
-}
 
 type Answer = Result<Response, Fault>;
 
@@ -137,14 +121,6 @@ struct RunData {
 }
 
 impl Flow {
-    fn run(&self, id: &str) -> Result<&Run, Fault> {
-        self.runs.get(id).ok_or_else(|| Fault::no_run(id))
-    }
-
-    fn run_mut(&mut self, id: &str) -> Result<&mut Run, Fault> {
-        self.runs.get_mut(id).ok_or_else(|| Fault::no_run(id))
-    }
-
     fn submit(&mut self, call: &Call<'_>) -> Answer {
         check_user(call)?;
         let submission = Submission::parse(&call.req.body)?;
@@ -192,11 +168,6 @@ impl Flow {
         let page = run.read_lines(first == 0).into_iter().skip(first).take(most);
         let page: Vec<Value> = page.map(|line| documents::line(id, &times, line)).collect();
         Ok(Response::json(200, &json!(page)))
-    }
-
-    /// Ids and states of all runs, for the control API.
-    pub fn describe(&self) -> Value {
-        self.runs.iter().map(|(id, run)| (id.clone(), json!(run.word()))).collect::<serde_json::Map<_, _>>().into()
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{Submission, fault::Root};
+use super::{fault::Root, submission::Submission};
 use crate::sim::{
     blob::Place,
+    digest::hash,
     entra::Claims,
     scenario::{Ending, Runs},
 };
@@ -181,7 +182,7 @@ impl Run {
         }
         let (lines, late) = (self.lines(), usize::from(self.late));
         let mut read: Vec<&Line> = lines.iter().take(lines.len().saturating_sub(late)).collect();
-        read.sort_by_cached_key(|line| crate::sim::traffic::hash(&line.index.to_be_bytes()));
+        read.sort_by_cached_key(|line| hash(&line.index.to_be_bytes()));
         read
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::Fault;
-use crate::sim::{Settings, blob::Place};
+use super::fault::Fault;
+use crate::sim::{blob::Place, settings::Settings};
 
 const STORE: &str = "workspaceblobstore";
 

@@ -5,6 +5,7 @@ use crate::{
     samples,
     sim::{
         blob::Place,
+        scenario::Scenario,
         testing::{Answer, in_workspace, request, sim, token},
     },
 };

@@ -5,12 +5,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    Sim, http,
     kql::{self, Encoding, Refusal, Table},
-    lock, table,
+    table,
     timespan::Timespan,
 };
-use crate::sim::entra::Flavour;
+use crate::sim::{cloud::Sim, entra::Flavour, http, mutex::lock};
 
 pub const HOST: &str = "api.applicationinsights.io";
 const AUDIENCE: &str = "https://api.applicationinsights.io";

@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::{
-    Event,
+    envelope::Event,
     kql::{Cell, Column, Kind, Row, Table},
 };
-use crate::sim::Settings;
+use crate::sim::settings::Settings;
 
 const COLUMNS: [(&str, Kind); 18] = [
     ("timestamp", Kind::Time),

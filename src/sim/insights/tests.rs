@@ -1,9 +1,14 @@
 use std::{io::Write, time::Duration};
 
 use flate2::{Compression, write::GzEncoder};
+use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::*;
-use crate::sim::testing::{Answer, request, sim, token};
+use crate::sim::{
+    mutex::lock,
+    testing::{Answer, request, sim, token},
+};
 
 const API: &str = "https://api.applicationinsights.io";
 const INGESTION: &str = "eastus2-3.in.applicationinsights.azure.com";

@@ -5,8 +5,8 @@ use std::io::Read;
 use flate2::read::MultiGzDecoder;
 use serde_json::{Value, json};
 
-use super::{Rejected, Sim, http, lock};
-use crate::sim::{clock, entra::Flavour};
+use super::envelope::Rejected;
+use crate::sim::{clock, cloud::Sim, entra::Flavour, http, mutex::lock};
 
 /// For senders that do not rely on the instrumentation key alone.
 const AUDIENCE: &str = "https://monitor.azure.com";

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
 
-use crate::sim::traffic::hash;
+use crate::sim::digest::hash;
 
 /// The scores of one metric, answer by answer.
 #[derive(Clone, Debug, PartialEq)]

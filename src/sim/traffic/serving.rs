@@ -16,7 +16,10 @@ use super::{
     view::{Deployed, View},
     windows::{Counts, Open, Window},
 };
-use crate::sim::scenario::{Behaviour, Phase, Share, Traffic};
+use crate::sim::{
+    digest::hash,
+    scenario::{Behaviour, Phase, Share, Traffic},
+};
 
 /// Class of a request that names none while no users are scripted.
 const UNCLASSIFIED: &str = "unclassified";
@@ -250,6 +253,6 @@ fn due(at: Timestamp, view: &View<'_>) -> Timestamp {
 
 /// As the platform gives each request one.
 fn request_id(endpoint: &str, n: u64, at: Timestamp) -> String {
-    let number = super::hash(format!("{endpoint} {n} {}", at.as_microsecond()).as_bytes());
+    let number = hash(format!("{endpoint} {n} {}", at.as_microsecond()).as_bytes());
     uuid::Uuid::from_u64_pair(number, n).to_string()
 }

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
 use crate::sim::{

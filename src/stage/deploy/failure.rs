@@ -31,13 +31,24 @@ const TABLE: &[Entry] = &[
     release("SecretsInjectionError", "the endpoint's identity must be allowed to read the connections that env names"),
     release("ResourceNotFound", "something that the deployment names does not exist"),
     environment("OutOfQuota", "ask for more quota, or delete deployments that are not used"),
-    environment("OperationCanceled", "an operation of higher priority took its place: ship the version again"),
-    environment("InternalServerError", "Azure's fault: ship the version again, or open a support case"),
-    environment("ServiceError", "Azure's fault: ship the version again, or open a support case"),
+    environment(
+        "OperationCanceled",
+        "an operation of higher priority took its place: ship the content under another version",
+    ),
+    environment("InternalServerError", "Azure's fault: ship the content under another version, or open a support case"),
+    environment("ServiceError", "Azure's fault: ship the content under another version, or open a support case"),
     environment("WorkspaceManagedNetworkNotReady", "provision the workspace's managed network"),
     environment("SubscriptionNotRegistered", "register the resource providers that managed endpoints need"),
-    environment("AuthorizationFailed", "give the identity AzureML Data Scientist on the endpoint"),
+    environment("AuthorizationFailed", "give the identity AzureML Data Scientist on the workspace"),
 ];
+
+/// Of a code that is not in the table, or none.
+const UNLISTED: &str = "read the deployment's whole log in Azure, then ship another version";
+
+/// Of the log, in a condition.
+const TAIL_LINES: usize = 3;
+/// Of such a line, in characters.
+const TAIL_WIDTH: usize = 160;
 
 /// What is known of one failure.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,21 +62,24 @@ pub struct Failure {
 pub fn explain(deployment: &str, failure: &Failure) -> (Cause, String) {
     let entry = failure.fault.as_ref().and_then(entry);
     let what = failure.fault.as_ref().map_or_else(|| "Azure gave no reason".to_owned(), ToString::to_string);
-    let log = failure.log_tail.as_deref().and_then(last_line);
-    let log = log.map_or_else(String::new, |last| format!("; log ends: {last}"));
+    let log = failure.log_tail.as_deref().map(tail).filter(|tail| !tail.is_empty());
+    let log = log.map_or_else(String::new, |tail| format!("; log ends: {tail}"));
     let cause = entry.map_or(Cause::DeploymentFailed, |entry| entry.cause);
-    (cause, format!("{deployment} failed: {what}{log}{}", remedy(entry)))
+    let remedy = entry.map_or(UNLISTED, |entry| entry.remedy);
+    (cause, format!("{deployment} failed: {what}{log}; {remedy}"))
 }
 
 /// A write of a deployment that Azure refused: the cause, and Azure's words with code and remedy.
 pub fn of_refusal(error: &Error) -> (Cause, String) {
-    let fault = match error.class() {
-        Class::Denied => Fault::new("AuthorizationFailed", error.to_string()),
-        _ => error.fault().cloned().unwrap_or_else(|| Fault::new("", error.to_string())),
-    };
+    if error.class() == Class::Denied {
+        // The error itself says what to grant.
+        return (Cause::DeploymentUnavailable, error.to_string());
+    }
+    let fault = error.fault().cloned().unwrap_or_else(|| Fault::new("", error.to_string()));
     let entry = entry(&fault);
     let unknown = if is_about_content(error) { Cause::DeploymentFailed } else { Cause::DeploymentUnavailable };
-    (entry.map_or(unknown, |entry| entry.cause), format!("{fault}{}", remedy(entry)))
+    let remedy = entry.map_or_else(String::new, |entry| format!("; {}", entry.remedy));
+    (entry.map_or(unknown, |entry| entry.cause), format!("{fault}{remedy}"))
 }
 
 /// Whether Azure understood the body and finds it wrong, so that it would find the same again. A quota, a missing right, a
@@ -82,14 +96,12 @@ fn entry(fault: &Fault) -> Option<&'static Entry> {
     TABLE.iter().find(|entry| fault.has_code(entry.code))
 }
 
-fn remedy(entry: Option<&Entry>) -> String {
-    entry.map_or_else(String::new, |entry| format!("; {}", entry.remedy))
-}
-
-fn last_line(log: &str) -> Option<&str> {
-    let line = log.lines().map(str::trim).rfind(|line| !line.is_empty())?;
-    let end = line.char_indices().nth(200).map_or(line.len(), |(at, _)| at);
-    Some(&line[..end])
+/// The last lines that say something, as one line: a condition has no line breaks.
+fn tail(log: &str) -> String {
+    let lines = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>();
+    let last = &lines[lines.len().saturating_sub(TAIL_LINES)..];
+    let cut = |line: &&str| line.chars().take(TAIL_WIDTH).collect::<String>();
+    last.iter().map(cut).collect::<Vec<_>>().join(" | ")
 }
 
 #[cfg(test)]
@@ -105,7 +117,9 @@ mod tests {
     fn code_log_and_remedy_in_one_sentence() {
         let (cause, sentence) = explain("d-1428", &failure("ResourceNotReady"));
         assert_eq!(cause, Cause::DeploymentFailed);
-        for part in ["d-1428 failed", "ResourceNotReady", "log ends: ModuleNotFoundError", "run the image locally"] {
+        for part in
+            ["d-1428 failed", "ResourceNotReady", "log ends: starting | ModuleNotFoundError", "run the image locally"]
+        {
             assert!(sentence.contains(part), "{sentence}");
         }
     }
@@ -113,7 +127,7 @@ mod tests {
     #[test]
     fn quota_is_not_the_releases_fault() {
         assert_eq!(explain("d-1", &failure("OutOfQuota")).0, Cause::DeploymentUnavailable);
-        assert_eq!(explain("d-1", &Failure::default()).1, "d-1 failed: Azure gave no reason");
+        assert_eq!(explain("d-1", &Failure::default()).1, format!("d-1 failed: Azure gave no reason; {UNLISTED}"));
     }
 
     fn refused(status: u16, code: &str) -> Error {

@@ -15,23 +15,6 @@ fn attempt() -> Attempt {
     Attempt { n: 7, deployment: Some("d-1428".into()), return_to: Some("d-1427".into()), ..Attempt::default() }
 }
 
-fn endpoint(mirror: &Value) -> OnlineEndpoint {
-    let body = json!({"name": "qa-prod", "properties": {"provisioningState": "Succeeded", "mirrorTraffic": mirror}});
-    serde_json::from_value(body).expect("an endpoint")
-}
-
-#[test]
-fn what_requests_are_mirrored_to_gets_no_first_traffic() {
-    let found = mirror_conflict(&attempt(), Some(&endpoint(&json!({"D-1428": 10})))).expect("a conflict");
-    assert_eq!((found.reason, found.needs_person), ("MirrorConflict", true));
-    assert!(found.message.contains("--mirror-traffic d-1428=0"), "{}", found.message);
-    for elsewhere in [json!({}), json!({"d-1428": 0}), json!({"d-1427": 10})] {
-        assert_eq!(mirror_conflict(&attempt(), Some(&endpoint(&elsewhere))), None, "{elsewhere}");
-    }
-    let raised = Attempt { raised: vec![crate::api::log::Raised::default()], ..attempt() };
-    assert_eq!(mirror_conflict(&raised, Some(&endpoint(&json!({"d-1428": 10})))), None, "Azure sees to that");
-}
-
 fn at(seconds: i64) -> At {
     At::from(jiff::Timestamp::from_second(seconds).expect("in range"))
 }
@@ -50,10 +33,12 @@ fn after_refusals(status: u16, code: &str, tries: i64, now: i64) -> Then<()> {
     let log = Log { attempt: Some(attempt()), intent: Some(intent), ..Log::default() };
     let last = (41, azure::Error::Refused { call: "PUT".into(), status, fault: Fault::new(code, "No.") });
     let recipe = recipe(&workspace, None, 1);
-    let refusal = Refusal::of(&log, Some(&last));
+    next(&plan(recipe, &log, &last), &Facts::default(), &Look::default(), at(now)).then
+}
+
+fn plan<'a>(recipe: Recipe<'a>, log: &'a Log, last: &'a (i64, azure::Error)) -> Plan<'a> {
     let (deadline, poll) = (SignedDuration::from_mins(60), SignedDuration::from_secs(10));
-    let plan = Plan { recipe, log: &log, refusal, since: Some(at(0)), deadline, poll };
-    next(&plan, &Facts::default(), &Look::default(), at(now)).then
+    Plan { recipe, log, refused: Some(last), since: Some(at(0)), deadline, poll }
 }
 
 fn withdrawn(then: &Then<()>) -> Option<(Cause, &str)> {
@@ -78,6 +63,32 @@ fn what_others_can_mend_is_tried_until_the_deadline_and_then_told_with_its_remed
     let said = "d-1428 was refused: OutOfQuota: No.; ask for more quota, or delete deployments that are not used";
     let then = after_refusals(400, "OutOfQuota", 9, 3600);
     assert_eq!(withdrawn(&then), Some((Cause::DeploymentUnavailable, said)));
+}
+
+#[test]
+fn a_claim_that_azure_never_takes_has_the_time_of_a_deployment() {
+    let workspace = workspace();
+    let recipe = recipe(&workspace, None, 1);
+    let body = |state: &str| {
+        let mut body = recipe.body("d-1428");
+        (body["name"], body["properties"]["provisioningState"]) = (json!("d-1428"), json!(state));
+        serde_json::from_value::<OnlineDeployment>(body).expect("a deployment")
+    };
+    let refused = azure::Error::Refused { call: "PUT".into(), status: 409, fault: Fault::new("Conflict", "No.") };
+    let last = (41, refused);
+    let said = format!("the endpoint could not be claimed within 1h: {}", last.1);
+    let after = |deployments: &[OnlineDeployment], tries, now| {
+        let intent = Intent { seq: 41, why: Some("Claim".into()), tries, ..Intent::default() };
+        let log = Log { attempt: Some(attempt()), intent: Some(intent), ..Log::default() };
+        let look = Look { deployments: deployments.to_vec(), failure: None };
+        next(&plan(recipe, &log, &last), &Facts::default(), &look, at(now)).then
+    };
+    for deployments in [vec![], vec![body("Succeeded")]] {
+        assert_eq!(withdrawn(&after(&deployments, 60, 3599)), None);
+        let overdue = after(&deployments, 60, 3600);
+        assert_eq!(withdrawn(&overdue), Some((Cause::DeploymentUnavailable, said.as_str())));
+    }
+    assert_eq!(withdrawn(&after(&[body("Succeeded")], 1, 9999)), None, "it was tried only once so far");
 }
 
 #[test]

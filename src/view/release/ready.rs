@@ -10,7 +10,7 @@ use crate::{
     },
     policy::plan::planned,
     view::{
-        canary,
+        by_hand, canary,
         conditions::{Row, Status},
     },
 };
@@ -80,7 +80,7 @@ pub(super) fn stalled(view: &ReleaseView<'_>) -> Option<Row> {
         Standing::UnderWay(_) => None,
         Standing::Ended => {
             let (_, ending) = ended(view).filter(|(_, e)| e.outcome != Outcome::Promoted.as_str())?;
-            let next = next_step(&ending.reason, view.name);
+            let next = next_step(&ending.reason, view);
             row(&ending.reason, &format!("nothing more will happen by itself; {next}"))
         }
         Standing::Answered(answer) => match answer.outcome {
@@ -179,14 +179,15 @@ fn ended_badly(view: &ReleaseView<'_>, attempt: &Attempt, ending: &Ending) -> St
 }
 
 /// What a person can do after an ending.
-fn next_step(reason: &str, release: &str) -> String {
+fn next_step(reason: &str, view: &ReleaseView<'_>) -> String {
     match reason.parse::<Cause>() {
         Ok(Cause::EvalRegression | Cause::CanaryFailed | Cause::AvailabilityFailed | Cause::RejectedBefore) => {
             "ship another version, or change the test (`evaluation`, `metrics`, `criteria`)".into()
         }
         Ok(Cause::PolicyViolation) => "add an `evaluation`, or ask the platform team to change the policy".into(),
         Ok(Cause::AbortRequested) => {
-            format!("ship another version; the order stands until: kubectl annotate promptrelease {release} {ABORT}-")
+            let lift = by_hand::annotate(view.namespace, "promptrelease", view.name, &format!("{ABORT}-"));
+            format!("ship another version; the order stands until: {lift}")
         }
         Ok(Cause::Drift) => {
             "find out who else changes the endpoint's traffic, then ship the content under another version".into()

@@ -65,7 +65,8 @@ pub struct Alarm<'a> {
 /// Everything that stage, conditions and timeline of a release are made of.
 #[derive(Clone, Debug)]
 pub struct ReleaseView<'a> {
-    /// Of the PromptRelease.
+    /// Of the PromptRelease, as its name.
+    pub namespace: &'a str,
     pub name: &'a str,
     pub generation: Option<i64>,
     /// None where it does not parse.

@@ -4,11 +4,16 @@ use super::*;
 use crate::{
     api::{
         Cause, PromptReleaseSpec,
-        log::{Attempt, Decision, Ending, Intent, Previous, Raised, Stable},
+        log::{Attempt, Decision, Ending, Intent, Previous, Raised, ReleaseRef, Stable},
         status::CanaryStatus,
     },
     policy::plan,
-    view::{claims, timeline::Event, trouble, waiting},
+    view::{
+        by_hand,
+        claims::{self, Asker},
+        timeline::Event,
+        trouble, waiting,
+    },
 };
 
 fn at(time: &str) -> At {
@@ -41,7 +46,8 @@ fn spec() -> PromptReleaseSpec {
 impl Log {
     fn exposed(mut self) -> Self {
         let verified_at = Some(at("17:10:52"));
-        self.attempt.as_mut().expect("an attempt").raised = vec![Raised { step: 1, weight: 10, seq: 41, verified_at }];
+        self.attempt.as_mut().expect("an attempt").raised =
+            vec![Raised { step: 1, weight: 10, seq: 41, noted_at: None, verified_at }];
         self
     }
 
@@ -67,6 +73,7 @@ impl Log {
 
 fn view<'a>(log: &'a Log, spec: &'a PromptReleaseSpec, standing: Standing) -> ReleaseView<'a> {
     ReleaseView {
+        namespace: "assistant",
         name: "support-assistant",
         generation: Some(7),
         spec: Some(spec),
@@ -206,12 +213,17 @@ fn a_rollback_that_fails_is_no_ending_and_needs_somebody() {
     let (why, target) = (Some("Withdraw".into()), "d-1427=100".into());
     log.intent = Some(Intent { seq: 42, kind: "SetTraffic".into(), why, target, ..Intent::default() });
     let spec = spec();
-    let what = trouble::rollback_failed(6, "Forbidden on onlineEndpoints/write", "prod", Some("d-1427"));
+    let what = trouble::rollback_failed(
+        6,
+        "Forbidden on onlineEndpoints/write",
+        &by_hand::tests::azure("prod"),
+        Some("d-1427"),
+    );
     let alarm = Some(Alarm { cause: Cause::RollbackFailed, what: &what });
     let traffic = Some("d-1427=90 d-1428=10");
     let view = ReleaseView { alarm, traffic, ..view(&log, &spec, Standing::UnderWay(Stage::RollingBack)) };
-    let message = "ROLLBACK FAILED 6 times: Forbidden on onlineEndpoints/write. By hand: az ml online-endpoint update -n \
-                   prod --traffic d-1427=100";
+    let message = "ROLLBACK FAILED 6 times: Forbidden on onlineEndpoints/write. By hand: az ml online-endpoint update \
+                   --subscription 00000000-0000-0000-0000-000000000001 -g rg -w ws -n prod --traffic d-1427=100";
     let conditions = words("False RollbackFailed", "-", "True RollbackFailed");
     assert_eq!(shows(&view), ("RollingBack".into(), conditions, message.into()));
     assert_eq!(condition(&view, "TrafficVerified"), "Unknown Writing: d-1427=100 is being written (write 42)");
@@ -269,22 +281,23 @@ fn traffic_that_was_never_read_back_as_raised_is_not_called_back() {
 
 #[test]
 fn an_answer_is_told_as_the_ending_that_it_repeats() {
-    let release = ReleaseRef { name: "support-assistant".into(), uid: "6a9d8db9".into() };
+    let azure = by_hand::tests::azure("prod");
+    let asker = Asker { namespace: "assistant", release: "support-assistant", azure: &azure };
+    let standing = |opens: &Opens, log: &Log, uid: &str, version: &str| standing(opens, log, uid, version, &asker);
     let rejected = Opens::RejectedBefore { version: "1428".into(), outcome: "RolledBack".into(), at: at("17:14:22") };
     let live = Opens::AlreadyLive { version: "1428".into(), deployment: "d-1428".into() };
     let rolled_back = log().exposed().decided("Withdraw", "CanaryFailed", "why").ended("RolledBack");
-    assert_eq!(standing(&rejected, &rolled_back, &release, "1428"), Some(Standing::Ended));
+    assert_eq!(standing(&rejected, &rolled_back, "6a9d8db9", "1428"), Some(Standing::Ended));
     let promoted = log().exposed().decided("Promote", "Promoted", "why").ended("Promoted");
-    assert_eq!(standing(&live, &promoted, &release, "1428"), Some(Standing::Ended));
-    let other = ReleaseRef { uid: "other".into(), ..release.clone() };
-    for (opens, log, release, version) in [
-        (&rejected, &promoted, &release, "1428"),
-        (&live, &promoted, &other, "1428"),
-        (&live, &rolled_back, &release, "1427"),
+    assert_eq!(standing(&live, &promoted, "6a9d8db9", "1428"), Some(Standing::Ended));
+    for (opens, log, uid, version) in [
+        (&rejected, &promoted, "6a9d8db9", "1428"),
+        (&live, &promoted, "other", "1428"),
+        (&live, &rolled_back, "6a9d8db9", "1427"),
     ] {
-        assert!(matches!(standing(opens, log, release, version), Some(Standing::Answered(_))), "{opens:?}");
+        assert!(matches!(standing(opens, log, uid, version), Some(Standing::Answered(_))), "{opens:?}");
     }
-    assert_eq!(standing(&Opens::Yes(crate::policy::opens::Kind::Fast), &promoted, &release, "1427"), None);
+    assert_eq!(standing(&Opens::Yes(crate::policy::opens::Kind::Fast), &promoted, "6a9d8db9", "1427"), None);
 }
 
 #[test]
@@ -292,7 +305,9 @@ fn git_reverted_to_what_serves() {
     let log = log().exposed().decided("Withdraw", "CanaryFailed", "why").ended("RolledBack");
     let spec = PromptReleaseSpec { version: "1427".into(), ..spec() };
     let live = Opens::AlreadyLive { version: "1427".into(), deployment: "d-1427".into() };
-    let answer = claims::answer(&live, "support-assistant").expect("an answer");
+    let azure = by_hand::tests::azure("prod");
+    let asker = Asker { namespace: "assistant", release: "support-assistant", azure: &azure };
+    let answer = claims::answer(&live, &asker).expect("an answer");
     let view = view(&log, &spec, Standing::Answered(answer));
     let message = "1427 serves 100 %; it already did, nothing was changed";
     assert_eq!(shows(&view), ("Promoted".into(), words("True AlreadyLive", "-", "-"), message.into()));

@@ -1,15 +1,19 @@
 //! When a person is needed though nothing has ended, and what keeps a release from users until somebody has acted.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{
-    page::received,
+    page::{all, received},
     steps::{classes, condition, mid_canary_with, play, ready, served_already},
     team::{ENDPOINT, RELEASE, Team},
 };
-use crate::ground::{Setup, TEAM};
+use crate::ground::{Setup, TEAM, wait_for};
 
-const BY_HAND: &str = "By hand: az ml online-endpoint update -n support-assistant-prod --traffic d-1427=100";
+/// Complete, so that it works in a shell that was set up for nothing.
+const BY_HAND: &str = "By hand: az ml online-endpoint update --subscription 7f0c2a51-4a0b-4d3e-9c61-2b1f8d0e6a34 -g \
+                       rg-assistant-prod-eus2 -w mlw-assistant-prod -n support-assistant-prod --traffic d-1427=100";
 
 /// Returns when the release's condition Ready has this reason; its message.
 async fn ready_says(team: &Team, wanted: &str) -> String {
@@ -45,7 +49,8 @@ async fn a_rollback_that_azure_refuses_is_paged_with_what_to_do_by_hand_and_goes
 async fn azure_that_cannot_be_read_in_mid_canary_is_paged_and_forgotten_when_it_can() {
     let team = mid_canary_with("unreadable", Setup::default().flag("--unreadable", "1s")).await;
     let read = json!({"method": "GET", "service": "arm", "path": format!("onlineEndpoints/{ENDPOINT}")});
-    team.story.azure().fault(json!({"match": read, "times": 0, "do": {"answer": {"status": 503}}}));
+    let outage = json!({"match": read, "times": 0, "do": {"answer": {"status": 503}}});
+    team.story.azure().fault(outage.clone());
 
     let summary = received(&team, "Unreadable").await.body["summary"].clone();
     assert!(summary.as_str().is_some_and(|text| text.contains("Azure cannot be read since ")), "{summary}");
@@ -56,6 +61,21 @@ async fn azure_that_cannot_be_read_in_mid_canary_is_paged_and_forgotten_when_it_
     let message = ready_says(&team, "Canary").await;
     assert!(message.starts_with("10 % for "), "{message}");
     assert_eq!(team.live(), json!({"d-1427": 90, "d-1429": 10}), "the canary went on meanwhile");
+
+    wait_for("the outage is over", async || {
+        let log = team.endpoint().await.status.and_then(|status| status.log).unwrap_or_default();
+        if log.attempt.as_ref().is_some_and(|a| a.alarms.is_empty()) { Ok(()) } else { Err(format!("{log:#?}")) }
+    })
+    .await;
+    team.story.azure().fault(outage);
+    let keys = wait_for("another outage is paged anew", async || {
+        let pages = all(&team).into_iter().filter(|message| message.body["reason"] == "Unreadable");
+        let keys: BTreeSet<String> = pages.map(|message| message.id).collect();
+        if keys.len() > 1 { Ok(keys) } else { Err(format!("{keys:?}")) }
+    })
+    .await;
+    let ends: Vec<_> = keys.iter().filter_map(|key| key.rsplit('/').next()).collect();
+    assert_eq!(ends, ["Unreadable", "Unreadable.2"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -114,7 +114,7 @@ async fn a_deployment_that_does_not_start_is_explained() {
     assert_eq!((deployed.as_str(), reason.as_str()), ("False", "DeploymentFailed"));
     for part in [
         "ResourceNotReady: User container has crashed or terminated.",
-        "log ends: ModuleNotFoundError: No module named 'retrieval'",
+        " | Loading the flow | ModuleNotFoundError: No module named 'retrieval'",
         "run the image locally",
     ] {
         assert!(message.contains(part), "{part}: {message}");

@@ -93,9 +93,10 @@ fn attempt() -> Attempt<String> {
         window: Ms(3_600_000),
         keep_previous: Ms(99_999 * 3_600_000 * 4),
         // A step, its repetition by a number that was adopted, and all traffic.
-        raised: vec![Raised { step: MOST, weight: 100, seq: MOST, verified_at: Some(NOW) }; 3],
+        raised: vec![Raised { step: MOST, weight: 100, seq: MOST, noted_at: Some(NOW), verified_at: Some(NOW) }; 3],
         decision: Some(Decided { course: Course::Withdraw, cause: longest, at: NOW }),
         alarms: vec![Cause::RollbackFailed, Cause::StableLost, Cause::Unreadable],
+        outages: MOST,
         repairs: 99,
         ending: Some(Ended { outcome: Outcome::RolledBack, cause: longest, at: NOW }),
     }
@@ -104,7 +105,12 @@ fn attempt() -> Attempt<String> {
 fn worst() -> Log<String> {
     let page = |n: usize| {
         let created_at = Ms(NOW.0 + i64::try_from(n).expect("small"));
-        Owed { attempt: MOST, notice: Notice::Decided(Cause::CanaryUnmeasurable), created_at }
+        // The longest words of a key, the first of which an attempt owes once only.
+        let notice = match n {
+            0 => Notice::Alarm(Cause::Unreadable),
+            _ => Notice::Decided(Cause::CanaryUnmeasurable),
+        };
+        Owed { attempt: MOST, notice, created_at }
     };
     let withdrawn = (1..MAX_WITHDRAWN).map(|n| content(&version(n), &"0".repeat(8)));
     let lost = |n| {
@@ -150,6 +156,7 @@ fn stored_bytes(log: &Log<String>) -> usize {
     };
     let merged = merge(&stored_before(), log, &remarks, Some(&"f".repeat(64)));
     assert_eq!(read(&merged), *log);
+    assert!(merged.outbox[0].key.ends_with("/Unreadable.10000000000"), "{}", merged.outbox[0].key);
     serde_json::to_string(&merged).expect("JSON").len()
 }
 

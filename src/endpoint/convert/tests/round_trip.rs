@@ -115,8 +115,14 @@ fn previous() -> impl Strategy<Value = stored::Previous> {
 }
 
 fn raised() -> impl Strategy<Value = stored::Raised> {
-    let parts = (1..9_i64, 1..=100_i64, 0..i64::MAX, option::of(at()));
-    parts.prop_map(|(step, weight, seq, verified_at)| stored::Raised { step, weight, seq, verified_at })
+    let parts = (1..9_i64, 1..=100_i64, 0..i64::MAX, option::of(at()), option::of(at()));
+    parts.prop_map(|(step, weight, seq, noted_at, verified_at)| stored::Raised {
+        step,
+        weight,
+        seq,
+        noted_at,
+        verified_at,
+    })
 }
 
 fn decision() -> impl Strategy<Value = stored::Decision> {
@@ -148,12 +154,12 @@ fn attempt() -> impl Strategy<Value = stored::Attempt> {
     let deployments = (option::of(name()), option::of(name()), at(), vec(raised(), 0..4));
     let plan = (vec(1..100_i64, 1..3), 1..3_600_000_i64, 0..99_999_999_i64);
     let alarms = prop::sample::subsequence(ALARMS.map(|cause| cause.to_string()).to_vec(), 0..=3);
-    let decided = (option::of(decision()), alarms, 0..9_i64, option::of(ending()));
+    let decided = (option::of(decision()), alarms, 0..9_i64, 0..9_i64, option::of(ending()));
     (whose, deployments, plan, decided).prop_map(|(whose, deployments, plan, decided)| {
         let (n, kind, name, uid, version, hash, test_hash) = whose;
         let (deployment, return_to, started_at, raised) = deployments;
         let (weights, window_ms, keep_previous_ms) = plan;
-        let (decision, alarms, repairs, ending) = decided;
+        let (decision, alarms, outages, repairs, ending) = decided;
         let release = ReleaseRef { name, uid };
         let windows = weights.clone();
         let plan = Plan { weights, windows, window_ms, keep_previous_ms, ..Plan::default() };
@@ -171,6 +177,7 @@ fn attempt() -> impl Strategy<Value = stored::Attempt> {
             raised,
             decision,
             alarms,
+            outages,
             repairs,
             ending,
         }
@@ -226,8 +233,8 @@ fn stored_log() -> impl Strategy<Value = stored::Log> {
 fn evolved(before: &Attempt<String>, other: Option<Attempt<String>>, raised_by: i64) -> Attempt<String> {
     let n = before.n + raised_by;
     let Some(other) = other else { return Attempt { n, ..before.clone() } };
-    let Attempt { deployment, return_to, raised, decision, alarms, repairs, ending, .. } = other;
-    Attempt { n, deployment, return_to, raised, decision, alarms, repairs, ending, ..before.clone() }
+    let Attempt { deployment, return_to, raised, decision, alarms, outages, repairs, ending, .. } = other;
+    Attempt { n, deployment, return_to, raised, decision, alarms, outages, repairs, ending, ..before.clone() }
 }
 
 proptest! {

@@ -55,6 +55,7 @@ impl Bench {
         let live = Live {
             state: State::Succeeded,
             split: Split::all(OLD),
+            mirrored: Vec::new(),
             owner: Owner::Ours,
             write: Some(Written { seq: 40, n: 6, why: Some(Why::Promote) }),
             roles: Roles { stable: Some(OLD), canary: None },
@@ -84,7 +85,8 @@ impl Bench {
         bench.log.seq = 41;
         let at = START - Ms::from_secs(300);
         bench.log.verified = Some(Verified { split: ten(), seq: 41, at, why: Some(Why::Raise) });
-        bench.attempt().raised = vec![Raised { step: 1, weight: 10, seq: 41, verified_at: Some(at) }];
+        bench.attempt().raised =
+            vec![Raised { step: 1, weight: 10, seq: 41, noted_at: Some(at), verified_at: Some(at) }];
         bench.shows(41, Why::Raise, ten());
         bench
     }

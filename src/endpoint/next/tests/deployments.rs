@@ -116,6 +116,9 @@ fn what_is_in_use_or_not_ours_is_not_deleted() {
     let mut foreign = Bench::steady();
     foreign.look.deployments[1].1.ours = false;
     assert_eq!(foreign.waits(&DELETE), Waiting::InUse { deployment: NEW });
+    let mut mirrored = Bench::steady();
+    mirrored.live().mirrored = vec![NEW];
+    assert_eq!(mirrored.waits(&DELETE), Waiting::InUse { deployment: NEW });
     let mut live = Bench::steady();
     live.shows(40, Why::Promote, Split::all(NEW));
     assert!(!matches!(live.twin(5).decide(&DELETE), Decision::Write { .. }));

@@ -4,7 +4,7 @@ use super::bench::{Bench, NEW, OLD, T, runs, ten};
 use crate::{
     api::Cause,
     endpoint::{
-        Ms, Owner, Provisioning, Reply, State, Waiting, Why, Wish,
+        Decision, Ms, Owner, Provisioning, Reply, Sight, State, Waiting, Why, Wish,
         log::{Course, Kind, Raised, Target, Unsettled},
     },
     policy::split::Split,
@@ -17,7 +17,8 @@ fn a_raise_is_noted_with_the_write_that_it_is() {
     let mut bench = Bench::dark();
     assert_eq!(bench.writes(&RAISE), (Why::Raise, ten()));
     assert_eq!(bench.log.seq, 41);
-    assert_eq!(bench.attempt().raised, [Raised { step: 1, weight: 10, seq: 41, verified_at: None }]);
+    let noted_at = Some(bench.now);
+    assert_eq!(bench.attempt().raised, [Raised { step: 1, weight: 10, seq: 41, noted_at, verified_at: None }]);
     let intent = bench.log.intent.clone().expect("an intent");
     assert_eq!((intent.seq, intent.deadline, intent.outcome), (41, bench.now + T.deadline, None));
 }
@@ -42,12 +43,13 @@ fn a_raise_counts_once_it_is_read_back_by_its_number() {
 fn a_raise_whose_reply_was_lost_is_tried_again_when_it_cannot_land_any_more() {
     let mut bench = Bench::dark();
     bench.writes(&RAISE);
+    let noted_at = Some(bench.now);
     let until = (T.deadline + T.settle + T.lag).0 / 1000;
     bench.later(until).twin(5);
     assert!(matches!(bench.waits(&Wish::Nothing), Waiting::Unanswered { seq: 41, .. }), "the first look is too early");
     bench.later(6).twin(5);
     assert_eq!(bench.writes(&Wish::Nothing), (Why::Raise, ten()), "it was noted, so nobody has to wish for it again");
-    assert_eq!(bench.attempt().raised, [Raised { step: 1, weight: 10, seq: 42, verified_at: None }]);
+    assert_eq!(bench.attempt().raised, [Raised { step: 1, weight: 10, seq: 42, noted_at, verified_at: None }]);
 }
 
 #[test]
@@ -87,6 +89,70 @@ fn refusals_are_tried_again_after_pauses_that_double() {
     }
     assert_eq!(waited, [5, 10, 20, 40, 60, 60]);
     assert_eq!(bench.log.intent.as_ref().map(|intent| intent.tries), Some(7));
+}
+
+/// Tries a raise once a minute, each coming to the same, until it is not tried any more; how many seconds that took.
+fn tried_in_vain(bench: &mut Bench, comes_to: impl Fn(&mut Bench)) -> i64 {
+    let begun = bench.now;
+    while bench.decided().is_none() {
+        assert!(bench.now - begun <= T.promotion, "it is tried for ever");
+        if let Decision::Record { log, .. } | Decision::Write { log, .. } = bench.decide(&RAISE) {
+            bench.log = log;
+        }
+        if bench.decided().is_none() {
+            comes_to(bench);
+            bench.later(60);
+        }
+    }
+    (bench.now - begun).0 / 1000
+}
+
+#[test]
+fn a_raise_that_azure_never_takes_is_withdrawn_by_a_write_when_its_time_is_over() {
+    for reply in [Reply::Refused, Reply::Busy, Reply::NotSent, Reply::Failed] {
+        let mut bench = Bench::dark();
+        let took = tried_in_vain(&mut bench, |bench| {
+            bench.replied(reply);
+        });
+        assert_eq!(took, T.promotion.0 / 1000, "counted from the first try: {reply:?}");
+        assert_eq!(bench.decided(), Some((Course::Withdraw, Cause::EndpointFailed)));
+        let intent = bench.log.intent.clone().expect("an intent");
+        assert_eq!((intent.why, intent.target), (Some(Why::Withdraw), Target::Traffic(Split::all(OLD))));
+        assert_eq!(bench.log.outbox.len(), 1, "on-call is paged");
+        bench.replied(Reply::Accepted);
+        assert_eq!(bench.ended(), None);
+        bench.lands();
+        bench.records(&Wish::Nothing);
+        assert_eq!(bench.ended(), Some(Cause::EndpointFailed));
+    }
+}
+
+#[test]
+fn a_raise_has_no_more_time_if_its_operation_fails_each_time_or_if_nothing_can_be_read() {
+    let mut bench = Bench::dark();
+    let fails = |bench: &mut Bench| {
+        bench.fails();
+    };
+    assert_eq!(tried_in_vain(&mut bench, fails), T.promotion.0 / 1000);
+    let mut bench = Bench::dark();
+    let since = bench.now;
+    let unreadable = |bench: &mut Bench| bench.look.endpoint = Sight::Unreadable { since, denied: false };
+    assert_eq!(tried_in_vain(&mut bench, unreadable), T.promotion.0 / 1000);
+    assert_eq!(bench.decided(), Some((Course::Withdraw, Cause::EndpointFailed)));
+}
+
+#[test]
+fn a_raise_that_is_read_back_or_that_an_earlier_version_noted_has_no_time_limit() {
+    let mut bench = Bench::exposed();
+    bench.later(2 * T.promotion.0 / 1000);
+    assert_eq!(bench.waits(&Wish::Nothing), Waiting::Nothing);
+    let mut bench = Bench::dark();
+    bench.writes(&RAISE);
+    bench.attempt().raised[0].noted_at = None;
+    bench.replied(Reply::Busy).later(2 * T.promotion.0 / 1000);
+    assert_eq!(bench.writes(&RAISE), (Why::Raise, ten()));
+    let now = bench.now;
+    assert_eq!(bench.attempt().raised[0].noted_at, Some(now), "from now on it has one");
 }
 
 #[test]
@@ -142,6 +208,20 @@ fn a_deployment_has_to_run_our_body() {
 }
 
 #[test]
+fn nothing_is_raised_where_azure_sends_copies_of_requests() {
+    for wish in [RAISE, Wish::Promote] {
+        for deployment in [NEW, OLD] {
+            let mut bench = Bench::dark();
+            bench.live().mirrored = vec![deployment];
+            assert_eq!(bench.waits(&wish), Waiting::Mirrored { deployment });
+        }
+        let mut bench = Bench::dark();
+        bench.live().mirrored = vec!["d-9"];
+        assert!(matches!(bench.decide(&wish), Decision::Write { .. }), "it has no part in it");
+    }
+}
+
+#[test]
 fn the_first_write_is_a_claim_of_the_split_as_it_is() {
     let mut bench = Bench::dark();
     (bench.log.claimed, bench.live().owner, bench.live().write) = (None, Owner::Absent, None);
@@ -185,7 +265,8 @@ fn a_promotion_is_decided_and_sent_in_one_write() {
     let mut bench = Bench::exposed();
     assert_eq!(bench.writes(&Wish::Promote), (Why::Promote, Split::all(NEW)));
     assert_eq!(bench.decided(), Some((Course::Promote, Cause::Promoted)));
-    assert_eq!(bench.attempt().raised[1], Raised { step: 2, weight: 100, seq: 42, verified_at: None });
+    let noted_at = Some(bench.now);
+    assert_eq!(bench.attempt().raised[1], Raised { step: 2, weight: 100, seq: 42, noted_at, verified_at: None });
     bench.replied(Reply::Accepted).lands();
     let pages = bench.records(&Wish::Promote);
     assert_eq!((bench.ended(), pages.len()), (Some(Cause::Promoted), 1));

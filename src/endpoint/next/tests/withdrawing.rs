@@ -170,6 +170,33 @@ fn blindness_while_exposed_pages_after_a_minute_or_at_once_if_access_was_taken()
 }
 
 #[test]
+fn a_second_outage_pages_again_once_two_looks_have_shown_that_the_first_was_over() {
+    let mut bench = Bench::exposed();
+    let (live, since) = (bench.look.endpoint.clone(), bench.now);
+    let outage = Sight::Unreadable { since, denied: true };
+    bench.look.endpoint = outage.clone();
+    assert_eq!(bench.records(&Wish::Nothing).len(), 1);
+    bench.log.outbox.clear();
+
+    bench.look.endpoint = live.clone();
+    assert_eq!(bench.waits(&Wish::Nothing), Waiting::Nothing, "one look may be luck");
+    let mut flapping = bench.clone();
+    flapping.look.endpoint = outage.clone();
+    assert!(matches!(flapping.waits(&Wish::Nothing), Waiting::Unreadable { .. }));
+
+    bench.twin(5).records(&Wish::Nothing);
+    assert_eq!((bench.attempt().alarms.len(), bench.attempt().outages), (0, 1));
+    bench.look.endpoint = outage;
+    let mut untold = bench.clone();
+    let pages = bench.records(&Wish::Nothing);
+    assert_eq!(pages.iter().map(|page| page.notice).collect::<Vec<_>>(), [Notice::Alarm(Cause::Unreadable)]);
+
+    untold.log.outbox = pages;
+    assert_eq!(untold.records(&Wish::Nothing), [], "the first page is still owed, and tells what is true by then");
+    assert_eq!(untold.log.outbox.len(), 1);
+}
+
+#[test]
 fn a_stable_that_is_gone_pages_and_the_way_back_is_tried_all_the_same() {
     let mut bench = Bench::exposed();
     bench.look.deployments.remove(0);

@@ -2,8 +2,9 @@
 //! a query that is wrong is refused although there is no data.
 
 use super::{
-    Column, Refusal,
+    refusal::Refusal,
     syntax::{Expr, Function, Named, Operator},
+    table::Column,
     value::{Cell, Kind},
 };
 

@@ -6,9 +6,11 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Column, Refusal, Row, Table, bind,
+    bind,
     bind::Bound,
+    refusal::Refusal,
     syntax::{Function, Key, Named, Operator, Stage},
+    table::{Column, Row, Table},
     value::{self, Cell, Kind},
 };
 

@@ -2,14 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::{Refusal, value};
-
-/// Where a token begins, as the service counts: lines from 1, characters in a line from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    pub line: usize,
-    pub pos: usize,
-}
+use super::{
+    refusal::{Place, Refusal},
+    value,
+};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Token {

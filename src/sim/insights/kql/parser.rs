@@ -10,8 +10,8 @@
 //! ```
 
 use super::{
-    Refusal,
     lexer::{Kind, Token, tokens},
+    refusal::Refusal,
     syntax::{Expr, Function, Key, Named, Operator, Stage},
     value::Cell,
 };

@@ -1,0 +1,46 @@
+//! The whole simulated cloud: the state of every service in one place, so that each of them sees what the others did.
+
+use std::sync::Mutex;
+
+use super::{
+    arm::Arm, blob::Blobs, clock::Clock, entra::Entra, faults::Faults, flow::Flow, insights, requests::Requests,
+    scenario::Scenario, settings::Settings, traffic, webhook::Inbox, world::World,
+};
+
+/// What the services answer from.
+pub struct Sim {
+    pub clock: Clock,
+    pub settings: Settings,
+    pub entra: Entra,
+    pub arm: Mutex<Arm>,
+    pub faults: Mutex<Faults>,
+    pub requests: Mutex<Requests>,
+    pub blobs: Mutex<Blobs>,
+    pub flow: Mutex<Flow>,
+    pub insights: Mutex<insights::Store>,
+    pub webhook: Mutex<Inbox>,
+    pub scenario: Mutex<Scenario>,
+    /// Users and sampler.
+    pub traffic: Mutex<traffic::State>,
+}
+
+impl Sim {
+    /// A cloud as `world` describes it. The token service trusts no issuer until it is told of one.
+    pub fn new(world: &World) -> Self {
+        let clock = Clock::default();
+        Self {
+            settings: world.settings(),
+            entra: Entra::new(clock.clone(), &world.tenant, None, world.federated.clone()),
+            arm: Mutex::new(Arm::new(world, clock.clone())),
+            faults: Mutex::default(),
+            requests: Mutex::default(),
+            blobs: Mutex::default(),
+            flow: Mutex::default(),
+            insights: Mutex::default(),
+            webhook: Mutex::default(),
+            scenario: Mutex::default(),
+            traffic: Mutex::new(traffic::State::new(&world.application_insights.instrumentation_key)),
+            clock,
+        }
+    }
+}
