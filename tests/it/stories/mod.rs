@@ -17,3 +17,4 @@ mod release;
 mod steps;
 pub mod team;
 mod tokens;
+mod unmeasured;
