@@ -19,6 +19,7 @@ use super::{
 use crate::{
     api::{At, log::Log},
     policy::naming,
+    view::trouble,
 };
 
 /// Makes one pass; says when the next one is due.
@@ -46,7 +47,11 @@ async fn one(context: &Context, key: Key<'_>, kept: &mut Kept) -> Result<Action,
     }
     let log = match (&endpoint.azure, &endpoint.log) {
         (Ok(_), Ok(log)) => log.clone().unwrap_or_default(),
-        (Err(why), _) | (_, Err(why)) => return unreadable::tell(context, &api, &endpoint, why).await,
+        (Err(why), _) => return unreadable::tell(context, &api, &endpoint, &trouble::invalid_spec(why)).await,
+        (_, Err(why)) => {
+            let trouble = trouble::invalid_log(why, key.namespace, key.name);
+            return unreadable::tell(context, &api, &endpoint, &trouble).await;
+        }
     };
     let claims = claims(context, key, &endpoint, &log);
     losers::tell(context, key, &claims).await;

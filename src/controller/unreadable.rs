@@ -16,7 +16,7 @@ use crate::{
     api::At,
     view::{
         endpoint::{self as wording, Access, EndpointView},
-        trouble,
+        trouble::Trouble,
     },
 };
 
@@ -28,9 +28,8 @@ pub async fn tell(
     context: &Context,
     api: &Api<DynamicObject>,
     endpoint: &Endpoint,
-    why: &str,
+    trouble: &Trouble,
 ) -> Result<Action, Error> {
-    let trouble = trouble::invalid_spec(why);
     let (before, now) = (&endpoint.status, At::from(context.clock()));
     let view = EndpointView {
         generation: endpoint.generation(),
@@ -38,7 +37,7 @@ pub async fn tell(
         deployments: &before.deployments,
         traffic: before.traffic.as_deref(),
         access: Access::Unknown,
-        trouble: Some(&trouble),
+        trouble: Some(trouble),
         stage: None,
         notified: None,
     };

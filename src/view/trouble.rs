@@ -54,6 +54,17 @@ pub fn invalid_spec(why: &str) -> Trouble {
     Trouble::of_person("InvalidSpec", format!("{why}; edit the spec"))
 }
 
+/// What was written to Azure is not known.
+pub fn invalid_log(why: &str, namespace: &str, name: &str) -> Trouble {
+    Trouble::of_person(
+        "InvalidLog",
+        format!(
+            "{why}, so it is not known what was written to Azure, and nothing is; put it right: kubectl edit -n {namespace} \
+             promptendpoint {name} --subresource=status"
+        ),
+    )
+}
+
 /// The endpoint carries the tag of another PromptEndpoint, perhaps of another cluster. `ours` is our own.
 pub fn other_owner(theirs: &str, namespace: &str, name: &str) -> Trouble {
     let take_over = by_hand::annotate(namespace, "promptendpoint", name, &format!("{TAKE_OVER}={theirs}"));
