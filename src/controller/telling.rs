@@ -186,7 +186,7 @@ impl Telling<'_> {
             generation: release.generation(),
             spec: release.spec.as_ref().ok(),
             log,
-            standing: self.standing(release, attempt, log),
+            standing: self.standing(release, attempt, log, said),
             build: facts.build.as_ref(),
             evaluation: facts.evaluation.as_ref(),
             canary: facts.canary.as_ref(),
@@ -224,7 +224,7 @@ impl Telling<'_> {
         }
     }
 
-    fn standing(&self, release: &Release, attempt: Option<&Attempt>, log: &Log) -> Standing {
+    fn standing(&self, release: &Release, attempt: Option<&Attempt>, log: &Log, said: &Said) -> Standing {
         if let Some(stage) = attempt.and_then(|_| report::stage(stage::stage_of(log, &self.turn.facts))) {
             return Standing::UnderWay(stage);
         }
@@ -235,10 +235,13 @@ impl Telling<'_> {
         let (uid, name) = (release.uid(), release.name());
         let asker = Asker { namespace: self.round.key.namespace, release: &name, azure: &self.round.spec.azure };
         let answered = self.turn.answer.as_ref().and_then(|opens| standing(opens, log, &uid, version, &asker));
-        let pending = || Standing::Answered(claims::Answer::waits("Pending", ""));
+        let unseen = || {
+            let trouble = self.trouble(said).map(|trouble| trouble.message);
+            Standing::Answered(claims::unseen(self.round.key.name, trouble.as_deref()))
+        };
         // In the pass that ends it no question was asked yet.
         let ended = || attempt.filter(|a| a.ending.is_some() && a.version == version).map(|_| Standing::Ended);
-        answered.or_else(ended).unwrap_or_else(pending)
+        answered.or_else(ended).unwrap_or_else(unseen)
     }
 
     /// The protocol's own waiting comes first: it stands between a stage and what it wants.
