@@ -10,6 +10,7 @@ mod ending;
 mod golden;
 mod in_the_way;
 mod intact;
+mod owners;
 mod page;
 mod people;
 mod refused;
