@@ -151,7 +151,7 @@ pub struct Attempt {
     pub version: String,
     /// Of artifact and deployment, 8 hex digits.
     pub hash: String,
-    /// Of data set, judge, metrics and criteria, 8 hex digits. A change of it ends the attempt.
+    /// Of data set, judge, metrics and criteria as the spec names them, 8 hex digits. A change of it ends the attempt.
     #[serde(default)]
     pub test_hash: String,
     /// Set by each CreateDeployment, frozen once raised.

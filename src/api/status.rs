@@ -169,7 +169,7 @@ pub struct EvaluationStatus {
     /// When the base run was submitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<At>,
-    /// Of data set, judge, metrics and criteria, 8 hex digits: what the verdict is a verdict on.
+    /// Of data set, judge, metrics and criteria as the spec names them, 8 hex digits: what the verdict is a verdict on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_hash: Option<String>,
     /// Pass, Fail, Error or Waived.

@@ -114,8 +114,8 @@ pub struct Report<'a> {
     /// The log's attempt, if it is this release's.
     pub attempt: Option<&'a Attempt>,
     pub facts: &'a Facts,
-    /// Seen by the stages in this pass.
-    pub told: Vec<Event>,
+    /// Seen in this pass, and when.
+    pub told: Vec<(At, Event)>,
     pub now: At,
 }
 

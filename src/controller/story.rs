@@ -103,7 +103,7 @@ fn between(scene: &Scene<'_>) -> Turn {
     if let (Holder::Present(release, spec), Some(_)) = (scene.holder, &scene.log.verified) {
         let abort = release.abort().ok().flatten();
         let hash = digest::revision_hash(&spec.artifact, spec.deployment.as_ref());
-        let test_hash = digest::test_hash(spec, None);
+        let test_hash = digest::test_hash(spec);
         let (uid, endpoint) = (release.uid(), scene.endpoint.name());
         let asks = Asks {
             uid: &uid,

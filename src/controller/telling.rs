@@ -188,7 +188,7 @@ impl Telling<'_> {
             generation: release.generation(),
             spec: release.spec.as_ref().ok(),
             log,
-            standing: self.standing(release, attempt, log),
+            standing: self.standing(release, attempt, log, said),
             build: facts.build.as_ref(),
             evaluation: facts.evaluation.as_ref(),
             canary: facts.canary.as_ref(),
@@ -200,7 +200,9 @@ impl Telling<'_> {
             notified,
         };
         let misread = misread.clone().map(|why| Event::Misread { why });
-        let told = self.turn.told.iter().cloned().chain(misread).chain(self.delivery(attempt, notified)).collect();
+        let looked = self.turn.told.iter().map(|event| (self.scene.now, event.clone()));
+        let since = misread.into_iter().chain(self.delivery(attempt, notified)).map(|event| (now, event));
+        let told = looked.chain(since).collect();
         let spec = release.spec.as_ref().ok();
         let report = Report { release, spec, view, attempt, facts, told, now };
         let (status, events) = report::release(&report);
@@ -224,7 +226,7 @@ impl Telling<'_> {
         }
     }
 
-    fn standing(&self, release: &Release, attempt: Option<&Attempt>, log: &Log) -> Standing {
+    fn standing(&self, release: &Release, attempt: Option<&Attempt>, log: &Log, said: &Said) -> Standing {
         if let Some(stage) = attempt.and_then(|_| report::stage(stage::stage_of(log, &self.turn.facts))) {
             return Standing::UnderWay(stage);
         }
@@ -235,10 +237,13 @@ impl Telling<'_> {
         let (uid, name) = (release.uid(), release.name());
         let asker = Asker { namespace: self.round.key.namespace, release: &name, azure: &self.round.spec.azure };
         let answered = self.turn.answer.as_ref().and_then(|opens| standing(opens, log, &uid, version, &asker));
-        let pending = || Standing::Answered(claims::Answer::waits("Pending", ""));
+        let unseen = || {
+            let trouble = self.trouble(said).map(|trouble| trouble.message);
+            Standing::Answered(claims::unseen(self.round.key.name, trouble.as_deref()))
+        };
         // In the pass that ends it no question was asked yet.
         let ended = || attempt.filter(|a| a.ending.is_some() && a.version == version).map(|_| Standing::Ended);
-        answered.or_else(ended).unwrap_or_else(pending)
+        answered.or_else(ended).unwrap_or_else(unseen)
     }
 
     /// The protocol's own waiting comes first: it stands between a stage and what it wants.

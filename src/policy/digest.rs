@@ -90,29 +90,20 @@ pub fn revision_hash(artifact: &Artifact, deployment: Option<&Deployment>) -> St
     hex8(canonical_json(&Value::Object(parts)).as_bytes())
 }
 
-/// SHA-256 of the data set and of the judge's folder as unpacked, where they are known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TestContent {
-    pub dataset: String,
-    pub judge: String,
-}
-
-/// What a verdict is a verdict on: data set, judge, metrics and criteria; 8 hex digits.
+/// What a verdict is a verdict on, as the spec names it: data set, judge, metrics and criteria; 8 hex digits. Equal for two
+/// revisions that are asked the same.
 ///
-/// Without `content` it is known before the archive is fetched. Next to a revision's hash, which pins the archive and so
-/// every file in it, that is all that can differ: the form for the log and for `status.rejected`, which are compared with
-/// hash and version. With `content` it is comparable across revisions: the form for `status.evaluation.testHash`, equal
-/// for two archives that differ in the flow only. The two forms of one test are not equal.
+/// It is known before the archive is fetched. Next to a revision's hash, which pins the archive and so every file in it,
+/// nothing else can differ: the log and `status.rejected` are compared with hash and version.
 ///
 /// The order of lists that have keys, a default that is written out and `evaluation.timeout` do not change it.
-pub fn test_hash(spec: &PromptReleaseSpec, content: Option<&TestContent>) -> String {
+pub fn test_hash(spec: &PromptReleaseSpec) -> String {
     let mut metrics: Vec<Value> = spec.metrics.iter().map(metric).collect();
     let mut criteria: Vec<Value> = spec.criteria.iter().map(criterion).collect();
     for list in [&mut metrics, &mut criteria] {
         list.sort_by_cached_key(canonical_json);
     }
     let test = json!({
-        "content": content.map(|c| json!({"dataset": c.dataset, "judge": c.judge})),
         "criteria": criteria,
         "evaluation": spec.evaluation.as_ref().map(evaluation),
         "metrics": metrics,
@@ -219,9 +210,7 @@ mod tests {
         let spec = article();
         assert_eq!(revision_hash(&spec.artifact, spec.deployment.as_ref()), "114fcc1b");
         assert_eq!(revision_hash(&spec.artifact, None), "62616ced");
-        assert_eq!(test_hash(&spec, None), "cf72d4ce");
-        let content = TestContent { dataset: "aa".repeat(32), judge: "bb".repeat(32) };
-        assert_eq!(test_hash(&spec, Some(&content)), "48b3ede9");
+        assert_eq!(test_hash(&spec), "d9611365");
     }
 
     #[test]
@@ -253,13 +242,13 @@ mod tests {
             metric.output.get_or_insert(metric.name.clone());
             metric.type_.get_or_insert(MetricType::Number);
         }
-        assert_eq!(test_hash(&same, None), test_hash(&spec, None));
+        assert_eq!(test_hash(&same), test_hash(&spec));
     }
 
     #[test]
     fn another_test_has_another_hash() {
         let spec = article();
-        let mut seen = vec![test_hash(&spec, None)];
+        let mut seen = vec![test_hash(&spec)];
         let edits: [fn(&mut PromptReleaseSpec); 8] = [
             |s| s.criteria[0].minimum = 2.91,
             |s| s.criteria[0].live = Some(Live::Ignore),
@@ -273,19 +262,16 @@ mod tests {
         for edit in edits {
             let mut other = spec.clone();
             edit(&mut other);
-            let hash = test_hash(&other, None);
+            let hash = test_hash(&other);
             assert!(!seen.contains(&hash));
             seen.push(hash);
         }
     }
 
     #[test]
-    fn the_same_questions_in_another_archive_are_the_same_test() {
+    fn another_archive_is_asked_the_same() {
         let (spec, mut other) = (article(), article());
         other.artifact.prompt_flow.as_mut().expect("flow").archive.digest = format!("sha256:{}", "0".repeat(64));
-        let content = TestContent { dataset: "aa".repeat(32), judge: "bb".repeat(32) };
-        assert_eq!(test_hash(&spec, Some(&content)), test_hash(&other, Some(&content)));
-        let edited = TestContent { dataset: "ac".repeat(32), ..content.clone() };
-        assert_ne!(test_hash(&spec, Some(&content)), test_hash(&spec, Some(&edited)));
+        assert_eq!(test_hash(&spec), test_hash(&other));
     }
 }

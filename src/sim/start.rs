@@ -28,7 +28,7 @@ use super::{
     service::Service,
     tls::Authority,
     traffic,
-    world::World,
+    world::{ReceiverFacts, World},
 };
 
 /// What to simulate, and where to listen.
@@ -80,10 +80,9 @@ impl Running {
         }
     }
 
-    /// What a receiver of pages was sent last.
+    /// What a receiver of pages accepted last.
     pub fn last_page(&self) -> Option<Value> {
-        let inbox = lock(&self.sim.webhook).describe();
-        inbox["deliveries"].as_array()?.last()?.get("body").cloned()
+        lock(&self.sim.webhook).deliveries().filter(|delivery| delivery.status == 204).last()?.json()
     }
 
     /// Puts a file where `url`, an address of Azure's blob storage, says; past faults and the log.
@@ -141,11 +140,15 @@ impl Running {
 /// Starts a simulator on the current runtime; it answers when this returns.
 ///
 /// # Errors
-/// The port cannot be bound, or the certificate cannot be made or written.
+/// The port cannot be bound, the certificate cannot be made or written, or a receiver's secret cannot be read.
 pub async fn start(options: Options) -> anyhow::Result<Running> {
     let Options { listen, ca_out, world, scenario, issuer } = options;
     let sim = Arc::new(Sim::new(&world));
     *lock(&sim.scenario) = scenario;
+    for ReceiverFacts { place, secret } in &world.receivers {
+        let known = lock(&sim.webhook).set_secret(place, secret);
+        known.map_err(|problem| anyhow::anyhow!("the receiver at {place}: {problem}"))?;
+    }
     if let Some(issuer) = issuer {
         sim.entra.set_issuer(issuer);
     }

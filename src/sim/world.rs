@@ -43,6 +43,8 @@ pub struct World {
     pub application_insights: InsightsFacts,
     pub endpoints: Vec<EndpointFacts>,
     pub connections: Vec<ConnectionFacts>,
+    /// Receivers of pages that know their secret; others accept everything.
+    pub receivers: Vec<ReceiverFacts>,
     /// Which ServiceAccounts may become which identity.
     pub federated: Vec<Federated>,
     pub times: Times,
@@ -106,6 +108,16 @@ pub struct ConnectionFacts {
     pub target: String,
 }
 
+/// A receiver of pages that refuses what is not signed with its secret.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReceiverFacts {
+    /// A host, or a host and the beginning of a path: `oncall.example.com/hooks`.
+    pub place: String,
+    /// `whsec_` and base64, or plain text.
+    pub secret: String,
+}
+
 /// How long things take. Durations are written like `1s`, `500ms`, `2m`.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -160,6 +172,7 @@ impl Default for World {
                     target: format!("https://{name}.openai.azure.com/"),
                 })
                 .into(),
+            receivers: Vec::new(),
             federated: vec![Federated {
                 tenant: "9c11c3f0-6a52-4b8d-8e0f-1d2a3b4c5d6e".into(),
                 client: "2f6d8a10-3b4c-4d5e-8f90-a1b2c3d4e5f6".into(),

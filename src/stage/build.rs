@@ -18,8 +18,7 @@ use crate::{
     azure::{self, AssetKind, Azure, Datastore, EnvironmentBody, ModelBody, Route},
     policy::{
         dataset::{Column, Dataset, DatasetError},
-        digest::{self, TestContent},
-        naming,
+        digest, naming,
     },
     view::sentence,
 };
@@ -93,7 +92,6 @@ pub fn overdue(started: At, deadline: jiff::SignedDuration, now: At) -> Option<S
 pub struct Checked {
     pub folder: Folder,
     pub rows: Vec<status::ClassRows>,
-    pub content: Option<TestContent>,
 }
 
 /// Which parts are missing: the facts say it, Azure need not be asked.
@@ -135,7 +133,7 @@ pub async fn act(
             let packed = fetch(azure, flow).await?;
             let checked = check(&packed, plan.spec, flow)?;
             build = upload(azure, plan.spec, &checked).await?;
-            let test_hash = Some(digest::test_hash(plan.spec, checked.content.as_ref()));
+            let test_hash = Some(digest::test_hash(plan.spec));
             let rows = build.rows.iter().map(|class| class.rows).sum();
             let evaluation = Some(status::EvaluationStatus { test_hash, rows, ..Default::default() });
             return Ok(Facts { build: Some(build), evaluation, ..facts.clone() });
@@ -164,20 +162,18 @@ async fn fetch(azure: &Azure, flow: &PromptFlow) -> Result<bytes::Bytes, BuildEr
 pub fn check(packed: &[u8], spec: &PromptReleaseSpec, flow: &PromptFlow) -> Result<Checked, BuildError> {
     let folder = archive::unpack(packed, &flow.archive.digest)?;
     let main = flow::read(&folder, flow.path.as_deref().unwrap_or_default())?;
-    let Some(evaluation) = &spec.evaluation else { return Ok(Checked { folder, rows: Vec::new(), content: None }) };
+    let Some(evaluation) = &spec.evaluation else { return Ok(Checked { folder, rows: Vec::new() }) };
     let path = archive::normal(&evaluation.dataset.path);
     let bytes = folder.get(&path).cloned().ok_or_else(|| BuildError::NoDataset(path.clone()))?;
     let wrong = |error| BuildError::Dataset { path: path.clone(), error };
     let dataset = Dataset::parse(&bytes).map_err(wrong)?;
     dataset.check(&evaluation.dataset.classes).map_err(wrong)?;
-    let mut content = TestContent { dataset: digest::sha256_hex(&bytes), judge: String::new() };
     if let Some(runner) = &evaluation.prompt_flow {
         let judge = flow::read(&folder, &runner.judge.path)?;
-        content.judge = folder.below(&runner.judge.path).content_address();
         let feeds = mapping::feeds(flow.path.as_deref(), &main, &judge, &dataset, runner)?;
         no_holes(&dataset, &path, feeds.flow.values().chain(feeds.judge.values()))?;
     }
-    Ok(Checked { folder, rows: dataset.counts(), content: Some(content) })
+    Ok(Checked { folder, rows: dataset.counts() })
 }
 
 /// A column that is missing in one row aborts the whole run on the service; here it costs nothing.

@@ -155,6 +155,17 @@ pub fn no_endpoint(endpoint: &str, namespace: &str) -> Answer {
     )
 }
 
+/// Nothing can be asked for yet: what serves was not seen, perhaps for a reason that the endpoint has.
+pub fn unseen(endpoint: &str, trouble: Option<&str>) -> Answer {
+    match trouble {
+        Some(why) => Answer::waits(
+            "EndpointNotReady",
+            format!("nothing begins before PromptEndpoint {endpoint} is ready: {why}"),
+        ),
+        None => Answer::waits(PENDING, format!("begins when PromptEndpoint {endpoint} has been looked at")),
+    }
+}
+
 /// A release is being deleted, and the endpoint that knows its traffic is gone.
 pub fn stranded_deletion(endpoint: &str, namespace: &str, release: &str) -> Answer {
     let forget = by_hand::annotate(namespace, "promptrelease", release, &format!("{FORGET}=true"));

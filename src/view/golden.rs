@@ -111,7 +111,8 @@ impl Story {
         };
         self.status.conditions = release::conditions(&view, &before.conditions, now);
         self.status.stage = Some(release::stage(&view));
-        let new = release::tell(&mut self.status.timeline, &view, told, now);
+        let told: Vec<(At, Event)> = told.iter().map(|event| (now, event.clone())).collect();
+        let new = release::tell(&mut self.status.timeline, &view, &told, now);
         self.events.extend(new.iter().map(|event| {
             let event = event.announce("1428", 1);
             let kind = if event.warning { "Warning" } else { "Normal" };
@@ -119,7 +120,7 @@ impl Story {
         }));
         // A pass that is repeated changes nothing and tells nothing.
         let mut timeline = self.status.timeline.clone();
-        assert_eq!(release::tell(&mut timeline, &view, told, at("23:00:00")), []);
+        assert_eq!(release::tell(&mut timeline, &view, &told, at("23:00:00")), []);
         assert_eq!(timeline, self.status.timeline);
         assert_eq!(release::conditions(&view, &self.status.conditions, now), self.status.conditions);
     }

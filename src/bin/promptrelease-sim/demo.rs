@@ -62,7 +62,7 @@ impl Demo {
     pub async fn run(self) -> anyhow::Result<()> {
         let began = Instant::now();
         let say = Narrator::new(began);
-        let stage = self.set(&say).await?;
+        let mut stage = self.set(&say).await?;
         let story = [
             ("1427", "the first release on an empty endpoint", "Promoted"),
             ("1428", "the drafter is told to be concise; its gate passes", "RolledBack"),
@@ -73,7 +73,11 @@ impl Demo {
             self.upload(&stage, version).await?;
             let manifest = self.root.join(SAMPLE).join(format!("manifests/demo/release-{version}.yaml"));
             stage.kubectl(&say, &["apply", "-f", &manifest.display().to_string()]).await?;
-            let ended = follow(&stage.plane.client().await?, NAMESPACE, RELEASE, version, LIMIT, &say).await?;
+            let client = stage.plane.client().await?;
+            let ended = tokio::select! {
+                ended = follow(&client, NAMESPACE, RELEASE, version, LIMIT, &say) => ended?,
+                code = ended(&mut stage.operator) => bail!(no_operator(&stage.operator, code)),
+            };
             if ended != outcome {
                 bail!(
                     "{version} ended as {ended}, not {outcome}; the operator's log:\n{}",
@@ -92,6 +96,8 @@ impl Demo {
     }
 
     async fn set(&self, say: &Narrator) -> anyhow::Result<Stage> {
+        let program = std::env::current_exe()?.with_file_name(OPERATOR);
+        anyhow::ensure!(program.is_file(), "{} is missing: run `make demo`, which builds it", program.display());
         let assets = plane::assets()?;
         let folder = tempfile::Builder::new().prefix("promptrelease-demo-").tempdir()?;
         say.doing("starting etcd and kube-apiserver");
@@ -112,7 +118,7 @@ impl Demo {
         run(&plane, &["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"]).await?;
         run(&plane, &["apply", "-f", &endpoint]).await?;
         say.doing("starting the operator with its own ServiceAccount");
-        let operator = operator(&plane, &azure, folder.path()).await?;
+        let operator = operator(&program, &plane, &azure, folder.path()).await?;
         Ok(Stage { operator, azure, plane, folder })
     }
 
@@ -170,20 +176,35 @@ async fn run(plane: &ControlPlane, args: &[&str]) -> anyhow::Result<String> {
     Ok(output.stdout)
 }
 
-async fn operator(plane: &ControlPlane, azure: &Running, folder: &Path) -> anyhow::Result<Process> {
-    let program = std::env::current_exe()?.with_file_name(OPERATOR);
-    anyhow::ensure!(program.is_file(), "{} is missing: run `make demo`, which builds it", program.display());
+async fn operator(program: &Path, plane: &ControlPlane, azure: &Running, folder: &Path) -> anyhow::Result<Process> {
     let kubeconfig = plane.service_account_kubeconfig(OPERATOR_NAMESPACE, OPERATOR).await?;
     let mut env: Vec<(&str, OsString)> = azure.env().to_vec();
     env.push(("KUBECONFIG", kubeconfig.into()));
     env.push(("LISTEN", "127.0.0.1:0".into()));
     let env: Vec<(&str, &std::ffi::OsStr)> = env.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
-    let mut operator = Process::start(OPERATOR, folder, &program, SHORT_TIMES, &env)?;
+    let mut operator = Process::start(OPERATOR, folder, program, SHORT_TIMES, &env)?;
     let leads = async || match operator.exited() {
-        Some(code) => Err(format!("it ended with code {code}: {}", operator.log_tail(20))),
-        None if operator.log_tail(200).contains("this process leads") => Ok(()),
+        Some(code) => Ok(Some(code)),
+        None if operator.log_tail(200).contains("this process leads") => Ok(None),
         None => Err("it does not lead yet".to_owned()),
     };
-    wait_for("the operator leads", Duration::from_secs(60), leads).await?;
-    Ok(operator)
+    match wait_for("the operator leads", Duration::from_secs(60), leads).await? {
+        Some(code) => bail!(no_operator(&operator, code)),
+        None => Ok(operator),
+    }
+}
+
+/// Returns its exit code when it has ended: nothing else would tell the story on.
+async fn ended(operator: &mut Process) -> i32 {
+    let mut looks = tokio::time::interval(Duration::from_millis(500));
+    loop {
+        looks.tick().await;
+        if let Some(code) = operator.exited() {
+            return code;
+        }
+    }
+}
+
+fn no_operator(operator: &Process, code: i32) -> String {
+    format!("the operator has ended with code {code}; its log:\n{}", operator.log_tail(40))
 }

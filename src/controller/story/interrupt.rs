@@ -49,7 +49,7 @@ pub fn interrupt(scene: &Scene<'_>, attempt: &Attempt) -> Option<(Cause, String)
     if spec.version != attempt.version {
         return Some((Cause::Superseded, format!("version {} took its place", spec.version)));
     }
-    if digest::test_hash(spec, None) != attempt.test_hash && !attempt.is(Kind::Fast) {
+    if digest::test_hash(spec) != attempt.test_hash && !attempt.is(Kind::Fast) {
         return Some((Cause::Superseded, "`evaluation`, `metrics` or `criteria` changed".into()));
     }
     let waived = scene.facts.evaluation.as_ref().is_some_and(|e| e.verdict.as_deref() == Some("Waived"));

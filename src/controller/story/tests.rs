@@ -33,7 +33,7 @@ impl Bench {
             n: 7,
             kind: "Canary".into(),
             version: "1428".into(),
-            test_hash: digest::test_hash(&release_spec, None),
+            test_hash: digest::test_hash(&release_spec),
             ..Attempt::default()
         };
         Self {

@@ -14,19 +14,19 @@ use crate::{
 };
 
 /// Brings a timeline up to date and returns what was new in it: the Kubernetes Events to publish. `told` is what this
-/// pass saw happen: windows, deployments, deliveries. A pass may be repeated.
-pub fn tell(timeline: &mut Vec<String>, view: &ReleaseView<'_>, told: &[Event], now: At) -> Vec<Event> {
+/// pass saw happen, and when: windows, deployments, deliveries. A pass may be repeated.
+///
+/// What one pass tells is in the order in which it happened. Windows closed when the pass looked, so before the decision
+/// that they led to; a delivery came about while the decision was written or after it, so last.
+pub fn tell(timeline: &mut Vec<String>, view: &ReleaseView<'_>, told: &[(At, Event)], now: At) -> Vec<Event> {
     let known = known(view, now);
-    let (deployed, seen): (Vec<&Event>, Vec<&Event>) =
-        told.iter().partition(|event| matches!(event, Event::Deployed { .. }));
-    let at_now = |event: &Event| (now, event.clone());
-    let all = known
-        .before_traffic
+    let (deployed, told): (Vec<_>, Vec<_>) =
+        told.iter().cloned().partition(|(_, event)| matches!(event, Event::Deployed { .. }));
+    let (windows, since): (Vec<_>, Vec<_>) = told
         .into_iter()
-        .chain(deployed.into_iter().map(at_now))
-        .chain(known.raised)
-        .chain(seen.into_iter().map(at_now))
-        .chain(known.after);
+        .partition(|(_, event)| matches!(event, Event::WindowFailed { .. } | Event::WindowUnmeasured { .. }));
+    let before = known.before_traffic.into_iter().chain(deployed).chain(known.raised);
+    let all = before.chain(windows).chain(known.after).chain(since);
     all.filter(|(at, event)| timeline::append(timeline, *at, event)).map(|(_, event)| event).collect()
 }
 
@@ -44,9 +44,9 @@ fn known(view: &ReleaseView<'_>, now: At) -> Known {
     before.extend(before_traffic(view, now));
     let raised = attempt.raised.iter().filter_map(|r| verified(attempt, r)).collect();
     let mut after: Vec<(At, Event)> = attempt.decision.iter().map(|d| (d.at, decided(attempt, d))).collect();
-    after.extend(view.alarm.map(|alarm| (now, Event::Alarm { cause: alarm.cause, what: alarm.what.to_owned() })));
     after.extend(returned(view, attempt, now));
     after.extend(ended(view, attempt));
+    after.extend(view.alarm.map(|alarm| (now, Event::Alarm { cause: alarm.cause, what: alarm.what.to_owned() })));
     Known { before_traffic: before, raised, after }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     view::{
         by_hand,
         claims::{self, Asker},
+        timeline::Event,
         trouble, waiting,
     },
 };
@@ -244,6 +245,27 @@ fn while_an_ending_waits_for_a_lost_write() {
     assert_eq!(
         timeline.last().map(String::as_str),
         Some("2026-11-20T17:15:30Z  traffic verified: d-1427=100; rolled back 4m 38s after the first user")
+    );
+}
+
+#[test]
+fn one_pass_tells_in_the_order_in_which_it_happened() {
+    let log = log().exposed().decided("Promote", "Promoted", "12s passed").ended("Promoted");
+    let spec = spec();
+    let told = Event::Delivered { by: vec!["oncall".into()], reason: "Promoted".into(), page: false };
+    let unmeasured = Event::WindowUnmeasured { number: 9, why: "no window event came".into() };
+    let told = [(at("17:14:26"), told), (at("17:14:22"), unmeasured)];
+    let mut timeline = Vec::new();
+    tell(&mut timeline, &view(&log, &spec, Standing::Ended), &told, at("17:14:26"));
+    let last: Vec<&str> = timeline.iter().skip(2).filter_map(|line| line.strip_prefix("2026-11-20T17:14:")).collect();
+    assert_eq!(
+        last,
+        [
+            "22Z  window 9 not measured: no window event came",
+            "22Z  promoting: 12s passed",
+            "25Z  traffic verified: d-1427=100; 1428 serves everybody",
+            "26Z  oncall told: Promoted",
+        ]
     );
 }
 

@@ -23,7 +23,12 @@ fn wrong_releases() -> Vec<Wrong> {
         ("a version with two dashes, which number re-creations", "/version", json!("1428--2"), version),
         ("a version that ends in a dash", "/version", json!("1428-"), version),
         ("an empty version", "/version", json!(""), version),
-        ("a version that makes no deployment name", "/version", json!("123456789012345678901234567"), "26"),
+        (
+            "a version that makes no deployment name",
+            "/version",
+            json!("123456789012345678901234567"),
+            "spec.version: Too long: may not be more than 26 bytes",
+        ),
         ("no version", "/version", Value::Null, "spec.version: Required value"),
         ("no endpoint", "/endpointRef", Value::Null, "spec.endpointRef: Required value"),
         ("no artifact", "/artifact", Value::Null, "spec.artifact: Required value"),

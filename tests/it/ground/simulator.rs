@@ -102,7 +102,7 @@ impl Simulator {
         self.running.host_file(url, bytes).await.unwrap_or_else(|problem| panic!("{problem:#}"));
     }
 
-    /// Body of the last page or notice that any receiver got.
+    /// Body of the last page or notice that any receiver accepted.
     pub fn last_page(&self) -> Option<Value> {
         self.running.last_page()
     }
@@ -114,7 +114,7 @@ impl Simulator {
 }
 
 /// The world of the sample in agreement with its manifests: the endpoint that they name, empty, and an identity for the
-/// team's ServiceAccount. `more` is laid over it, in the words of a world file.
+/// team's ServiceAccount; on-call's receiver knows the secret. `more` is laid over it, in the words of a world file.
 pub fn sample_world(more: &Value) -> World {
     sample_world_of(TEAM, more)
 }
@@ -127,6 +127,8 @@ pub fn sample_world_of(namespace: &str, more: &Value) -> World {
     let annotation = |name: &str| &account["metadata"]["annotations"][format!("azure.workload.identity/{name}")];
     let account_name = endpoint["serviceAccountName"].as_str().expect("a name");
     let subject = format!("system:serviceaccount:{namespace}:{account_name}");
+    let secret = &objects(&format!("{MANIFESTS}/secret.example.yaml"))[0]["stringData"];
+    let receiver = secret["url"].as_str().and_then(|url| url.strip_prefix("https://")).expect("an address");
     let connections = ["azure-openai-prod", "azure-openai-eval", "content-safety-prod", "content-safety-eval"];
     let mut world = json!({
         "subscription": endpoint["azure"]["subscriptionID"],
@@ -141,6 +143,7 @@ pub fn sample_world_of(namespace: &str, more: &Value) -> World {
             "subject": subject,
             "object": "c0ffee00-1111-4222-8333-444455556666",
         }],
+        "receivers": [{"place": receiver, "secret": secret["hmac"]}],
         "connections": connections.map(|name| json!({"name": name})),
         "times": {"endpointOperation": "300ms", "deploymentOperation": "500ms"},
     });

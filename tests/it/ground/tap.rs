@@ -65,9 +65,11 @@ struct Seen {
     trap: Option<Trap>,
 }
 
+/// Whether a write is the one, by the names of those before it and its own.
+type IsIt = Box<dyn Fn(&[String], &str) -> bool + Send>;
+
 struct Trap {
-    /// As many writes as this come before it.
-    after: usize,
+    is_it: IsIt,
     moment: Moment,
     sprung: bool,
 }
@@ -116,9 +118,9 @@ impl Tap {
         told.next().map(|(_, object)| object.clone())
     }
 
-    /// Holds the write that comes after so many others.
-    pub fn hold(&self, after: usize, moment: Moment) {
-        self.line.seen().trap = Some(Trap { after, moment, sprung: false });
+    /// Holds the one write of which `is_it` says so, by the names of the writes before it and its own.
+    pub fn hold(&self, is_it: impl Fn(&[String], &str) -> bool + Send + 'static, moment: Moment) {
+        self.line.seen().trap = Some(Trap { is_it: Box::new(is_it), moment, sprung: false });
     }
 
     /// Whether that write has come and is held.
@@ -159,7 +161,7 @@ impl Seen {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let name = name(method, path, self.written.get(path).unwrap_or(&Value::Null), &body);
         self.written.insert(path.to_owned(), body);
-        let trap = self.trap.as_ref().filter(|trap| trap.after == self.writes.len()).map(|trap| trap.moment);
+        let trap = self.trap.as_ref().filter(|trap| (trap.is_it)(&self.writes, &name)).map(|trap| trap.moment);
         self.writes.push(name);
         trap
     }

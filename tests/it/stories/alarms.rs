@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     page::{all, received},
-    steps::{classes, condition, mid_canary_with, play, ready, served_already},
+    steps::{classes, condition, mid_canary_with, notice, play, ready, served_already},
     team::{ENDPOINT, RELEASE, Team},
 };
 use crate::ground::{Setup, TEAM, wait_for};
@@ -142,4 +142,34 @@ async fn an_operator_without_an_identity_says_so_pages_and_goes_on_when_it_has_o
     ground.kubectl(&["apply", "-f", "-"], &again.to_string()).await;
     ground.kubectl(&["wait", "--for=delete", "--timeout=120s", "-n", TEAM, "promptrelease", RELEASE], "").await;
     assert_eq!(team.live(), json!({"d-1427": 100}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_is_signed_with_another_secret_is_taken_by_nobody_until_the_secrets_agree() {
+    let team = served_already("wrong-secret", Setup::default()).await;
+    let sign_with = async |secret: &Value| {
+        let change = json!({"data": {"hmac": secret}}).to_string();
+        let args = ["patch", "secret", "oncall-webhook", "-n", TEAM, "--type=merge", "-p", &change];
+        team.story.ground().kubectl(&args, "").await;
+    };
+    let known: Value = team.story.ground().get(TEAM, "secret/oncall-webhook").await;
+    // base64 of `whsec_` and the base64 of 32 letters.
+    sign_with(&json!("d2hzZWNfWVdGaFlXRmhZV0ZoWVdGaFlXRmhZV0ZoWVdGaFlXRmhZV0ZoWVdGaFlXRT0=")).await;
+    play(&team, |scenario| classes(scenario, "1428")["*"]["serverErrors"] = json!(1.0));
+    team.release("1428").await;
+    assert_eq!(team.ends("1428").await, ("RolledBack".into(), "AvailabilityFailed".into()));
+    team.until("the refusal is seen", |release| {
+        let conditions = release.status.iter().flat_map(|status| &status.conditions);
+        conditions.into_iter().any(|c| c.type_ == "Notified" && c.status == "False" && c.message.contains("401"))
+    })
+    .await;
+    assert_eq!(team.story.azure().last_page(), None, "no page was accepted");
+
+    sign_with(&known["data"]["hmac"]).await;
+    assert_eq!(notice(&team, "AvailabilityFailed").await["severity"], "page");
+    wait_for("nothing is owed", async || {
+        let outbox = team.endpoint().await.status.and_then(|status| status.log).unwrap_or_default().outbox;
+        if outbox.is_empty() { Ok(()) } else { Err(format!("{outbox:#?}")) }
+    })
+    .await;
 }

@@ -75,11 +75,12 @@ pub fn told(release: &PromptRelease, what: &str) -> bool {
     status(release).timeline.iter().any(|line| line.contains(what))
 }
 
-/// Returns the page or notice about `reason` when the receiver has it.
+/// Returns the page or notice about `reason` when the receiver has accepted it, and so its signature.
 pub async fn notice(team: &Team, reason: &str) -> Value {
     wait_for(&format!("a page about {reason}"), async || {
         let inbox = sim::lock(&team.story.azure().sim().webhook);
-        let pages: Vec<Value> = inbox.deliveries().filter_map(sim::webhook::Delivery::json).collect();
+        let pages: Vec<Value> =
+            inbox.deliveries().filter(|d| d.status == 204).filter_map(sim::webhook::Delivery::json).collect();
         pages.iter().find(|page| page["reason"] == reason).cloned().ok_or_else(|| format!("{pages:#?}"))
     })
     .await

@@ -8,7 +8,7 @@ use std::{
 use promptrelease::sim::{Service, requests::Entry};
 use serde_json::{Value, json};
 
-use super::case::Case;
+use super::case::{Case, Fate, STABLE};
 use crate::ground::Moment;
 
 /// Name of the rule by which the simulator holds a request.
@@ -19,7 +19,7 @@ pub const HELD: &str = "held";
 pub enum Call {
     /// A write to the API server.
     Kubernetes {
-        /// Writes before it.
+        /// Writes before it; if it notes something, only those that note the same.
         after: usize,
         /// Method, resource, and of a status the fields that are new; none, if it only says for people what others say.
         name: String,
@@ -54,7 +54,16 @@ impl Call {
     /// From now on the call is held as soon as it comes.
     pub fn hold(&self, case: &Case, moment: Moment) {
         match self {
-            Self::Kubernetes { after, .. } => case.tap.hold(*after, moment),
+            Self::Kubernetes { after, name } => {
+                let (after, noted) = (*after, noted(name));
+                let is_it = move |before: &[String], name: &str| match &noted {
+                    None => before.len() == after,
+                    some => {
+                        self::noted(name) == *some && before.iter().filter(|b| self::noted(b) == *some).count() == after
+                    }
+                };
+                case.tap.hold(is_it, moment);
+            }
             Self::Outside { matches, after, .. } => {
                 let effect = match moment {
                     Moment::Before => json!({"lose": "request", "holdUntilReleased": true}),
@@ -74,8 +83,17 @@ impl Call {
 
     /// Whether it notes what is going to be written to Azure, or how far the attempt is.
     pub fn notes(&self) -> bool {
-        let noted = ["log.intent.kind", "log.attempt"];
-        matches!(self, Self::Kubernetes { name, .. } if noted.iter().any(|field| name.contains(field)))
+        matches!(self, Self::Kubernetes { name, .. } if noted(name).is_some())
+    }
+
+    /// Whether it changes something in Azure.
+    pub fn puts(&self) -> bool {
+        matches!(self, Self::Outside { name, .. } if !name.starts_with("POST "))
+    }
+
+    /// Whether it belongs to a promotion: its decision, or what comes after it.
+    pub fn promotes(&self) -> bool {
+        self.name().contains("Promote")
     }
 
     /// Whether it has come and is held.
@@ -87,10 +105,23 @@ impl Call {
     }
 }
 
-/// All calls of a run.
+/// All calls of a run: writes to the API server, then those to the outside, each in their order.
 pub fn calls(case: &Case) -> Vec<Call> {
-    let kubernetes = case.tap.writes().into_iter().enumerate().map(|(after, name)| Call::Kubernetes { after, name });
+    let writes = case.tap.writes();
+    let kubernetes = writes.iter().enumerate().map(|(nth, name)| {
+        let same = |before: &&String| noted(before) == noted(name);
+        let after = if noted(name).is_some() { writes[..nth].iter().filter(same).count() } else { nth };
+        Call::Kubernetes { after, name: name.clone() }
+    });
     kubernetes.chain(outside(&case.azure.requests(0))).collect()
+}
+
+/// Of a write's name, what it notes of the attempt or of the next write to Azure. What else is in the same write differs
+/// from run to run.
+fn noted(name: &str) -> Option<String> {
+    let noted = |field: &&str| field.starts_with("log.intent.kind") || field.starts_with("log.attempt");
+    let fields: Vec<&str> = name.split(' ').filter(noted).collect();
+    (!fields.is_empty()).then(|| fields.join(" "))
 }
 
 /// Writes to Azure, and pages. Of the files of one archive, which are uploaded one after the other, only the first.
@@ -152,14 +183,18 @@ pub struct Ending {
 
 impl Ending {
     /// What is expected of the run that all others are compared with.
-    pub fn is_as_it_should_be(&self) {
-        assert_eq!(self.attempts, [("RolledBack".to_owned(), "CanaryFailed".to_owned())]);
-        assert_eq!(self.live, json!({super::case::STABLE: 100}));
+    pub fn is_as_it_should_be(&self, fate: Fate) {
+        let (outcome, reason, serves) = match fate {
+            Fate::TakenBack => ("RolledBack", "CanaryFailed", STABLE),
+            Fate::Promoted => ("Promoted", "Promoted", "d-1428"),
+        };
+        assert_eq!(self.attempts, [(outcome.to_owned(), reason.to_owned())]);
+        assert_eq!(self.live, json!({serves: 100}));
         assert_eq!(self.runs, ["eval", "judge"]);
         let puts = self.accepted.iter().filter(|(what, _)| what.starts_with("PUT"));
         assert!(puts.clone().count() >= 4 && puts.clone().all(|(_, times)| *times == 1), "{:#?}", self.accepted);
         assert_eq!(self.repeated, Vec::<String>::new());
-        assert!(self.told.iter().any(|(_, reason)| reason == "CanaryFailed"), "{:#?}", self.told);
+        assert!(self.told.iter().any(|(_, told)| told == reason), "{:#?}", self.told);
     }
 }
 

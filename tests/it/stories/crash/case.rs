@@ -1,4 +1,4 @@
-//! One release that is taken back, in a namespace and an Azure of its own.
+//! One release, in a namespace and an Azure of its own.
 
 use std::sync::Arc;
 
@@ -25,12 +25,19 @@ use crate::{
 /// What has all traffic when a release begins.
 pub const STABLE: &str = "d-1400";
 
+/// What live answers show of the release, and so how it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    TakenBack,
+    Promoted,
+}
+
 /// What all runs have in common.
 pub struct Given {
     ground: Ground,
     /// With an administrator's rights, and with the operator's.
     clients: (Client, Client),
-    /// Of the version that fails its canary.
+    /// Of the version.
     archive: Vec<u8>,
     /// What the platform team and the product team apply, in this order.
     manifests: Vec<Value>,
@@ -42,6 +49,7 @@ pub struct Case {
     pub tap: Tap,
     client: Client,
     given: Arc<Given>,
+    fate: Fate,
     operator: Option<Operator>,
     /// Between operator and tap, where it is to be cut.
     cable: Option<Cable>,
@@ -64,7 +72,7 @@ impl Given {
     }
 }
 
-/// The sample's release with three questions of one class, one criterion, and one window that fails.
+/// The sample's release with three questions of one class, one criterion, and a canary of two windows of which one that fails is enough.
 fn release(archive: &[u8]) -> Value {
     let mut release = objects(&format!("{MANIFESTS}/demo/release-1428.yaml")).remove(0);
     let spec = &mut release["spec"];
@@ -72,7 +80,7 @@ fn release(archive: &[u8]) -> Value {
     spec["evaluation"]["dataset"]["classes"] = json!([{"name": "multi_hop", "rows": 3}]);
     spec["metrics"] = json!([{"name": "groundedness", "type": "Integer", "scale": {"min": 0, "max": 3}}]);
     spec["criteria"] = json!([{"class": "multi_hop", "metric": "groundedness", "minimum": 2.85}]);
-    spec["canary"]["steps"] = json!([{"weight": 30, "duration": "6s"}]);
+    spec["canary"]["steps"] = json!([{"weight": 30, "duration": "2s"}]);
     spec["canary"]["analysis"]["window"] = json!("1s");
     spec["canary"]["analysis"]["consecutiveFailures"] = json!(1);
     spec["promotion"]["keepPreviousFor"] = json!("1s");
@@ -94,7 +102,7 @@ fn lease_role() -> impl Iterator<Item = Value> {
 
 impl Case {
     /// Everything but an operator.
-    pub async fn begin(given: Arc<Given>, name: &str) -> Self {
+    pub async fn begin(given: Arc<Given>, fate: Fate, name: &str) -> Self {
         let (client, as_operator) = given.clients.clone();
         let namespace = Ground::namespace_by(client.clone(), name).await;
         let world = json!({
@@ -103,8 +111,12 @@ impl Case {
         });
         let azure = Simulator::start(given.ground.plane(), sample_world_of(&namespace, &world)).await;
         let good = json!({"groundedness": 3, "citation_correctness": 1.0, "refusal": 3, "refusal_correct": true});
+        let live = match fate {
+            Fate::TakenBack => json!({"groundedness": 1}),
+            Fate::Promoted => json!({"groundedness": 3}),
+        };
         let scenario = json!({
-            "default": {"classes": {"*": {"scores": good, "live": {"groundedness": 1}}}},
+            "default": {"classes": {"*": {"scores": good, "live": live}}},
             "traffic": [{"endpoint": ENDPOINT, "requestsPerSecond": 20, "classes": {"multi_hop": 1}}],
             "sampler": {"oneIn": 1},
         });
@@ -116,7 +128,7 @@ impl Case {
             create(&client, &namespace, object.clone()).await;
         }
         let tap = Tap::open(as_operator, &namespace).await;
-        Self { namespace, azure, tap, client, given: given.clone(), operator: None, cable: None, started: 0 }
+        Self { namespace, azure, tap, client, given: given.clone(), fate, operator: None, cable: None, started: 0 }
     }
 
     /// Starts an operator in place of the one before it, if there was one: that one is killed.
@@ -177,7 +189,7 @@ impl Case {
         .await
     }
 
-    /// Returns when the attempt has ended, all is told, and nothing is left in Azure but what was there.
+    /// Returns when the attempt has ended, all is told, and nothing is left in Azure but what was there and what serves.
     pub async fn rests(&mut self) {
         wait_for(&format!("the release in {} ends", self.namespace), async || {
             self.keep_running().await;
@@ -203,7 +215,12 @@ impl Case {
         let log = endpoint.status.as_ref().and_then(|status| status.log.clone()).unwrap_or_default();
         let ended = release.status.as_ref().is_some_and(|status| !status.history.is_empty());
         let settled = log.outbox.is_empty() && log.intent.is_none() && log.unsettled.is_empty();
-        let tidy = self.endpoint()["deployments"].as_array().map_or(0, Vec::len) == 1;
+        // What was there before is not ours to delete.
+        let left = match self.fate {
+            Fate::TakenBack => 1,
+            Fate::Promoted => 2,
+        };
+        let tidy = self.endpoint()["deployments"].as_array().map_or(0, Vec::len) == left;
         if ended && settled && tidy {
             Ok(())
         } else {
