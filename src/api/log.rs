@@ -3,10 +3,13 @@
 //! Every list is bounded by its writer and atomic in the schema; no field has an enum, a pattern or a maximum, since a
 //! status that the API server refuses would stand between a failed window and the way back.
 
+mod words;
+
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::At;
+pub use words::{Course, Kind, Why};
 
 /// The layout that this operator writes; see [`super::PromptEndpointStatus::format`].
 pub const FORMAT: i64 = 1;
@@ -63,7 +66,7 @@ pub struct Log {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub unsettled: Vec<Unsettled>,
-    /// Pages and notices that no receiver has accepted yet.
+    /// Pages and notices that not every receiver has accepted yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub outbox: Vec<Owed>,
@@ -314,11 +317,28 @@ pub struct Intent {
 impl Log {
     /// The last write, if it was one that takes traffic back.
     pub fn withdrawal(&self) -> Option<&Intent> {
-        self.intent.as_ref().filter(|intent| intent.why.as_deref() == Some("Withdraw"))
+        self.intent.as_ref().filter(|intent| intent.is_for(Why::Withdraw))
+    }
+}
+
+impl Attempt {
+    pub fn is(&self, kind: Kind) -> bool {
+        self.kind == kind.as_str()
+    }
+}
+
+impl Decision {
+    pub fn is(&self, course: Course) -> bool {
+        self.kind == course.as_str()
     }
 }
 
 impl Intent {
+    /// Whether it writes a split for this reason.
+    pub fn is_for(&self, why: Why) -> bool {
+        self.why.as_deref() == Some(why.as_str())
+    }
+
     /// Whether it is under way or may still land. The last write that came to nothing stays on record until the next one.
     /// A word that is not known counts as none: nobody knows what became of the write.
     pub fn is_open(&self) -> bool {

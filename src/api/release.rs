@@ -77,7 +77,7 @@ pub struct PromptReleaseSpec {
     /// How Azure runs it. Part of the revision. No defaults are written here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<Deployment>,
-    /// Instances, 1 to 50. Not part of the revision: changed in place. Absent: as many as stable has.
+    /// Instances of `version`, 1 to 50. Not part of the revision: changed in place. Absent: as many as stable has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 50))]
     pub instance_count: Option<i64>,

@@ -1,5 +1,5 @@
-//! For tests of this module: a TLS server on loopback that stands in for every host, answers from a list, and keeps what
-//! it was sent.
+//! For tests of this module and of those that use it: a TLS server on loopback that stands in for every host, answers from
+//! a list, and keeps what it was sent.
 //!
 //! The client under test is the real one with two differences: every name resolves to the server, and the server's
 //! certificate, which is good for [`HOSTS`], is the only one that is trusted.

@@ -31,7 +31,7 @@ pub mod http;
 mod insights;
 mod iso8601;
 #[cfg(test)]
-mod loopback;
+pub(crate) mod loopback;
 mod meter;
 mod operations;
 pub mod provisioning;

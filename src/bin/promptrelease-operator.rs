@@ -21,6 +21,7 @@ use promptrelease::{
     leader::{self, Elector, Lease},
     metrics::Metrics,
     serve::{self, Health},
+    stage::build::room::Room,
     telemetry,
 };
 use tokio::{net::TcpListener, signal::unix};
@@ -213,6 +214,7 @@ impl Process {
             timing,
             waits: args.times.waits(),
             releases,
+            room: Room::default(),
             memory: Memory::default(),
         }
     }

@@ -18,6 +18,8 @@ use crate::{
     endpoint::{Ms, Remembered, Timing},
     leader::Lease,
     metrics::Metrics,
+    notify::Taken,
+    stage::build::room::Room,
 };
 
 /// The operator's own waits; flags set them, tests shorten them.
@@ -68,6 +70,8 @@ pub struct Context {
     pub timing: Timing,
     pub waits: Waits,
     pub releases: Store<DynamicObject>,
+    /// For the archives of all endpoints.
+    pub room: Room,
     pub memory: Memory,
 }
 
@@ -75,6 +79,8 @@ pub struct Context {
 #[derive(Debug, Default)]
 pub struct Kept {
     pub azure: Remembered,
+    /// Who has taken a page or notice that others have not taken yet.
+    pub taken: Taken,
     /// Since when the API server refuses the endpoint's status.
     pub refused_since: Option<Ms>,
     /// Since when the release does not parse.

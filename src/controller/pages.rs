@@ -1,31 +1,26 @@
 //! Who is told: the endpoint's receivers, their secrets read for each delivery so that a rotated one is taken at once.
 
+use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 
 use crate::{
-    api::endpoint::{Notification, SecretKeyRef},
+    api::endpoint::{Notification, SecretKeyRef, Webhook},
     notify::Receiver,
 };
 
-/// The receivers that can be used, and in words why the others cannot.
-pub async fn receivers(client: &Client, namespace: &str, wanted: &[Notification]) -> (Vec<Receiver>, Vec<String>) {
-    let (mut usable, mut wrong) = (Vec::new(), Vec::new());
-    for notification in wanted {
-        let Some(webhook) = &notification.webhook else { continue };
-        let secrets = (
-            secret(client, namespace, &notification.name, &webhook.url_secret_ref).await,
-            secret(client, namespace, &notification.name, &webhook.hmac_secret_ref).await,
-        );
-        match secrets {
-            (Ok(url), Ok(key)) => match Receiver::new(&notification.name, &url, &key) {
-                Ok(receiver) => usable.push(receiver),
-                Err(error) => wrong.push(error.to_string()),
-            },
-            (Err(error), _) | (_, Err(error)) => wrong.push(error),
-        }
-    }
-    (usable, wrong)
+/// A receiver, or in words why it cannot be used.
+pub async fn receiver(client: &Client, namespace: &str, name: &str, webhook: &Webhook) -> Result<Receiver, String> {
+    let url = secret(client, namespace, name, &webhook.url_secret_ref).await?;
+    let key = secret(client, namespace, name, &webhook.hmac_secret_ref).await?;
+    Receiver::new(name, &url, &key).map_err(|error| error.to_string())
+}
+
+/// In words, why those that cannot be used cannot.
+pub async fn unusable(client: &Client, namespace: &str, wanted: &[Notification]) -> Vec<String> {
+    let webhooks = wanted.iter().filter_map(|to| Some((&to.name, to.webhook.as_ref()?)));
+    let read = webhooks.map(|(name, webhook)| receiver(client, namespace, name, webhook));
+    join_all(read).await.into_iter().filter_map(Result::err).collect()
 }
 
 async fn secret(client: &Client, namespace: &str, receiver: &str, from: &SecretKeyRef) -> Result<String, String> {

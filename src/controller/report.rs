@@ -7,7 +7,6 @@ use crate::{
         status::{Ended, MAX_HISTORY, MAX_REJECTED, Rejected, Revision, StableSeen},
     },
     controller::objects::Release,
-    endpoint::Why,
     stage::{Facts, Stage},
     view::{
         page::{self, About},
@@ -52,7 +51,8 @@ pub fn page(owed: &Owed, of: &Paged<'_>) -> Vec<u8> {
     page::body(&page::page(owed, &about))
 }
 
-fn is_about(owed: &Owed, namespace: &str, attempt: &Attempt) -> bool {
+/// Whether a page or notice is about this attempt.
+pub fn is_about(owed: &Owed, namespace: &str, attempt: &Attempt) -> bool {
     let incident = page::key(namespace, attempt, "");
     owed.key.starts_with(&incident)
 }
@@ -152,7 +152,7 @@ fn stable(stable: &log::Stable) -> StableSeen {
 
 fn revision(before: Option<&Revision>, attempt: &Attempt, log: &Log, digest: Option<String>, now: At) -> Revision {
     let before = before.filter(|before| before.attempt == attempt.n);
-    let claims = log.intent.as_ref().is_some_and(|last| last.why.as_deref() == Some(Why::Claim.as_str()));
+    let claims = log.intent.as_ref().is_some_and(|last| last.is_for(log::Why::Claim));
     let deploying = (claims || attempt.deployment.is_some()).then_some(now);
     Revision {
         artifact_digest: digest.or_else(|| before.and_then(|b| b.artifact_digest.clone())),
@@ -167,8 +167,8 @@ fn revision(before: Option<&Revision>, attempt: &Attempt, log: &Log, digest: Opt
 
 /// The canary's own record after a decision about it.
 fn judged(mut canary: crate::api::status::CanaryStatus, attempt: &Attempt) -> crate::api::status::CanaryStatus {
-    let decision = attempt.decision.as_ref().map(|d| (d.kind.as_str(), d.cause.parse::<Cause>()));
-    if let Some(("Withdraw", Ok(Cause::CanaryFailed | Cause::AvailabilityFailed))) = decision {
+    let withdrawn = attempt.decision.as_ref().filter(|d| d.is(log::Course::Withdraw)).map(|d| d.cause.parse::<Cause>());
+    if let Some(Ok(Cause::CanaryFailed | Cause::AvailabilityFailed)) = withdrawn {
         canary.verdict = Some("Fail".to_owned());
     }
     match attempt.ending.as_ref().map(|ending| ending.outcome.as_str()) {

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     api::{
         At, Cause, PromptEndpointStatus, TAKE_OVER,
-        log::{Log, Owed, ReleaseRef},
+        log::{Kind, Log, Owed, ReleaseRef},
         status::CanaryStatus,
     },
     azure::{self, OnlineDeployment},
@@ -31,7 +31,7 @@ use crate::{
         drive::{self, Request, Stored},
         observe::{Question, observe},
     },
-    notify,
+    notify::{self, Taken},
     policy::plan,
     stage::{self, Facts, Stage},
     view::timeline,
@@ -57,6 +57,7 @@ impl Round<'_> {
             tenant: self.tenant,
             owner: self.owner,
             waits: &self.context.waits,
+            room: &self.context.room,
             refusal: None,
             live: None,
             deployments: &[],
@@ -85,11 +86,11 @@ impl Round<'_> {
 
     /// No user meets a new version while nobody could be paged about it. The way back waits for no receiver.
     async fn or_unheard(&self, scene: &Scene<'_>, turn: Turn) -> Turn {
-        let first = scene.log.attempt.as_ref().is_some_and(|a| a.kind == "Canary" && a.raised.is_empty());
+        let first = scene.log.attempt.as_ref().is_some_and(|a| a.is(Kind::Canary) && a.raised.is_empty());
         if !first || !matches!(turn.wish, Wish::Raise { .. } | Wish::Promote) {
             return turn;
         }
-        let (_, problems) = pages::receivers(&self.context.client, self.key.namespace, &self.spec.notifications).await;
+        let problems = pages::unusable(&self.context.client, self.key.namespace, &self.spec.notifications).await;
         match problems.is_empty() {
             true => turn,
             false => {
@@ -156,7 +157,7 @@ impl Round<'_> {
         };
         let on_the_way = |log: &Log| basis.on_the_way(log);
         let (announce, announced) = oneshot::channel();
-        let Kept { azure: remembered, refused_since, .. } = kept;
+        let Kept { azure: remembered, refused_since, taken, .. } = kept;
         let mut ports = ClusterPorts {
             context: self.context,
             api: self.api,
@@ -197,7 +198,10 @@ impl Round<'_> {
             ports.announce = None;
             progress
         };
-        let (progress, delivered) = futures::join!(act, self.deliver(scene, turn, announced, &alarms));
+        let (progress, delivered) = futures::join!(act, self.deliver(scene, turn, announced, taken, &alarms));
+        if let Some((_, delivered)) = &delivered {
+            taken.note(&delivered.key, &delivered.taken, &ports.log.outbox);
+        }
         let telling = Telling { round: *self, scene, seen, turn, observed, remembered, progress, delivered };
         telling.tell(ports).await
     }
@@ -207,7 +211,7 @@ impl Round<'_> {
         let cause = match turn.wish {
             Wish::Withdraw(cause) => Some(cause),
             Wish::Promote => {
-                let fast = scene.log.attempt.as_ref().is_some_and(|attempt| attempt.kind == "Fast");
+                let fast = scene.log.attempt.as_ref().is_some_and(|attempt| attempt.is(Kind::Fast));
                 Some(if fast { Cause::FastPromoted } else { Cause::Promoted })
             }
             _ => None,
@@ -235,6 +239,7 @@ impl Round<'_> {
         scene: &Scene<'_>,
         turn: &Turn,
         announced: oneshot::Receiver<(Owed, Log)>,
+        taken: &Taken,
         alarms: &(dyn Fn(&Log, Cause) -> Option<String> + Sync),
     ) -> Option<(Owed, Delivered)> {
         let now = scene.now;
@@ -259,9 +264,9 @@ impl Round<'_> {
             alarm: alarm.as_deref(),
         };
         let body = report::page(&owed, &paged);
-        let to = &self.spec.notifications;
+        let (to, before) = (&self.spec.notifications, taken.by(&owed.key));
         let sent = self.context.clock();
-        let delivered = deliver::deliver(self.context, self.key.namespace, to, &owed, &body, sent).await;
+        let delivered = deliver::deliver(self.context, self.key.namespace, to, before, &owed, &body, sent).await;
         Some((owed, delivered))
     }
 }

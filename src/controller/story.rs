@@ -2,12 +2,17 @@
 
 mod interrupt;
 mod scene;
+#[cfg(test)]
+mod tests;
 
 use interrupt::{halted, interrupt};
 pub use scene::{Holder, Scene, Turn};
 
 use crate::{
-    api::{ABORT, Cause, PromptReleaseSpec, log::Attempt},
+    api::{
+        ABORT, Cause, PromptReleaseSpec,
+        log::{Attempt, Kind},
+    },
     azure,
     controller::{
         context::Waits,
@@ -24,6 +29,7 @@ use crate::{
         deploy::{self, body::Recipe},
         evaluate, promote, roll_back,
     },
+    view::waiting,
 };
 
 /// One turn. It may do one step of build or evaluate, which are idempotent by their own keys.
@@ -93,10 +99,8 @@ async fn go_on(
 /// No attempt is open: the next one, or tidying.
 fn between(scene: &Scene<'_>) -> Turn {
     let mut turn = Turn::of(scene.facts.clone());
-    let mut instances = None;
     // Nothing begins before what is live was seen and is on record.
     if let (Holder::Present(release, spec), Some(_)) = (scene.holder, &scene.log.verified) {
-        instances = spec.instance_count;
         let abort = release.abort().ok().flatten();
         let hash = digest::revision_hash(&spec.artifact, spec.deployment.as_ref());
         let test_hash = digest::test_hash(spec);
@@ -133,7 +137,7 @@ fn between(scene: &Scene<'_>) -> Turn {
         turn.wait = Some(scene.soon(why));
         return turn;
     }
-    let (wish, until) = clean::next(scene.inventory, scene.log, scene.live, instances, scene.now);
+    let (wish, until) = clean::next(scene.inventory, scene.log, scene.live, scene.instances_of_stable(), scene.now);
     turn.wish = wish;
     turn.wait = until.map(|until| Wait::until(until, String::new()));
     turn
@@ -144,12 +148,12 @@ fn attempt(
     scene: &Scene<'_>,
     release: &Release,
     spec: &PromptReleaseSpec,
-    kind: opens::Kind,
+    kind: Kind,
     hash: &str,
     test_hash: &str,
 ) -> Attempt {
     let log = scene.log;
-    let fast = kind == opens::Kind::Fast;
+    let fast = kind == Kind::Fast;
     Attempt {
         n: log.attempt.as_ref().map_or(0, |last| last.n) + 1,
         kind: kind.as_str().to_owned(),
@@ -169,7 +173,8 @@ async fn build_one(scene: &Scene<'_>, release: &Release, spec: &PromptReleaseSpe
     let (name, facts) = (release.name(), scene.facts);
     let plan = build::Plan { spec, release: &name, hash: &attempt.hash };
     let Then::Do(step) = build::next(facts).then else { return Turn::of(facts.clone()) };
-    match build::act(&scene.tenant.azure, &plan, &step, facts).await {
+    let Some(place) = build::place(scene.room, &step) else { return Turn::wait(facts, scene.soon(waiting::crowded())) };
+    match build::act(&scene.tenant.azure, &plan, &step, facts, &place).await {
         Ok(facts) => Turn::of(facts),
         Err(build::BuildError::Azure(error)) => {
             match build::overdue(attempt.started_at, scene.waits.build, scene.now) {
@@ -215,7 +220,7 @@ async fn evaluate_one(scene: &Scene<'_>, release: &Release, spec: &PromptRelease
 async fn deploy_one(scene: &Scene<'_>, release: &Release) -> Turn {
     let location = match scene.tenant.location().await {
         Ok(location) => location,
-        Err(error) => return Turn::retry(scene, Cause::DeploymentFailed, &error),
+        Err(error) => return Turn::retry(scene, Cause::DeploymentUnavailable, &error),
     };
     let Some(recipe) = recipe(scene, location) else { return Turn::of(scene.facts.clone()) };
     let since = release.status.revision.as_ref().and_then(|r| r.deploying_since);

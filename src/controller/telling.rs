@@ -30,7 +30,7 @@ use crate::{
     notify, stage,
     view::{
         claims::{self, Asker},
-        notified::{Delivery, Notified},
+        notified::{Delivery, Lack, Notified},
         release::{Alarm, ReleaseView, Standing, Waiting, standing},
         timeline::{Announcement, Event},
         trouble::{self, Trouble},
@@ -126,16 +126,18 @@ impl Telling<'_> {
     /// The log after the delivery, and whether its entry was given up.
     fn marked(&self, log: &Log, now: At) -> (Log, bool) {
         let Some((_, delivered)) = &self.delivered else { return (log.clone(), false) };
-        let (outbox, given_up) = notify::mark(&log.outbox, &delivered.key, delivered.accepted, now);
+        let (outbox, given_up) = notify::mark(&log.outbox, &delivered.key, delivered.accepted(), now);
         (Log { outbox, ..log.clone() }, given_up)
     }
 
     fn notified(&self, given_up: bool) -> Option<Notified<'_>> {
         let (_, delivered) = self.delivered.as_ref()?;
-        let delivery = match (delivered.accepted, given_up) {
-            (true, _) => Delivery::Accepted(&delivered.by),
-            (false, true) => Delivery::GivenUp(&delivered.problems),
-            (false, false) => Delivery::Pending(&delivered.problems),
+        let Delivered { taken, missing, problems, .. } = delivered;
+        let lack = Lack { taken, missing, problems };
+        let delivery = match (delivered.accepted(), given_up) {
+            (true, _) => Delivery::Accepted(taken),
+            (false, true) => Delivery::GivenUp(lack),
+            (false, false) => Delivery::Pending(lack),
         };
         Some(Notified { key: &delivered.key, delivery })
     }
@@ -199,7 +201,7 @@ impl Telling<'_> {
         };
         let misread = misread.clone().map(|why| Event::Misread { why });
         let looked = self.turn.told.iter().map(|event| (self.scene.now, event.clone()));
-        let since = misread.into_iter().chain(self.delivery(notified)).map(|event| (now, event));
+        let since = misread.into_iter().chain(self.delivery(attempt, notified)).map(|event| (now, event));
         let told = looked.chain(since).collect();
         let spec = release.spec.as_ref().ok();
         let report = Report { release, spec, view, attempt, facts, told, now };
@@ -266,17 +268,23 @@ impl Telling<'_> {
         around.standing(attempt, waits)
     }
 
-    /// What became of a delivery, as an event of the attempt that it was about. One that is tried again is told by the
-    /// condition Notified.
-    fn delivery(&self, notified: Option<Notified<'_>>) -> Option<Event> {
-        let (owed, delivered) = self.delivered.as_ref()?;
+    /// What became of a delivery: who took it, as an event of the attempt that it is about, and who did not in three days.
+    /// What is tried again is told by the condition Notified.
+    fn delivery(&self, attempt: Option<&Attempt>, notified: Option<Notified<'_>>) -> Vec<Event> {
+        let Some((owed, delivered)) = &self.delivered else { return Vec::new() };
         let reason = owed.kind.clone();
-        if !delivered.accepted {
-            let given_up = notified.is_some_and(|n| matches!(n.delivery, Delivery::GivenUp(_)));
-            return given_up.then(|| Event::Undelivered { reason, why: delivered.problems.join("; ") });
+        let mut told = Vec::new();
+        // A receiver may take one long after its attempt, in whose timeline it would be another's.
+        let own = attempt.is_some_and(|attempt| report::is_about(owed, self.round.key.namespace, attempt));
+        if own && !delivered.by.is_empty() {
+            let page = reason.parse::<Cause>().is_ok_and(|cause| cause.severity() == crate::api::Severity::Page);
+            told.push(Event::Delivered { by: delivered.by.clone(), reason: reason.clone(), page });
         }
-        let page = reason.parse::<Cause>().is_ok_and(|cause| cause.severity() == crate::api::Severity::Page);
-        (!delivered.by.is_empty()).then(|| Event::Delivered { by: delivered.by.clone(), reason, page })
+        if notified.is_some_and(|n| matches!(n.delivery, Delivery::GivenUp(_))) {
+            let to = if delivered.taken.is_empty() { Vec::new() } else { delivered.missing.clone() };
+            told.push(Event::Undelivered { to, reason, why: delivered.problems.join("; ") });
+        }
+        told
     }
 
     fn count(&self, log: &Log) {

@@ -50,7 +50,8 @@ enum TenantError {
 pub struct Tenant {
     pub azure: Azure,
     location: OnceCell<String>,
-    app_id: OnceCell<String>,
+    /// The component that was asked for last, and its id.
+    app_id: Mutex<Option<(ApplicationInsights, String)>>,
     made_for: (AzureEndpoint, String),
     identity: Option<Identity>,
 }
@@ -77,14 +78,22 @@ impl Tenant {
         self.location.get().map(String::as_str)
     }
 
-    /// Where scores come from, asked once.
+    /// Where scores come from, asked once for as long as the spec names the same component.
     ///
     /// # Errors
     /// Azure's.
     pub async fn scores(&self, component: &ApplicationInsights) -> azure::Result<scores::ApplicationInsights> {
-        let group = component.resource_group.as_deref();
-        let ask = || async { Ok(self.azure.get_component(group, &component.name).await?.value.app_id) };
-        let app_id = self.app_id.get_or_try_init(ask).await?.clone();
+        let known = self.app_id.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let app_id = match known.filter(|(of, _)| of == component) {
+            Some((_, app_id)) => app_id,
+            None => {
+                let group = component.resource_group.as_deref();
+                let app_id = self.azure.get_component(group, &component.name).await?.value.app_id;
+                let found = Some((component.clone(), app_id.clone()));
+                *self.app_id.lock().unwrap_or_else(PoisonError::into_inner) = found;
+                app_id
+            }
+        };
         Ok(scores::ApplicationInsights { azure: self.azure.clone(), app_id })
     }
 }
@@ -133,7 +142,7 @@ impl Tenants {
         };
         let meter = Some(self.meter.clone());
         let azure = Azure::new(self.http.clone(), cloud(azure.cloud), credential, workspace, self.timeouts, meter);
-        let tenant = Tenant { azure, location: OnceCell::new(), app_id: OnceCell::new(), made_for, identity };
+        let tenant = Tenant { azure, location: OnceCell::new(), app_id: Mutex::default(), made_for, identity };
         let tenant = Arc::new(tenant);
         if tenant.identity.is_some() {
             self.met.lock().unwrap_or_else(PoisonError::into_inner).insert(key, tenant.clone());
@@ -200,5 +209,40 @@ impl Assertion for AccountToken {
             let answer = self.accounts.create_token_request(&self.account, &PostParams::default(), &request).await?;
             Ok(answer.status.map(|status| status.token).ok_or("the API server answered without a token")?)
         })
+    }
+}
+
+#[cfg(test)]
+impl Tenant {
+    /// A tenant that talks to this Azure.
+    pub fn of(azure: Azure) -> Self {
+        let names = serde_json::json!({"subscriptionID": "s", "resourceGroup": "g", "workspace": "w", "endpoint": "e"});
+        let made_for = (serde_json::from_value(names).expect("names"), "account".to_owned());
+        Self { azure, location: OnceCell::new(), app_id: Mutex::default(), made_for, identity: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::azure::loopback::{self, Loopback};
+
+    fn component(name: &str) -> ApplicationInsights {
+        ApplicationInsights { name: name.to_owned(), resource_group: None }
+    }
+
+    #[tokio::test]
+    async fn an_edited_component_is_asked_for_anew_and_an_unchanged_one_is_not() {
+        let answers = ["id-1", "id-2"].map(|id| loopback::json(200, &json!({"properties": {"AppId": id}})));
+        let server = Loopback::answering(answers).await;
+        let tenant = Tenant::of(server.azure());
+        for (name, id) in [("first", "id-1"), ("first", "id-1"), ("second", "id-2"), ("second", "id-2")] {
+            assert_eq!(tenant.scores(&component(name)).await.expect("an id").app_id, id, "{name}");
+        }
+        let asked: Vec<String> = server.seen().iter().map(|got| got.path().to_owned()).collect();
+        assert_eq!(asked.len(), 2, "{asked:?}");
+        assert!(asked[1].ends_with("/components/second"), "{asked:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     api::{At, Cause, endpoint::AzureEndpoint},
-    azure::OnlineEndpoint,
+    azure::{Class, OnlineEndpoint},
     endpoint::{Ms, Remembered, Reply, Waiting, Why, tags},
     stage::deploy::failure,
     view::{
@@ -70,6 +70,7 @@ pub fn say(waits: &Waiting<String>, around: &Around<'_>) -> Said {
             Said::waits(waiting::unanswered(*seq, &target.to_string(), (*until).into()))
         }
         Waiting::Retry { why, reply, tries, .. } => retry(around, *why, *reply, *tries),
+        Waiting::Throttled { until } => Said::retries(Cause::EndpointFailed, waiting::throttled((*until).into())),
         Waiting::LostWrite { split, until } => {
             Said::waits(waiting::lost_write(split.sole().map(String::as_str), (*until).into(), now))
         }
@@ -120,6 +121,7 @@ fn retry(around: &Around<'_>, why: Why, reply: Reply, tries: i64) -> Said {
 /// What Azure said to the last write.
 fn refusal(around: &Around<'_>, reply: Reply) -> Option<String> {
     match (reply, &around.remembered.refusal) {
+        (Reply::Busy, Some((_, error))) if error.class() == Class::Throttled => Some(error.to_string()),
         (Reply::Busy, _) => Some("the endpoint is Updating".to_owned()),
         (Reply::Refused, Some((_, error))) => Some(error.to_string()),
         (Reply::Failed, _) => Some("it was accepted and came to nothing".to_owned()),

@@ -10,7 +10,7 @@ mod tests;
 
 use super::{
     Log, Owed, Target, Why,
-    log::{Attempt, Course, Decided, Ended, Intent, Kind, Notice, Previous, Raised, Unsettled, Verified},
+    log::{Attempt, Decided, Ended, Intent, Notice, Previous, Raised, Unsettled, Verified},
 };
 use crate::{
     api::{
@@ -195,7 +195,7 @@ fn merge_attempt(before: &stored::Log, attempt: &Attempt<String>, remarks: &Rema
     let same_kind = read::kind(&base.kind) == attempt.kind && !base.kind.is_empty();
     stored::Attempt {
         n: attempt.n,
-        kind: if same_kind { base.kind } else { kind(attempt.kind).to_owned() },
+        kind: if same_kind { base.kind } else { attempt.kind.as_str().to_owned() },
         deployment: attempt.deployment.clone(),
         return_to: attempt.return_to.clone(),
         raised: attempt.raised.iter().map(raised).collect(),
@@ -237,7 +237,7 @@ fn decision(decided: Decided, before: &stored::Log, remarks: &Remarks<'_>) -> st
     let staged = remarks.cause == Some(decided.cause);
     let evidence = if staged { remarks.evidence.to_owned() } else { found(decided.cause, before, remarks) };
     stored::Decision {
-        kind: course(decided.course).to_owned(),
+        kind: decided.course.as_str().to_owned(),
         cause: decided.cause.to_string(),
         evidence: sentence::clamp(&evidence, MAX_EVIDENCE),
         at: decided.at.into(),
@@ -248,7 +248,7 @@ fn decision(decided: Decided, before: &stored::Log, remarks: &Remarks<'_>) -> st
 /// What the protocol itself found, in one line.
 fn found(cause: Cause, before: &stored::Log, remarks: &Remarks<'_>) -> String {
     let live = remarks.live.as_deref().unwrap_or("what is live is not known");
-    let raise = before.intent.as_ref().filter(|last| last.why.as_deref() == Some(Why::Raise.as_str()));
+    let raise = before.intent.as_ref().filter(|last| last.is_for(Why::Raise));
     match cause {
         Cause::Drift => format!("somebody else changed the traffic to {live}"),
         Cause::StatusBehind => {
@@ -315,21 +315,5 @@ fn target(target: &Target<String>) -> (&'static str, String) {
         Target::Create(name) => (read::CREATE, name.clone()),
         Target::Delete(name) => (read::DELETE, name.clone()),
         Target::Scale(name) => (read::SCALE, name.clone()),
-    }
-}
-
-fn course(course: Course) -> &'static str {
-    match course {
-        Course::Promote => "Promote",
-        Course::Withdraw => "Withdraw",
-    }
-}
-
-fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Canary => "Canary",
-        Kind::Fast => "Fast",
-        Kind::Undo => "Undo",
-        Kind::Orphan => "Orphan",
     }
 }

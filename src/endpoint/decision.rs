@@ -36,6 +36,8 @@ pub enum Waiting<N> {
     Unanswered { seq: i64, why: Why, target: Split<N>, until: Ms },
     /// This write came to nothing, and is tried again then.
     Retry { why: Why, reply: Reply, tries: i64, until: Ms },
+    /// Azure asks for no writes until then.
+    Throttled { until: Ms },
     /// Traffic is where it belongs; the attempt ends when a lost write cannot land any more.
     LostWrite { split: Split<N>, until: Ms },
     /// No traffic is raised before a lost write cannot land any more.

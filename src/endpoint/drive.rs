@@ -101,6 +101,12 @@ pub async fn pass<P: Ports>(
         },
         Decision::Write { log, pages } => {
             let Some(intent) = log.intent.clone() else { return Progress::Again(None) };
+            if let Some(until) = throttled(kept, &intent, observed.now) {
+                return Progress::Wait(
+                    until.min(observed.now + request.timing.look_exposed),
+                    Waiting::Throttled { until },
+                );
+            }
             let sha256 = body(request, &log, &intent, observed.endpoint.as_ref()).map(|body| sha256(&body));
             let stored = ports.store(&log, Note { pages: &pages, sha256: sha256.as_deref() }).await;
             if !may_act(&intent, &stored, request.timing, observed.now) {
@@ -120,6 +126,11 @@ pub async fn pass<P: Ports>(
             Progress::Again(Some(observed.now + pause(request.timing, &intent, reply)))
         }
     }
+}
+
+/// Until when Azure asks for no write. A withdrawal goes out all the same: users wait for it.
+fn throttled(kept: &Remembered, intent: &Intent<String>, now: Ms) -> Option<Ms> {
+    kept.throttled_until.filter(|until| *until > now && intent.why != Some(Why::Withdraw))
 }
 
 /// What increases exposure never runs without its record; a withdrawal waits for a refused one only so long.
@@ -185,6 +196,9 @@ async fn act<P: Ports>(
         }
         Err(error) => {
             tracing::warn!(seq = intent.seq, why = ?intent.why, %error, "a write to Azure was not accepted");
+            let pause = error.retry_after().filter(|_| error.class() == Class::Throttled);
+            let pause = pause.map(|pause| Ms(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX)));
+            kept.throttled_until = pause.map(|pause| kept.azure_time(ports.clock()) + pause);
             let reply = classify(request, &error).await;
             kept.refusal = Some((intent.seq, error));
             reply

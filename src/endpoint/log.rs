@@ -5,6 +5,7 @@
 use std::fmt::Debug;
 
 use super::Ms;
+pub use crate::api::log::{Course, Kind, Why};
 use crate::{
     api::{Cause, Outcome},
     policy::split::Split,
@@ -34,7 +35,7 @@ pub struct Log<N> {
     pub intent: Option<Intent<N>>,
     /// Writes whose outcome nobody knows, and deployments' names that are held until theirs is seen.
     pub unsettled: Vec<Unsettled<N>>,
-    /// Pages and notices that no receiver has accepted yet.
+    /// Pages and notices that not every receiver has accepted yet.
     pub outbox: Vec<Owed>,
 }
 
@@ -86,19 +87,6 @@ pub struct Attempt<N> {
     pub ending: Option<Ended>,
 }
 
-/// What an attempt is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// A new revision, step by step.
-    Canary,
-    /// Back to what served before and is still up: one write.
-    Fast,
-    /// A person takes back what was promoted. It begins with a withdrawal.
-    Undo,
-    /// Traffic that no record describes is taken back.
-    Orphan,
-}
-
 /// Traffic for the canary in one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Raised {
@@ -112,13 +100,6 @@ pub struct Raised {
     pub noted_at: Option<Ms>,
     /// When it was read back.
     pub verified_at: Option<Ms>,
-}
-
-/// Which way an attempt goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Course {
-    Promote,
-    Withdraw,
 }
 
 /// What was decided, never taken back.
@@ -162,18 +143,6 @@ pub enum Target<N> {
     Create(N),
     Delete(N),
     Scale(N),
-}
-
-/// Why a split is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Why {
-    /// The split as it is, with our tags.
-    Claim,
-    Raise,
-    Promote,
-    Withdraw,
-    /// Back to what it was, without more for a canary.
-    Repair,
 }
 
 /// Split and number that were live when an intent was noted.
@@ -326,12 +295,5 @@ impl<N> Target<N> {
             Self::Traffic(split) => Some(split),
             Self::Create(_) | Self::Delete(_) | Self::Scale(_) => None,
         }
-    }
-}
-
-impl Why {
-    /// Whether it gives a canary traffic: such a write never runs without its record.
-    pub fn increases(self) -> bool {
-        matches!(self, Self::Raise | Self::Promote)
     }
 }

@@ -22,6 +22,8 @@ pub struct Remembered {
     pub operations: BTreeMap<i64, Url>,
     /// The last write that Azure refused, and in which words.
     pub refusal: Option<(i64, azure::Error)>,
+    /// Until when Azure asks for no more writes.
+    pub throttled_until: Option<Ms>,
     leading_since: Option<Ms>,
     unreadable_since: Option<Ms>,
     gone_since: Option<Ms>,

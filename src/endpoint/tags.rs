@@ -103,24 +103,6 @@ fn window(window: Ms) -> String {
     if window.0 % 1_000 == 0 { format!("{}s", window.0 / 1_000) } else { format!("{}ms", window.0) }
 }
 
-impl Why {
-    pub const ALL: [Self; 5] = [Self::Claim, Self::Raise, Self::Promote, Self::Withdraw, Self::Repair];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Claim => "Claim",
-            Self::Raise => "Raise",
-            Self::Promote => "Promote",
-            Self::Withdraw => "Withdraw",
-            Self::Repair => "Repair",
-        }
-    }
-
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|why| why.as_str() == word)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::{option, prelude::*};

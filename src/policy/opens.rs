@@ -8,28 +8,9 @@ pub use self::abort::Abort;
 use crate::api::{
     At, Cause,
     endpoint::DeploymentSeen,
-    log::{Log, OUTBOX_FULL_FOR_ATTEMPTS},
+    log::{Kind, Log, OUTBOX_FULL_FOR_ATTEMPTS},
     status::Rejected,
 };
-
-/// Kind of an attempt that opens; the log knows two more, which begin with a withdrawal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// Gate, canary, promotion; on an endpoint's first release without the canary.
-    Canary,
-    /// What served before and is still up: one write.
-    Fast,
-}
-
-impl Kind {
-    /// As in `log.attempt.kind`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Canary => "Canary",
-            Self::Fast => "Fast",
-        }
-    }
-}
 
 /// What an opening rests on.
 #[derive(Clone, Copy, Debug)]

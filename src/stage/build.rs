@@ -3,12 +3,14 @@
 pub mod archive;
 pub mod flow;
 pub mod mapping;
+pub mod room;
 
 use std::collections::BTreeSet;
 
 use archive::{ArchiveError, Folder};
 use flow::FlowError;
 use mapping::MappingError;
+use room::{Place, Room};
 
 use super::{Decision, Facts, Then};
 use crate::{
@@ -103,11 +105,25 @@ pub fn next(facts: &Facts) -> Decision<Step> {
     Decision::new(facts.clone(), Then::Do(step))
 }
 
-/// Does one step and says what is known after it.
+/// The step's place in memory. None: it would hold an archive, and others hold as many as may be.
+pub fn place<'r>(room: &'r Room, step: &Step) -> Option<Place<'r>> {
+    match step {
+        Step::Upload => room.for_archive(),
+        Step::RegisterModel | Step::RegisterEnvironment => Some(Place::default()),
+    }
+}
+
+/// Does one step, in its place in memory, and says what is known after it.
 ///
 /// # Errors
 /// [`BuildError::Azure`] is worth another try, the rest is the release's fault.
-pub async fn act(azure: &Azure, plan: &Plan<'_>, step: &Step, facts: &Facts) -> Result<Facts, BuildError> {
+pub async fn act(
+    azure: &Azure,
+    plan: &Plan<'_>,
+    step: &Step,
+    facts: &Facts,
+    _place: &Place<'_>,
+) -> Result<Facts, BuildError> {
     let Some(flow) = &plan.spec.artifact.prompt_flow else {
         return Err(BuildError::NoArtifact);
     };
@@ -238,4 +254,19 @@ async fn register_environment(azure: &Azure, plan: &Plan<'_>, flow: &PromptFlow)
     };
     azure.put_asset(AssetKind::Environment, &name, version, &body.to_json()).await?;
     Ok(format!("{name}:{version}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_archives_are_held_at_once_and_what_holds_none_does_not_wait() {
+        let room = Room::default();
+        let mut held: Vec<_> = std::iter::from_fn(|| place(&room, &Step::Upload)).take(16).collect();
+        assert_eq!(held.len(), 2);
+        assert!(place(&room, &Step::RegisterModel).is_some() && place(&room, &Step::RegisterEnvironment).is_some());
+        held.pop();
+        assert!(place(&room, &Step::Upload).is_some(), "the place of one that is done");
+    }
 }

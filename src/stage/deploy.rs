@@ -117,7 +117,7 @@ pub fn edited(recipe: &Recipe<'_>, attempt: &Attempt, deployments: &[OnlineDeplo
 /// once only. In words.
 fn unclaimed(plan: &Plan<'_>) -> Option<String> {
     let last = plan.log.intent.as_ref();
-    let claim = last.filter(|last| last.why.as_deref() == Some(Why::Claim.as_str()) && last.tries > 1)?;
+    let claim = last.filter(|last| last.is_for(Why::Claim) && last.tries > 1)?;
     let refusal = plan.refused.filter(|(seq, _)| *seq == claim.seq);
     let why = refusal.map_or_else(String::new, |(_, error)| format!(": {error}"));
     Some(format!("the endpoint could not be claimed within {}{why}", sentence::span(plan.deadline)))

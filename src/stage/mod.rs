@@ -15,7 +15,7 @@ pub mod roll_back;
 use crate::{
     api::{
         At, Cause,
-        log::{Attempt, Log},
+        log::{Attempt, Course, Kind, Log},
         status::{Build, CanaryStatus, EvaluationStatus, PromptReleaseStatus},
     },
     endpoint::Wish,
@@ -117,11 +117,12 @@ impl Facts {
 /// The stage is a function of write-once facts, never of `status.stage`, which is for people.
 pub fn stage_of(log: &Log, facts: &Facts) -> Stage {
     let Some(attempt) = log.attempt.as_ref().filter(|a| a.ending.is_none()) else { return Stage::Clean };
-    match attempt.decision.as_ref().map(|d| d.kind.as_str()) {
-        Some("Withdraw") => Stage::RollBack,
-        Some(_) => Stage::Promote,
+    match &attempt.decision {
+        Some(decision) if decision.is(Course::Promote) => Stage::Promote,
+        // Of a newer operator too, as the protocol reads it.
+        Some(_) => Stage::RollBack,
         None if !attempt.raised.is_empty() => Stage::Canary,
-        None if attempt.kind == "Fast" => Stage::Promote,
+        None if attempt.is(Kind::Fast) => Stage::Promote,
         None if !facts.built() => Stage::Build,
         None if !facts.gate_open() => Stage::Evaluate,
         None => Stage::Deploy,

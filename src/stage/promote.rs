@@ -4,7 +4,7 @@ use super::{Decision, Facts, Then};
 use crate::{
     api::{
         Cause,
-        log::{Attempt, Log},
+        log::{Attempt, Kind, Log},
     },
     endpoint::Wish,
 };
@@ -14,9 +14,9 @@ use crate::{
 /// about.
 pub fn next(attempt: &Attempt, facts: &Facts) -> Decision<()> {
     let deployment = attempt.deployment.as_deref().unwrap_or_default();
-    let why = match attempt.kind.as_str() {
-        "Fast" => format!("{deployment} served before and is still up: one write, no gate, no canary"),
-        _ => format!("all traffic goes to {deployment}"),
+    let why = match attempt.is(Kind::Fast) {
+        true => format!("{deployment} served before and is still up: one write, no gate, no canary"),
+        false => format!("all traffic goes to {deployment}"),
     };
     Decision::new(facts.clone(), Then::Ask(Wish::Promote, why))
 }

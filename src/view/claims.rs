@@ -119,8 +119,8 @@ fn waits(opens: &Opens) -> Answer {
         Opens::OutboxFull { undelivered, limit } => Answer::waits(
             "OutboxFull",
             format!(
-                "{undelivered} pages and notices were accepted by nobody: nothing begins with {limit} or more, since the \
-                 next page might be lost; see the condition Notified of the PromptEndpoint"
+                "{undelivered} pages and notices were not accepted by every receiver: nothing begins with {limit} or more, \
+                 since the next page might be lost; see the condition Notified of the PromptEndpoint"
             ),
         ),
         Opens::FinalizerMissing => Answer::waits(PENDING, "the finalizer is being stored"),
@@ -217,7 +217,7 @@ fn seen_before(reason: &'static str, outcome: &str, what: &str) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{api::At, policy::opens::Kind};
+    use crate::api::{At, log::Kind};
 
     fn told(opens: &Opens) -> Option<Answer> {
         let azure = by_hand::tests::azure("prod");

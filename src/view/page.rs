@@ -6,7 +6,7 @@ use super::{release::exposed, sentence::below};
 use crate::{
     api::{
         Cause, Outcome,
-        log::{Attempt, Decision, Owed},
+        log::{Attempt, Course, Decision, Owed},
         status::{CanaryStatus, CriterionResult, CriterionSeen, EvaluationStatus},
     },
     policy::naming,
@@ -143,7 +143,7 @@ fn summary(owed: &Owed, about: &About<'_>, evidence: &str) -> String {
             format!("rolled back{back}: {evidence}")
         }
         (None, Some(ending), _) => format!("{} ({}): {evidence}", ending.outcome, ending.reason),
-        (None, None, Some(decision)) if decision.kind == "Withdraw" && exposed(attempt) => {
+        (None, None, Some(decision)) if decision.is(Course::Withdraw) && exposed(attempt) => {
             format!("rolling back{back}: {evidence}")
         }
         (None, None, _) => format!("{}: {evidence}", owed.kind),

@@ -14,6 +14,11 @@ pub fn updating(ours: Option<&str>) -> String {
     }
 }
 
+/// Memory is full of other endpoints' archives.
+pub fn crowded() -> String {
+    "waits until archives of other endpoints are uploaded, since memory holds no more at once".into()
+}
+
 /// A write was accepted and is not live yet.
 pub fn read_back(seq: i64, split: &str) -> String {
     format!("write {seq} was sent, waits until {} is read back", shown(split))
@@ -56,6 +61,11 @@ pub fn claimed(until: At, now: At) -> String {
         "the endpoint is claimed; gets no traffic for {} more, until another claimant would have shown",
         left(until, now)
     )
+}
+
+/// Azure asks for a pause.
+pub fn throttled(until: At) -> String {
+    format!("Azure throttles writes: the next one goes out at {}", until.clock())
 }
 
 /// What was seen has to be seen again.

@@ -4,7 +4,7 @@ use super::scene::{Holder, Scene};
 use crate::{
     api::{
         ABORT, Cause,
-        log::{self, Attempt},
+        log::{self, Attempt, Kind},
     },
     controller::objects::Object as _,
     policy::digest,
@@ -39,7 +39,7 @@ pub fn interrupt(scene: &Scene<'_>, attempt: &Attempt) -> Option<(Cause, String)
     if let (Some(why), false) = (newer_format(scene), attempt.raised.is_empty()) {
         return Some((Cause::StatusLost, why));
     }
-    if !attempt.raised.is_empty() && attempt.kind == "Canary" && !scene.has_facts {
+    if !attempt.raised.is_empty() && attempt.is(Kind::Canary) && !scene.has_facts {
         return Some((Cause::StatusLost, format!("the status of PromptRelease {name} was lost in mid-canary")));
     }
     let Holder::Present(_, spec) = scene.holder else { return None };
@@ -49,7 +49,7 @@ pub fn interrupt(scene: &Scene<'_>, attempt: &Attempt) -> Option<(Cause, String)
     if spec.version != attempt.version {
         return Some((Cause::Superseded, format!("version {} took its place", spec.version)));
     }
-    if digest::test_hash(spec) != attempt.test_hash && attempt.kind != "Fast" {
+    if digest::test_hash(spec) != attempt.test_hash && !attempt.is(Kind::Fast) {
         return Some((Cause::Superseded, "`evaluation`, `metrics` or `criteria` changed".into()));
     }
     let waived = scene.facts.evaluation.as_ref().is_some_and(|e| e.verdict.as_deref() == Some("Waived"));

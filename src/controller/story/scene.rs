@@ -14,7 +14,7 @@ use crate::{
     },
     endpoint::Wish,
     policy::opens::Opens,
-    stage::{Decision, Facts, Then, Wait},
+    stage::{Decision, Facts, Then, Wait, build::room::Room},
     view::timeline::Event,
 };
 
@@ -53,6 +53,7 @@ pub struct Scene<'a> {
     pub tenant: &'a Tenant,
     pub owner: &'a str,
     pub waits: &'a Waits,
+    pub room: &'a Room,
     /// The last write that Azure refused, by its number, and in which words.
     pub refusal: Option<&'a (i64, azure::Error)>,
     /// The endpoint as it was read. None: it was not.
@@ -129,6 +130,14 @@ impl Scene<'_> {
     /// Looks again after the usual pause.
     pub(super) fn soon(&self, why: String) -> Wait {
         Wait::until(self.now.plus(self.waits.poll), why)
+    }
+
+    /// What the spec says of stable, once stable is on record. A spec that names another version, which was refused or has
+    /// not begun yet, says nothing of it.
+    pub(super) fn instances_of_stable(&self) -> Option<i64> {
+        let (Holder::Present(_, spec), Some(_)) = (self.holder, &self.log.verified) else { return None };
+        let serves = self.log.stable.as_ref()?.version.as_ref() == Some(&spec.version);
+        spec.instance_count.filter(|_| serves)
     }
 
     /// As the spec says, else as many as stable has: one would be too few for all traffic.

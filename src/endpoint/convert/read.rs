@@ -65,14 +65,9 @@ fn attempt(attempt: &stored::Attempt) -> Attempt<String> {
     }
 }
 
+/// One of a newer operator has its traffic taken back by a write.
 pub fn kind(word: &str) -> Kind {
-    match word {
-        "Canary" => Kind::Canary,
-        "Fast" => Kind::Fast,
-        "Undo" => Kind::Undo,
-        // Of a newer operator: its traffic is taken back by a write.
-        _ => Kind::Orphan,
-    }
+    Kind::parse(word).unwrap_or(Kind::Orphan)
 }
 
 fn raised(raised: &stored::Raised) -> Raised {
@@ -83,7 +78,7 @@ fn raised(raised: &stored::Raised) -> Raised {
 
 /// A cause that this version does not know withdraws too.
 pub fn decision(decision: &stored::Decision) -> Decided {
-    let course = if decision.kind == "Promote" { Course::Promote } else { Course::Withdraw };
+    let course = Course::parse(&decision.kind).unwrap_or(Course::Withdraw);
     Decided { course, cause: decision.cause.parse().unwrap_or(Cause::Orphan), at: decision.at.into() }
 }
 

@@ -11,8 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::policy::digest;
 
-/// Bytes of the archive as fetched. With [`MAX_UNPACKED`] it is what one build holds in memory, so that it must stay well
-/// below the operator's limit.
+/// Bytes of the archive as fetched. With [`MAX_UNPACKED`] it is what one build holds in memory; see [`super::room`].
 pub const MAX_PACKED: usize = 32 << 20;
 /// Bytes of all files together.
 pub const MAX_UNPACKED: u64 = 64 << 20;

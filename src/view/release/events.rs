@@ -4,7 +4,7 @@ use super::{ReleaseView, exposed, facts};
 use crate::{
     api::{
         At,
-        log::{Attempt, Decision, Raised},
+        log::{Attempt, Course, Decision, Kind, Raised},
     },
     policy::split::Split,
     view::{
@@ -52,7 +52,7 @@ fn known(view: &ReleaseView<'_>, now: At) -> Known {
 
 fn decided(attempt: &Attempt, decision: &Decision) -> Event {
     let evidence = decision.evidence.clone();
-    if decision.kind == "Promote" {
+    if decision.is(Course::Promote) {
         return Event::Promoting { evidence };
     }
     let (cause, actor) = (decision.cause.clone(), decision.actor.clone());
@@ -124,7 +124,7 @@ fn ended(view: &ReleaseView<'_>, attempt: &Attempt) -> Option<(At, Event)> {
         "Promoted" => {
             let own = attempt.deployment.as_ref().map(|d| format!("{d}=100")).unwrap_or_default();
             let split = view.traffic.map_or(own, str::to_owned);
-            Event::Promoted { split, version: attempt.version.clone(), fast: attempt.kind == "Fast" }
+            Event::Promoted { split, version: attempt.version.clone(), fast: attempt.is(Kind::Fast) }
         }
         // Told by the line that says when the traffic was back.
         "RolledBack" => return None,

@@ -5,7 +5,7 @@ use crate::{
     api::{
         Cause, Outcome,
         endpoint::DeploymentSeen,
-        log::{Attempt, Decision},
+        log::{Attempt, Course, Decision, Kind, Why},
         release::Metric,
         status::{CriterionResult, EvaluationStatus},
     },
@@ -108,7 +108,7 @@ pub(super) fn traffic_verified(view: &ReleaseView<'_>) -> Row {
         };
     };
     let open = attempt.ending.is_none();
-    let writing = view.log.intent.as_ref().filter(|i| open && i.why.as_deref().is_some_and(|why| why != "Claim"));
+    let writing = view.log.intent.as_ref().filter(|i| open && i.why.is_some() && !i.is_for(Why::Claim));
     if let Some(intent) = writing {
         return row(
             Status::Unknown,
@@ -134,8 +134,8 @@ pub(super) fn canary_healthy(view: &ReleaseView<'_>) -> Row {
     let Some(attempt) = view.attempt() else { return undecided(view, "CanaryHealthy", Stage::Canary) };
     let judged = attempt.raised.iter().any(|r| r.weight < 100);
     match (&attempt.decision, view.canary) {
-        (Some(d), _) if d.kind == "Promote" && judged => row(Status::True, "Passed", &d.evidence),
-        (Some(d), _) if d.kind == "Promote" => row(Status::Unknown, "Skipped", &skipped(attempt)),
+        (Some(d), _) if d.is(Course::Promote) && judged => row(Status::True, "Passed", &d.evidence),
+        (Some(d), _) if d.is(Course::Promote) => row(Status::Unknown, "Skipped", &skipped(attempt)),
         (Some(d), _) => {
             let failed = matches!(d.cause.parse(), Ok(Cause::CanaryFailed | Cause::AvailabilityFailed));
             let unmeasurable = d.cause.parse() == Ok(Cause::CanaryUnmeasurable);
@@ -155,8 +155,8 @@ pub(super) fn canary_healthy(view: &ReleaseView<'_>) -> Row {
 }
 
 fn skipped(attempt: &Attempt) -> String {
-    match (attempt.kind.as_str(), &attempt.return_to) {
-        ("Fast", _) => format!("{} served here before", attempt.version),
+    match (attempt.is(Kind::Fast), &attempt.return_to) {
+        (true, _) => format!("{} served here before", attempt.version),
         (_, None) => "the first release here: nothing serves beside it".into(),
         _ => "no canary".into(),
     }
@@ -195,7 +195,7 @@ fn undecided(view: &ReleaseView<'_>, kind: &'static str, own: Stage) -> Row {
     let version = view.version();
     match &view.standing {
         Standing::Answered(answer) => row(answer.reason, &format!("nothing was run for {version}")),
-        _ if view.attempt().is_some_and(|a| a.kind != "Canary") => {
+        _ if view.attempt().is_some_and(|a| !a.is(Kind::Canary)) => {
             row("NotNeeded", &format!("{version} needs no build, evaluation or canary on this way"))
         }
         Standing::UnderWay(stage) if *stage == own => row(own.as_str(), view.waiting.map_or("under way", |w| w.why)),
@@ -208,7 +208,7 @@ fn undecided(view: &ReleaseView<'_>, kind: &'static str, own: Stage) -> Row {
 fn fault<'v>(view: &'v ReleaseView<'_>, causes: &[Cause]) -> Option<&'v Decision> {
     let decision = view.attempt()?.decision.as_ref()?;
     let cause = decision.cause.parse::<Cause>().ok()?;
-    (decision.kind == "Withdraw" && causes.contains(&cause)).then_some(decision)
+    (decision.is(Course::Withdraw) && causes.contains(&cause)).then_some(decision)
 }
 
 fn verdict<'v>(view: &'v ReleaseView<'_>) -> Option<(&'v EvaluationStatus, &'v str)> {
@@ -227,7 +227,7 @@ pub(super) fn metrics<'v>(view: &'v ReleaseView<'_>) -> &'v [Metric] {
 
 /// How an attempt that is being withdrawn will end.
 pub(super) fn outcome_ahead(attempt: &Attempt) -> Option<Outcome> {
-    let decision = attempt.decision.as_ref().filter(|d| d.kind == "Withdraw")?;
+    let decision = attempt.decision.as_ref().filter(|d| d.is(Course::Withdraw))?;
     let cause = decision.cause.parse::<Cause>().ok()?;
     Some(cause.outcome(exposed(attempt)))
 }

@@ -4,7 +4,7 @@ use crate::{
     api::{
         Cause, PromptReleaseSpec,
         endpoint::DeploymentSeen,
-        log::{Attempt, Log},
+        log::{Attempt, Kind, Log},
         status::{Build, CanaryStatus, EvaluationStatus},
     },
     view::{claims::Answer, notified::Notified, sentence::Serving},
@@ -121,5 +121,5 @@ impl ReleaseView<'_> {
 
 /// Whether it was ever given traffic. An Undo and an Orphan begin with traffic that no step of theirs gave.
 pub(in crate::view) fn exposed(attempt: &Attempt) -> bool {
-    !attempt.raised.is_empty() || matches!(attempt.kind.as_str(), "Undo" | "Orphan")
+    !attempt.raised.is_empty() || attempt.is(Kind::Undo) || attempt.is(Kind::Orphan)
 }

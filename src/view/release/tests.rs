@@ -297,7 +297,7 @@ fn an_answer_is_told_as_the_ending_that_it_repeats() {
     ] {
         assert!(matches!(standing(opens, log, uid, version), Some(Standing::Answered(_))), "{opens:?}");
     }
-    assert_eq!(standing(&Opens::Yes(crate::policy::opens::Kind::Fast), &promoted, "6a9d8db9", "1427"), None);
+    assert_eq!(standing(&Opens::Yes(crate::api::log::Kind::Fast), &promoted, "6a9d8db9", "1427"), None);
 }
 
 #[test]

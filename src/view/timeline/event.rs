@@ -1,7 +1,7 @@
 //! The events, and the line of each.
 
 use crate::{
-    api::{At, Cause, Outcome},
+    api::{At, Cause, Outcome, log::Kind},
     view::sentence::{self, MAX_LINE, Serving, bare},
 };
 
@@ -97,8 +97,9 @@ pub enum Event {
         reason: String,
         page: bool,
     },
-    /// A page or notice was given up.
+    /// A page or notice was given up. `to` are those who could not be told, empty where that is everybody.
     Undelivered {
+        to: Vec<String>,
         reason: String,
         why: String,
     },
@@ -177,7 +178,11 @@ impl Event {
             Self::Delivered { by, page, .. } => {
                 format!("{} accepted the {}", sentence::list(by), if *page { "page" } else { "notice" })
             }
-            Self::Undelivered { reason, why } => format!("nobody could be told of {reason}: {why}"),
+            Self::Undelivered { to, reason, why } => {
+                let who =
+                    if to.is_empty() { "nobody could".to_owned() } else { format!("{} could not", sentence::list(to)) };
+                format!("{who} be told of {reason}: {why}")
+            }
             Self::Deleted { deployment } => format!("{deployment} is not needed any more"),
             Self::Scaled { deployment, instances } => {
                 format!("{deployment} to {}", sentence::count(*instances, "instance"))
@@ -256,11 +261,11 @@ fn opened(kind: &str, version: &str, hash: &str, stable: Option<&Serving>) -> St
         Some(Serving { version: Some(version), deployment }) => format!("stable is {version} on {deployment}"),
         Some(Serving { version: None, deployment }) => format!("stable is {deployment}"),
     };
-    match kind {
-        "Fast" => format!("{revision} accepted; it served before and is still up; {stable}"),
-        "Undo" => format!("{revision} is taken back after its promotion; {stable}"),
-        "Orphan" => format!("{revision} was found with traffic that no record explains; {stable}"),
-        _ => format!("{revision} accepted; {stable}"),
+    match Kind::parse(kind) {
+        Some(Kind::Fast) => format!("{revision} accepted; it served before and is still up; {stable}"),
+        Some(Kind::Undo) => format!("{revision} is taken back after its promotion; {stable}"),
+        Some(Kind::Orphan) => format!("{revision} was found with traffic that no record explains; {stable}"),
+        Some(Kind::Canary) | None => format!("{revision} accepted; {stable}"),
     }
 }
 

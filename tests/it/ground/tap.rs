@@ -65,9 +65,11 @@ struct Seen {
     trap: Option<Trap>,
 }
 
+/// Whether a write is the one, by the names of those before it and its own.
+type IsIt = dyn Fn(&[String], &str) -> bool + Send;
+
 struct Trap {
-    /// Whether a write is the one, by the names of those before it and its own.
-    is_it: Box<dyn Fn(&[String], &str) -> bool + Send>,
+    is_it: Box<IsIt>,
     moment: Moment,
     sprung: bool,
 }

@@ -184,6 +184,14 @@ async fn server_errors_are_taken_back_while_the_receiver_is_down_and_the_page_co
         (&json!("1428"), &json!(1), &json!("RolledBack"))
     );
     assert_eq!(page["evidence"], message.as_str());
+    let taken = team
+        .until("that it was taken is seen", |release| {
+            let conditions = release.status.iter().flat_map(|status| &status.conditions);
+            conditions.into_iter().any(|c| c.type_ == "Notified" && c.status == "True")
+        })
+        .await;
+    let timeline = taken.status.unwrap_or_default().timeline;
+    assert!(!timeline.iter().any(|line| line.contains("paged")), "1429 is not what it is about: {timeline:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -177,3 +177,27 @@ async fn an_evaluation_whose_version_is_replaced_is_stopped() {
     };
     assert!(cancels() > 0, "the run goes on for nobody");
 }
+
+/// When the writes of the split for this reason were received, in seconds.
+fn sent(team: &Team, why: &str) -> Vec<f64> {
+    let requests = team.story.azure().requests(0).into_iter().filter(|entry| entry.why.as_deref() == Some(why));
+    requests.map(|entry| jiff::SignedDuration::from_micros(entry.received_us).as_secs_f64()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_throttled_write_waits_as_long_as_azure_asks_but_a_withdrawal_does_not() {
+    let team = served_already("throttled", Setup::default()).await;
+    for (why, seconds) in [("Raise", "4"), ("Withdraw", "300")] {
+        let body = json!({"error": {"code": "TooManyRequests", "message": "Too many requests."}});
+        let answer = json!({"status": 429, "headers": {"Retry-After": seconds}, "body": body});
+        team.story.azure().fault(json!({"match": {"why": why}, "times": 1, "do": {"answer": answer}}));
+    }
+    team.release("1428").await;
+    team.until("it is told", |release| ready(release).1.contains("Azure throttles writes: the next one goes out at "))
+        .await;
+    assert_eq!(team.ends("1428").await, ("RolledBack".into(), "CanaryFailed".into()));
+    let raises = sent(&team, "Raise");
+    assert!(matches!(raises[..], [first, second] if second - first >= 4.0), "{raises:?}");
+    let withdrawals = sent(&team, "Withdraw");
+    assert!(matches!(withdrawals[..], [first, second] if second - first < 100.0), "{withdrawals:?}");
+}
