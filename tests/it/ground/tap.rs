@@ -66,10 +66,10 @@ struct Seen {
 }
 
 /// Whether a write is the one, by the names of those before it and its own.
-type IsIt = Box<dyn Fn(&[String], &str) -> bool + Send>;
+type IsIt = dyn Fn(&[String], &str) -> bool + Send;
 
 struct Trap {
-    is_it: IsIt,
+    is_it: Box<IsIt>,
     moment: Moment,
     sprung: bool,
 }

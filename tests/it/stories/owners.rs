@@ -15,9 +15,9 @@ const COPY: &str = "copy";
 /// The owner that the tag on the online endpoint names.
 fn owner(team: &Team) -> String {
     let arm = team.story.azure().arm();
-    let endpoints = arm["endpoints"].as_array().expect("endpoints");
-    let found = endpoints.iter().find(|endpoint| endpoint["name"] == ENDPOINT).expect("the endpoint");
-    found["tags"]["promptrelease.owner"].as_str().unwrap_or_default().to_owned()
+    let found = arm["endpoints"].as_array().into_iter().flatten().find(|endpoint| endpoint["name"] == ENDPOINT);
+    let tag = found.and_then(|endpoint| endpoint["tags"]["promptrelease.owner"].as_str());
+    tag.unwrap_or_default().to_owned()
 }
 
 /// Returns the message of the PromptEndpoint's condition Ready when it has this reason.
