@@ -267,7 +267,7 @@ async fn operate(args: Args) -> Result<()> {
         let make = |releases| process.context(&args, timing, http, releases);
         tokio::select! {
             () = controller::run(watching, make, health, stop_work.clone()) => {}
-            () = over(&stop_work, stop_within) => tracing::warn!("a pass that goes on is cut off: the next leader repeats it"),
+            () = over(&stop_work, stop_within, &lease) => tracing::warn!("a pass that goes on is cut off: the next leader repeats it"),
         }
         anyhow::Ok(())
     };
@@ -287,10 +287,11 @@ async fn operate(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// Returns so long after it was asked to stop.
-async fn over(stop: &CancellationToken, within: Duration) {
+/// Returns so long after it was asked to stop, when no write to Azure is under way.
+async fn over(stop: &CancellationToken, within: Duration, lease: &Lease) {
     stop.cancelled().await;
     tokio::time::sleep(within).await;
+    lease.drain().await;
 }
 
 /// A pass holds the way back of its endpoint, so no call of one may hang. A watch is quiet for longer than this.

@@ -18,7 +18,7 @@ use crate::{
     view::{
         endpoint::{self as wording, Access, EndpointView},
         notified::Notified,
-        trouble::Trouble,
+        trouble::{self, Trouble},
     },
 };
 
@@ -66,12 +66,24 @@ pub struct Basis<'a> {
     pub facts: &'a Facts,
     /// Why Azure could not be read.
     pub problem: Option<&'a str>,
+    /// What stands in the way whatever the pass comes to; see [`certain`].
+    pub certain: Option<&'a Trouble>,
     pub now: At,
 }
 
+/// What is known to stand in the way before Azure is looked at.
+pub fn certain(endpoint: &Endpoint) -> Option<Trouble> {
+    let known = endpoint.format.unwrap_or_default();
+    if known > log::FORMAT {
+        return Some(trouble::newer_format(known, log::FORMAT));
+    }
+    endpoint.spec.as_ref().err().map(|why| trouble::invalid_spec(why))
+}
+
 impl Basis<'_> {
-    /// The status with this log at the end of a pass.
+    /// The status with this log at the end of a pass that knows what stands in the way.
     pub fn status(&self, log: &Log, trouble: Option<&Trouble>, notified: Option<Notified<'_>>) -> PromptEndpointStatus {
+        let trouble = self.certain.or(trouble);
         let status = PromptEndpointStatus { log: Some(log.clone()), ..self.seen.clone() };
         let view = EndpointView {
             generation: self.generation,
@@ -87,14 +99,16 @@ impl Basis<'_> {
         PromptEndpointStatus { conditions, ..status }
     }
 
-    /// The status with this log before the write to Azure that it announces. What follows from the log goes with it, so
-    /// that it costs no second write; but whether something still stands in the way is known at the end only.
-    pub fn on_the_way(&self, log: &Log) -> PromptEndpointStatus {
+    /// The status with this log while the next thing is yet to be done. What follows from the log goes with it, so that it
+    /// costs no second write; but if something stood in the way, a pass that waits says whether it still does.
+    pub fn on_the_way(&self, log: &Log, notified: Option<Notified<'_>>) -> PromptEndpointStatus {
         let in_order = |kind: &str| self.seen.conditions.iter().any(|c| c.type_ == kind && c.status == "True");
-        if self.problem.is_none() && in_order("Ready") && in_order("TrafficUndisturbed") {
-            return self.status(log, None, None);
+        let well = self.problem.is_none() && in_order("Ready") && in_order("TrafficUndisturbed");
+        if well || self.certain.is_some() {
+            return self.status(log, None, notified);
         }
-        PromptEndpointStatus { log: Some(log.clone()), ..self.seen.clone() }
+        let conditions = wording::only_notified(&self.seen.conditions, notified, self.generation, self.now);
+        PromptEndpointStatus { log: Some(log.clone()), conditions, ..self.seen.clone() }
     }
 
     fn access(&self) -> Access<'_> {

@@ -102,7 +102,10 @@ impl Round<'_> {
     /// The endpoint's own time for a lost write, which no write can be shorter than.
     fn timing(&self) -> Timing {
         let settle = i64::try_from(self.spec.settle.get().as_millis()).unwrap_or(i64::MAX);
-        Timing { settle: Ms(settle).max(self.context.timing.write), ..self.context.timing }
+        let (known, settle) = (self.context.timing, Ms(settle).max(self.context.timing.write));
+        // Long enough for a second try where the first one's reply was lost.
+        let promotion = known.promotion.max(settle + settle + known.deadline + known.lag);
+        Timing { settle, promotion, ..known }
     }
 
     /// Those of the log's attempt, open or ended.
@@ -147,15 +150,17 @@ impl Round<'_> {
         kept: &mut Kept,
     ) -> Result<Action, Error> {
         let problem = observed.problem.as_ref().map(ToString::to_string);
+        let certain = endpoint_report::certain(self.endpoint);
         let basis = Basis {
             generation: self.endpoint.generation(),
             seen,
             observed,
             facts: &turn.facts,
             problem: problem.as_deref(),
+            certain: certain.as_ref(),
             now: scene.now,
         };
-        let on_the_way = |log: &Log| basis.on_the_way(log);
+        let on_the_way = |log: &Log| basis.on_the_way(log, None);
         let (announce, announced) = oneshot::channel();
         let Kept { azure: remembered, refused_since, taken, .. } = kept;
         let mut ports = ClusterPorts {

@@ -173,15 +173,19 @@ async fn build_one(scene: &Scene<'_>, release: &Release, spec: &PromptReleaseSpe
     let (name, facts) = (release.name(), scene.facts);
     let plan = build::Plan { spec, release: &name, hash: &attempt.hash };
     let Then::Do(step) = build::next(facts).then else { return Turn::of(facts.clone()) };
-    let Some(place) = build::place(scene.room, &step) else { return Turn::wait(facts, scene.soon(waiting::crowded())) };
+    let overdue = || build::overdue(attempt.started_at, scene.waits.build, scene.now);
+    let Some(place) = build::place(scene.room, &step) else {
+        return match overdue() {
+            Some(why) => Turn::withdraw(facts, Cause::BuildUnavailable, format!("{why}: {}", waiting::crowded())),
+            None => Turn::wait(facts, scene.soon(waiting::crowded())),
+        };
+    };
     match build::act(&scene.tenant.azure, &plan, &step, facts, &place).await {
         Ok(facts) => Turn::of(facts),
-        Err(build::BuildError::Azure(error)) => {
-            match build::overdue(attempt.started_at, scene.waits.build, scene.now) {
-                Some(why) => Turn::withdraw(facts, Cause::BuildUnavailable, format!("{why}: {error}")),
-                None => Turn::retry(scene, Cause::BuildUnavailable, &error),
-            }
-        }
+        Err(build::BuildError::Azure(error)) => match overdue() {
+            Some(why) => Turn::withdraw(facts, Cause::BuildUnavailable, format!("{why}: {error}")),
+            None => Turn::retry(scene, Cause::BuildUnavailable, &error),
+        },
         Err(error) => Turn::withdraw(facts, Cause::BuildFailed, error.to_string()),
     }
 }

@@ -9,7 +9,7 @@ use kube::runtime::controller::Action;
 use super::{
     Error, alarms, deletion,
     deliver::Delivered,
-    endpoint_report::Basis,
+    endpoint_report::{self, Basis},
     events::publish,
     objects::{self, Endpoint, Object as _, Release},
     ports::ClusterPorts,
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     api::{
         At, Cause, PromptEndpoint, PromptEndpointStatus, PromptRelease,
-        log::{self, Attempt, Log, Owed},
+        log::{Attempt, Log, Owed},
     },
     endpoint::{
         Ms, Observed, Remembered,
@@ -33,7 +33,7 @@ use crate::{
         notified::{Delivery, Lack, Notified},
         release::{Alarm, ReleaseView, Standing, Waiting, standing},
         timeline::{Announcement, Event},
-        trouble::{self, Trouble},
+        trouble,
     },
 };
 
@@ -68,16 +68,22 @@ impl Telling<'_> {
         let said = self.said(problem.as_deref());
         let (log, given_up) = self.marked(&ports.log, now);
         let notified = self.notified(given_up);
-        let trouble = self.trouble(&said);
+        let certain = endpoint_report::certain(self.round.endpoint);
         let basis = Basis {
             generation: self.round.endpoint.generation(),
             seen: self.seen,
             observed: self.observed,
             facts: &self.turn.facts,
             problem: problem.as_deref(),
+            certain: certain.as_ref(),
             now,
         };
-        let status = |log: &Log| basis.status(log, trouble.as_ref(), notified);
+        let status = |log: &Log| match &self.progress {
+            Progress::Wait(..) | Progress::NotStored(Stored::Pruned) => {
+                basis.status(log, said.trouble.as_ref(), notified)
+            }
+            Progress::Again(_) | Progress::NotStored(_) => basis.on_the_way(log, notified),
+        };
         // What this pass has recorded counts, also if the status cannot be written below.
         self.count(&ports.log);
         let mut ports = ClusterPorts { render: &status, ..ports };
@@ -140,17 +146,6 @@ impl Telling<'_> {
             (false, false) => Delivery::Pending(lack),
         };
         Some(Notified { key: &delivered.key, delivery })
-    }
-
-    fn trouble(&self, said: &Said) -> Option<Trouble> {
-        let known = self.seen.format.unwrap_or_default();
-        if known > log::FORMAT {
-            return Some(trouble::newer_format(known, log::FORMAT));
-        }
-        if let Err(why) = &self.round.endpoint.spec {
-            return Some(trouble::invalid_spec(why));
-        }
-        said.trouble.clone()
     }
 
     /// The endpoint has no timeline, so an Event says that it begins to need a person.
@@ -237,13 +232,17 @@ impl Telling<'_> {
         let (uid, name) = (release.uid(), release.name());
         let asker = Asker { namespace: self.round.key.namespace, release: &name, azure: &self.round.spec.azure };
         let answered = self.turn.answer.as_ref().and_then(|opens| standing(opens, log, &uid, version, &asker));
-        let unseen = || {
-            let trouble = self.trouble(said).map(|trouble| trouble.message);
+        let unasked = || {
+            if self.scene.log.verified.is_some() {
+                return Standing::Answered(claims::Answer::waits("Pending", ""));
+            }
+            let trouble = endpoint_report::certain(self.round.endpoint).or_else(|| said.trouble.clone());
+            let trouble = trouble.map(|trouble| trouble.message);
             Standing::Answered(claims::unseen(self.round.key.name, trouble.as_deref()))
         };
         // In the pass that ends it no question was asked yet.
         let ended = || attempt.filter(|a| a.ending.is_some() && a.version == version).map(|_| Standing::Ended);
-        answered.or_else(ended).unwrap_or_else(unseen)
+        answered.or_else(ended).unwrap_or_else(unasked)
     }
 
     /// The protocol's own waiting comes first: it stands between a stage and what it wants.

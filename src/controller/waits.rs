@@ -70,7 +70,7 @@ pub fn say(waits: &Waiting<String>, around: &Around<'_>) -> Said {
             Said::waits(waiting::unanswered(*seq, &target.to_string(), (*until).into()))
         }
         Waiting::Retry { why, reply, tries, .. } => retry(around, *why, *reply, *tries),
-        Waiting::Throttled { until } => Said::retries(Cause::EndpointFailed, waiting::throttled((*until).into())),
+        Waiting::Throttled { until } => Said::waits(waiting::throttled((*until).into())),
         Waiting::LostWrite { split, until } => {
             Said::waits(waiting::lost_write(split.sole().map(String::as_str), (*until).into(), now))
         }

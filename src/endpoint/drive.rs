@@ -93,7 +93,17 @@ pub async fn pass<P: Ports>(
     wish: &Wish<String>,
     kept: &mut Remembered,
 ) -> Progress {
-    match next(log, &observed.look, wish, request.timing, &Rules::ALL, observed.now) {
+    let next = |wish: &Wish<String>| next(log, &observed.look, wish, request.timing, &Rules::ALL, observed.now);
+    let mut decision = next(wish);
+    if let Some(until) = throttled(kept, &decision, observed.now) {
+        // What the look has shown is recorded all the same.
+        decision = next(&Wish::Nothing);
+        if matches!(decision, Decision::Wait { .. }) || throttled(kept, &decision, observed.now).is_some() {
+            let again = until.min(observed.now + request.timing.look_exposed);
+            return Progress::Wait(again, Waiting::Throttled { until });
+        }
+    }
+    match decision {
         Decision::Wait { until, why } => Progress::Wait(until, why),
         Decision::Record { log, pages } => match ports.store(&log, Note { pages: &pages, sha256: None }).await {
             Stored::Kept => Progress::Again(None),
@@ -101,12 +111,6 @@ pub async fn pass<P: Ports>(
         },
         Decision::Write { log, pages } => {
             let Some(intent) = log.intent.clone() else { return Progress::Again(None) };
-            if let Some(until) = throttled(kept, &intent, observed.now) {
-                return Progress::Wait(
-                    until.min(observed.now + request.timing.look_exposed),
-                    Waiting::Throttled { until },
-                );
-            }
             let sha256 = body(request, &log, &intent, observed.endpoint.as_ref()).map(|body| sha256(&body));
             let stored = ports.store(&log, Note { pages: &pages, sha256: sha256.as_deref() }).await;
             if !may_act(&intent, &stored, request.timing, observed.now) {
@@ -128,9 +132,14 @@ pub async fn pass<P: Ports>(
     }
 }
 
-/// Until when Azure asks for no write. A withdrawal goes out all the same: users wait for it.
-fn throttled(kept: &Remembered, intent: &Intent<String>, now: Ms) -> Option<Ms> {
-    kept.throttled_until.filter(|until| *until > now && intent.why != Some(Why::Withdraw))
+/// Azure's own pauses are of seconds: what asks for more is not believed for longer.
+const LONGEST_PAUSE: Ms = Ms(5 * 60_000);
+
+/// Until when Azure asks for no write. What takes users back to stable goes out all the same: they wait for it.
+fn throttled(kept: &Remembered, decision: &Decision<String>, now: Ms) -> Option<Ms> {
+    let Decision::Write { log, .. } = decision else { return None };
+    let urgent = matches!(log.intent.as_ref()?.why, Some(Why::Withdraw | Why::Repair));
+    kept.throttled_until.filter(|until| *until > now && !urgent)
 }
 
 /// What increases exposure never runs without its record; a withdrawal waits for a refused one only so long.
@@ -197,7 +206,7 @@ async fn act<P: Ports>(
         Err(error) => {
             tracing::warn!(seq = intent.seq, why = ?intent.why, %error, "a write to Azure was not accepted");
             let pause = error.retry_after().filter(|_| error.class() == Class::Throttled);
-            let pause = pause.map(|pause| Ms(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX)));
+            let pause = pause.map(|pause| Ms(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX)).min(LONGEST_PAUSE));
             kept.throttled_until = pause.map(|pause| kept.azure_time(ports.clock()) + pause);
             let reply = classify(request, &error).await;
             kept.refusal = Some((intent.seq, error));

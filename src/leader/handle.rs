@@ -113,7 +113,7 @@ impl Lease {
     }
 
     /// Lets no write begin any more, and returns when those under way have returned.
-    pub(super) async fn drain(&self) {
+    pub async fn drain(&self) {
         self.writes.send_modify(|writes| writes.draining = true);
         let mut writes = self.writes.subscribe();
         // It cannot fail: we hold the sender.

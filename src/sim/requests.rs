@@ -37,6 +37,9 @@ pub struct Entry {
     pub seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// Of a query of Application Insights: its text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
 }
 
 /// The last 100,000 requests, and the counts of all.
@@ -52,9 +55,11 @@ impl Requests {
     /// Notes a request on arrival; the number is for [`Requests::end`].
     pub fn begin(&mut self, service: Service, req: &http::Request, received: Timestamp, fault: Option<String>) -> u64 {
         self.last += 1;
-        let body: Value = match req.method.as_str() {
-            "PUT" if service == Service::Arm => serde_json::from_slice(&req.body).unwrap_or_default(),
-            _ => Value::Null,
+        let read = || serde_json::from_slice::<Value>(&req.body).unwrap_or_default();
+        let (body, query) = match (service, req.method.as_str()) {
+            (Service::Arm, "PUT") => (read(), None),
+            (Service::Insights, "POST") => (Value::Null, read()["query"].as_str().map(str::to_owned)),
+            _ => (Value::Null, None),
         };
         self.entries.push_back(Entry {
             n: self.last,
@@ -69,6 +74,7 @@ impl Requests {
             traffic: body.pointer("/properties/traffic").cloned(),
             seq: faults::tag_piece(req, "seq").and_then(|seq| seq.parse().ok()).filter(|_| !body.is_null()),
             why: faults::why(req).filter(|_| !body.is_null()),
+            query,
         });
         if self.entries.len() > CAPACITY {
             self.entries.pop_front();

@@ -14,7 +14,7 @@ use super::{Decision, Facts, Then, Wait};
 use crate::{
     api::{
         At, Cause,
-        log::{Attempt, Log},
+        log::{Attempt, Intent, Log},
     },
     azure::{self, Azure, OnlineDeployment, OperationStatus},
     endpoint::{Why, Wish},
@@ -113,11 +113,11 @@ pub fn edited(recipe: &Recipe<'_>, attempt: &Attempt, deployments: &[OnlineDeplo
     Some(format!("{name} is not what was evaluated any more: {first}{more} differs from the release"))
 }
 
-/// The endpoint is not claimed, which comes before its first deployment and its first traffic, and Azure did not take it
-/// once only. In words.
+/// The endpoint is not claimed, which comes before its first deployment, and Azure did not take it twice or more. In words.
 fn unclaimed(plan: &Plan<'_>) -> Option<String> {
     let last = plan.log.intent.as_ref();
-    let claim = last.filter(|last| last.is_for(Why::Claim) && last.tries > 1)?;
+    let over = |last: &&Intent| last.outcome.as_deref().is_some_and(|outcome| outcome != "accepted");
+    let claim = last.filter(|last| last.is_for(Why::Claim) && last.tries > 1).filter(over)?;
     let refusal = plan.refused.filter(|(seq, _)| *seq == claim.seq);
     let why = refusal.map_or_else(String::new, |(_, error)| format!(": {error}"));
     Some(format!("the endpoint could not be claimed within {}{why}", sentence::span(plan.deadline)))
@@ -175,7 +175,7 @@ pub fn next(plan: &Plan<'_>, facts: &Facts, look: &Look, now: At) -> Decision<()
     let name = name(plan, &look.deployments);
     let late = plan.since.is_some_and(|since| now >= since.plus(plan.deadline));
     let gives_up = plan.since.map_or_else(String::new, |s| format!("; gives up at {}", s.plus(plan.deadline).clock()));
-    if let Some(why) = unclaimed(plan).filter(|_| late && matches!(name, Name::Free(_) | Name::Ready(_))) {
+    if let Some(why) = unclaimed(plan).filter(|_| late && matches!(name, Name::Free(_))) {
         return Decision::withdraw(facts, Cause::DeploymentUnavailable, why);
     }
     let refused = |name: &str| Refusal::of(plan).filter(|refusal| refusal.deployment.eq_ignore_ascii_case(name));

@@ -52,6 +52,18 @@ pub fn conditions(view: &EndpointView<'_>, before: &[Condition], now: At) -> Vec
     conditions::update(rows, before, view.generation, now)
 }
 
+/// What is known, and what became of a page.
+pub fn only_notified(
+    before: &[Condition],
+    notified: Option<Notified<'_>>,
+    generation: Option<i64>,
+    now: At,
+) -> Vec<Condition> {
+    let others = before.iter().filter(|condition| condition.type_ != "Notified").cloned();
+    let told = notified::row(notified, before, None).into_iter().collect();
+    others.chain(conditions::update(told, before, generation, now)).collect()
+}
+
 fn ready(view: &EndpointView<'_>) -> Row {
     if let Some(trouble) = view.trouble {
         return Row::new("Ready", Status::False, trouble.reason, &trouble.message);

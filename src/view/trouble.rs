@@ -103,7 +103,7 @@ pub fn stable_lost(deployment: &str, azure: &AzureEndpoint) -> Trouble {
         "StableLost",
         format!(
             "{deployment}, which has or gets back all traffic, does not exist any more; give another one all traffic: {}",
-            by_hand::all_traffic(azure, "<deployment>")
+            by_hand::all_traffic(azure, "DEPLOYMENT")
         ),
     )
 }

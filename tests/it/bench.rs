@@ -6,12 +6,12 @@ use std::{collections::BTreeMap, env, path::Path, time::Duration};
 use jiff::SignedDuration;
 use promptrelease::{
     samples,
-    sim::{self, Service, requests::Entry, scenario::Scenario},
+    sim::{self, requests::Entry, scenario::Scenario},
 };
 use serde_json::{Value, json};
 
 use crate::{
-    ground::{SAMPLE, Setup, file, wait_for},
+    ground::{MANIFESTS, SAMPLE, Setup, TEAM, file, objects, wait_for},
     stories::team::{ENDPOINT, Team},
 };
 
@@ -26,46 +26,97 @@ fn profile() -> &'static str {
 
 /// A team whose endpoint serves already, so that each release has a canary.
 async fn serving(name: &str, scenario: &str, times: &Value) -> Team {
-    let world = json!({
-        "endpoints": [{"name": ENDPOINT, "deployments": [{"name": "d-1400"}], "traffic": {"d-1400": 100}}],
-        "times": times,
-    });
-    let team = Team::begin_in(name, &world, Setup::default()).await;
+    serving_all(name, &[ENDPOINT.to_owned()], scenario, times).await
+}
+
+/// The same with several online endpoints.
+async fn serving_all(name: &str, endpoints: &[String], scenario: &str, times: &Value) -> Team {
+    let serving =
+        |name: &String| json!({"name": name, "deployments": [{"name": "d-1400"}], "traffic": {"d-1400": 100}});
+    let endpoints: Vec<Value> = endpoints.iter().map(serving).collect();
+    let team = Team::begin_in(name, &json!({"endpoints": endpoints, "times": times}), Setup::default()).await;
     *sim::lock(&team.story.azure().sim().scenario) = Scenario::parse(scenario).expect("a scenario");
     team
 }
 
-/// Every answer of a canary scores 1 of 3.
-const BAD: &str = r#"
-default: {classes: {"*": {scores: {groundedness: 1, citation_correctness: 1.0}}}}
-traffic: [{endpoint: support-assistant-prod, requestsPerSecond: 100, classes: {factual: 1, multi_hop: 1}}]
-sampler: {oneIn: 1}
-"#;
-
-/// A release without a gate, whose canary is judged in windows of a second.
-fn ungated(team: &Team, version: &str) -> Value {
-    let mut manifest = team.manifest("1427");
-    let spec = &mut manifest["spec"];
-    spec["version"] = json!(version);
-    spec.as_object_mut().expect("a spec").remove("evaluation");
-    spec["criteria"] = json!([{"class": "multi_hop", "metric": "groundedness", "minimum": 2.85}]);
-    spec["canary"]["steps"] = json!([{"weight": 10, "duration": "10m"}]);
-    spec["canary"]["analysis"]["window"] = json!("1s");
-    spec["canary"]["analysis"]["lateness"] = json!("10m");
-    spec["canary"]["holdTimeout"] = json!("1h");
-    // Azure has room for 20 deployments, and what was rolled back is kept as long as what served before.
-    spec["promotion"]["keepPreviousFor"] = json!("1s");
-    manifest
+/// Releases that are rolled back one after the other, on one endpoint of the team.
+struct Lane<'a> {
+    team: &'a Team,
+    /// Name of the online endpoint, of the PromptEndpoint and of the PromptRelease.
+    name: String,
 }
 
-/// Milliseconds from the reply of Application Insights that closes the third failed window until the withdrawal's PUT is
-/// received.
-fn from_reply_to_put(requests: &[Entry]) -> f64 {
-    let put = requests.iter().position(|e| e.why.as_deref() == Some("Withdraw")).expect("a withdrawal");
-    let answered = |entry: &&Entry| entry.service == Service::Insights && entry.path.ends_with("/query");
-    let query = requests[..put].iter().rfind(answered).expect("a query");
-    let replied = query.received_us + query.took_us.expect("a reply");
-    SignedDuration::from_micros(requests[put].received_us - replied).as_secs_f64() * 1000.0
+impl Lane<'_> {
+    /// Its endpoint may have releases without a gate.
+    async fn open(&self) {
+        let mut endpoint = objects(&format!("{MANIFESTS}/demo/endpoint.yaml")).remove(0);
+        endpoint["metadata"]["name"] = json!(self.name);
+        endpoint["spec"]["azure"]["endpoint"] = json!(self.name);
+        endpoint["spec"]["policy"]["requireEvaluation"] = json!(false);
+        self.team.apply(&endpoint).await;
+    }
+
+    /// A release without a gate, whose canary is judged in windows of a second.
+    fn ungated(&self, version: &str) -> Value {
+        let mut manifest = self.team.manifest("1427");
+        manifest["metadata"]["name"] = json!(self.name);
+        let spec = &mut manifest["spec"];
+        spec["endpointRef"]["name"] = json!(self.name);
+        spec["version"] = json!(version);
+        spec.as_object_mut().expect("a spec").remove("evaluation");
+        spec["criteria"] = json!([{"class": "multi_hop", "metric": "groundedness", "minimum": 2.85}]);
+        spec["canary"]["steps"] = json!([{"weight": 10, "duration": "10m"}]);
+        spec["canary"]["analysis"]["window"] = json!("1s");
+        spec["canary"]["analysis"]["lateness"] = json!("10m");
+        spec["canary"]["holdTimeout"] = json!("1h");
+        // Azure has room for 20 deployments, and what was rolled back is kept as long as what served before.
+        spec["promotion"]["keepPreviousFor"] = json!("1s");
+        manifest
+    }
+
+    /// Releases and waits for the end; milliseconds from the reply that decided to the write.
+    async fn roll_back(&self, version: &str) -> f64 {
+        let since = self.team.story.azure().last_request();
+        // Every version is the same archive, uploaded once.
+        self.team.apply(&self.ungated(version)).await;
+        let ended = async || {
+            let release = self.team.story.ground().get(TEAM, &format!("promptrelease/{}", self.name)).await;
+            let ended = release["status"]["history"].as_array().into_iter().flatten().find(|e| e["version"] == version);
+            let message = &release["status"]["conditions"][0]["message"];
+            ended.map(|ended| ended["reason"].clone()).ok_or_else(|| message.to_string())
+        };
+        // One that waits for its rows takes longer than anything that a story waits for.
+        let most = Duration::from_secs(300);
+        let reason = promptrelease::plane::wait_for(version, most, ended).await.unwrap_or_else(|why| panic!("{why}"));
+        assert_eq!(reason, "CanaryFailed");
+        self.reply_to_put(&self.team.story.azure().requests(since))
+    }
+
+    /// Milliseconds from the reply of Application Insights that closes the third failed window until the withdrawal's PUT
+    /// is received.
+    fn reply_to_put(&self, requests: &[Entry]) -> f64 {
+        let path = format!("/onlineendpoints/{}", self.name);
+        let is_ours = |entry: &Entry| entry.path.to_ascii_lowercase().ends_with(&path);
+        let put =
+            requests.iter().position(|e| e.why.as_deref() == Some("Withdraw") && is_ours(e)).expect("a withdrawal");
+        let quoted = format!("\"{}\"", self.name);
+        let asks = |entry: &&Entry| entry.query.as_ref().is_some_and(|query| query.contains(&quoted));
+        let query = requests[..put].iter().rfind(asks).expect("a query");
+        let replied = query.received_us + query.took_us.expect("a reply");
+        SignedDuration::from_micros(requests[put].received_us - replied).as_secs_f64() * 1000.0
+    }
+}
+
+/// Every answer of a canary scores 1 of 3.
+fn bad(endpoints: &[String]) -> String {
+    let users = |name: &String| json!({"endpoint": name, "requestsPerSecond": 40, "classes": {"multi_hop": 1}});
+    let scores = json!({"groundedness": 1, "citation_correctness": 1.0});
+    json!({
+        "default": {"classes": {"*": {"scores": scores}}},
+        "traffic": endpoints.iter().map(users).collect::<Vec<_>>(),
+        "sampler": {"oneIn": 1},
+    })
+    .to_string()
 }
 
 /// The nearest-rank percentile.
@@ -73,40 +124,30 @@ fn percentile(sorted: &[f64], p: usize) -> f64 {
     sorted[(sorted.len() * p).div_ceil(100).max(1) - 1]
 }
 
-async fn roll_back_one(team: &Team, version: &str) -> f64 {
-    let since = team.story.azure().last_request();
-    // Every version is the same archive, uploaded once.
-    team.apply(&ungated(team, version)).await;
-    // One that waits for its rows takes longer than anything that a story waits for.
-    let ended = async || {
-        let status = team.seen().await.status.unwrap_or_default();
-        let ended = status.history.iter().find(|ended| ended.version == version).map(|ended| ended.reason.clone());
-        ended.ok_or_else(|| format!("{:?}", status.conditions.first().map(|c| &c.message)))
-    };
-    let most = Duration::from_secs(300);
-    let reason = promptrelease::plane::wait_for(version, most, ended).await.unwrap_or_else(|why| panic!("{why}"));
-    assert_eq!(reason.as_deref(), Some("CanaryFailed"));
-    from_reply_to_put(&team.story.azure().requests(since))
-}
-
-async fn measure_rollbacks(name: &str, rollbacks: usize, ingestion: &str) {
+/// So many rollbacks, on so many endpoints beside each other.
+async fn measure_rollbacks(name: &str, rollbacks: usize, lanes: usize, ingestion: &str) {
     let times = json!({"endpointOperation": "100ms", "deploymentOperation": "100ms", "ingestionDelay": ingestion});
-    let team = serving(name, BAD, &times).await;
-    let optional = json!({"spec": {"policy": {"requireEvaluation": false}}}).to_string();
-    let patch = ["patch", "-n", "assistant", "promptendpoint", ENDPOINT, "--type=merge", "-p", &optional];
-    team.story.ground().kubectl(&patch, "").await;
+    let names: Vec<String> = (0..lanes.min(rollbacks)).map(|lane| format!("assistant-{lane}")).collect();
+    let team = serving_all(name, &names, &bad(&names), &times).await;
     let archive = samples::archive(Path::new(&file(SAMPLE)), "1427").expect("the sample packs");
     team.upload(&team.manifest("1427"), archive).await;
-    let mut took = Vec::with_capacity(rollbacks);
-    for n in 0..rollbacks {
-        took.push(roll_back_one(&team, &format!("b{n}")).await);
-        eprintln!("{name} {n}: {:.1} ms", took[n]);
-    }
+    let one_lane = async |lane: usize| {
+        let mut took = Vec::new();
+        let road = Lane { team: &team, name: names[lane].clone() };
+        road.open().await;
+        for n in (lane..rollbacks).step_by(names.len()) {
+            took.push(road.roll_back(&format!("b{n}")).await);
+            eprintln!("{name} {n}: {:.1} ms", took[took.len() - 1]);
+        }
+        took
+    };
+    let mut took = futures::future::join_all((0..names.len()).map(one_lane)).await.concat();
     took.sort_unstable_by(f64::total_cmp);
     let (p50, p99, max) = (percentile(&took, 50), percentile(&took, 99), percentile(&took, 100));
     println!(
-        "BENCH reply that closes the third failed window -> PUT received, ingestion {ingestion}, {rollbacks} rollbacks, \
-         profile {}: p50 {p50:.1} ms, p99 {p99:.1} ms, max {max:.1} ms",
+        "BENCH reply that closes the third failed window -> PUT received, ingestion {ingestion}, {rollbacks} rollbacks on {} \
+         endpoints, profile {}: p50 {p50:.1} ms, p99 {p99:.1} ms, max {max:.1} ms",
+        names.len(),
         profile()
     );
 }
@@ -114,13 +155,14 @@ async fn measure_rollbacks(name: &str, rollbacks: usize, ingestion: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "run by make bench"]
 async fn rollbacks() {
-    measure_rollbacks("bench-rollbacks", number("BENCH_ROLLBACKS", 50), "0s").await;
+    measure_rollbacks("bench-rollbacks", number("BENCH_ROLLBACKS", 50), 1, "0s").await;
 }
 
+/// One takes more than two minutes, so ten endpoints take turns.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "run by make bench"]
 async fn rollbacks_with_late_rows() {
-    measure_rollbacks("bench-late", number("BENCH_LATE_ROLLBACKS", 3), "120s").await;
+    measure_rollbacks("bench-late", number("BENCH_LATE_ROLLBACKS", 50), 10, "120s").await;
 }
 
 /// Writes to our kinds so far, by resource, subresource and verb, as the API server counts requests.

@@ -45,6 +45,9 @@ impl Machine {
             .env("PATH", self.bin.path())
             .env("PROMPTRELEASE_CACHE", self.cache.path())
             .env_remove("KUBEBUILDER_ASSETS")
+            // Of a make that runs these tests.
+            .env_remove("MAKELEVEL")
+            .env_remove("MAKEFLAGS")
             .output()
             .expect("make runs")
     }

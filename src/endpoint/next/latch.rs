@@ -91,10 +91,14 @@ fn may_be_promoted<N: Name>(scene: &Scene<'_, N>, attempt: &Attempt<N>, live: &L
     attempt.was_given_traffic() && attempt.deployment.is_some() && claimed && quiet
 }
 
+/// Outages that an attempt pages. What comes and goes more often than this is one trouble, and on-call knows of it.
+const MAX_OUTAGES: i64 = 3;
+
 /// Azure answers again, as two looks say: the next outage wakes somebody anew.
 pub fn forget_unreadable<N: Name>(scene: &mut Scene<'_, N>) {
     let confirmed = scene.look.twin.is_some();
-    let Some(attempt) = scene.open_mut().filter(|a| confirmed && a.alarms.contains(&Cause::Unreadable)) else { return };
+    let pages = |a: &&mut Attempt<N>| a.alarms.contains(&Cause::Unreadable) && a.outages + 1 < MAX_OUTAGES;
+    let Some(attempt) = scene.open_mut().filter(|a| confirmed && pages(a)) else { return };
     attempt.alarms.retain(|alarm| *alarm != Cause::Unreadable);
     attempt.outages += 1;
 }

@@ -71,15 +71,14 @@ impl<'a, N: Name> Scene<'a, N> {
         }
     }
 
-    /// Pages about the open attempt, once for each cause as long as it stands. An earlier page about it that nobody has
-    /// taken yet tells what is true when it is delivered, so it needs no other beside it.
+    /// Pages about the open attempt, once for each cause as long as it stands. It takes the place of an earlier page about
+    /// the same that is still owed: some receiver may have taken that one, and knows its key already.
     pub fn alarm(&mut self, cause: Cause) {
         let Some(attempt) = self.open_mut().filter(|attempt| !attempt.alarms.contains(&cause)) else { return };
         attempt.alarms.push(cause);
         let (n, notice) = (attempt.n, Notice::Alarm(cause));
-        if !self.log.outbox.iter().any(|owed| owed.attempt == n && owed.notice == notice) {
-            self.page(notice);
-        }
+        self.log.outbox.retain(|owed| owed.attempt != n || owed.notice != notice);
+        self.page(notice);
     }
 
     pub fn page(&mut self, notice: Notice) {

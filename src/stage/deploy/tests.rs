@@ -77,18 +77,28 @@ fn a_claim_that_azure_never_takes_has_the_time_of_a_deployment() {
     let refused = azure::Error::Refused { call: "PUT".into(), status: 409, fault: Fault::new("Conflict", "No.") };
     let last = (41, refused);
     let said = format!("the endpoint could not be claimed within 1h: {}", last.1);
-    let after = |deployments: &[OnlineDeployment], tries, now| {
-        let intent = Intent { seq: 41, why: Some("Claim".into()), tries, ..Intent::default() };
+    let after = |deployments: &[OnlineDeployment], tries, outcome: Option<&str>, now| {
+        let intent = Intent {
+            seq: 41,
+            why: Some("Claim".into()),
+            tries,
+            outcome: outcome.map(str::to_owned),
+            ..Intent::default()
+        };
         let log = Log { attempt: Some(attempt()), intent: Some(intent), ..Log::default() };
         let look = Look { deployments: deployments.to_vec(), failure: None };
         next(&plan(recipe, &log, &last), &Facts::default(), &look, at(now)).then
     };
-    for deployments in [vec![], vec![body("Succeeded")]] {
-        assert_eq!(withdrawn(&after(&deployments, 60, 3599)), None);
-        let overdue = after(&deployments, 60, 3600);
-        assert_eq!(withdrawn(&overdue), Some((Cause::DeploymentUnavailable, said.as_str())));
+    assert_eq!(withdrawn(&after(&[], 60, Some("refused"), 3599)), None);
+    let overdue = after(&[], 60, Some("refused"), 3600);
+    assert_eq!(withdrawn(&overdue), Some((Cause::DeploymentUnavailable, said.as_str())));
+    let running = [body("Succeeded")];
+    let others =
+        [(&[][..], 60, None), (&[], 60, Some("accepted")), (&[], 1, Some("refused")), (&running, 60, Some("refused"))];
+    for (deployments, tries, outcome) in others {
+        let then = after(deployments, tries, outcome, 9999);
+        assert_ne!(withdrawn(&then), Some((Cause::DeploymentUnavailable, said.as_str())), "{tries} {outcome:?}");
     }
-    assert_eq!(withdrawn(&after(&[body("Succeeded")], 1, 9999)), None, "it was tried only once so far");
 }
 
 #[test]

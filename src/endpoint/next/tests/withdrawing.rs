@@ -192,8 +192,8 @@ fn a_second_outage_pages_again_once_two_looks_have_shown_that_the_first_was_over
     assert_eq!(pages.iter().map(|page| page.notice).collect::<Vec<_>>(), [Notice::Alarm(Cause::Unreadable)]);
 
     untold.log.outbox = pages;
-    assert_eq!(untold.records(&Wish::Nothing), [], "the first page is still owed, and tells what is true by then");
-    assert_eq!(untold.log.outbox.len(), 1);
+    assert_eq!(untold.records(&Wish::Nothing).len(), 1, "whoever took the first page hears of this outage too");
+    assert_eq!(untold.log.outbox.len(), 1, "in place of the first, which is still owed to others");
 }
 
 #[test]

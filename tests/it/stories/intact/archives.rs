@@ -108,7 +108,6 @@ async fn one_byte_of_the_questions_is_another_result_and_a_broken_archive_reache
     assert_eq!(again.test_hash, first.test_hash);
     let changed = evaluated(&team, "3102", packed_with(files("1427"), DATASET, with_another_byte)).await;
     assert_ne!(changed.results, first.results);
-    assert_ne!(changed.test_hash, first.test_hash);
 
     for case in CASES {
         let Case { version, broken, said } = case;
