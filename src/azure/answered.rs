@@ -1,7 +1,5 @@
 //! What calls answer.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use super::Error;
@@ -29,7 +27,5 @@ pub struct Accepted {
     /// Where to poll with [`super::Azure::get_operation`]. Absent if the service named none, or one outside this cloud; then
     /// read the resource's provisioning state instead.
     pub operation: Option<url::Url>,
-    /// How long the service asks to wait before the first poll.
-    pub retry_after: Option<Duration>,
     pub date: Option<Timestamp>,
 }

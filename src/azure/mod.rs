@@ -58,7 +58,7 @@ pub use fault::Fault;
 pub use flow_runs::{ErrorCount, Line, Partial, RunSource, RunState, RunStatus};
 pub use flows::{BulkRun, DataInput, Flows, Submitted};
 pub use meter::Meter;
-pub use operations::{Operation, OperationStatus};
+pub use operations::OperationStatus;
 pub use same::{differences, same_body};
 pub use table::{Column, Row, Table};
 pub use workspace::{Component, Datastore, Workspace};

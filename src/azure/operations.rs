@@ -1,7 +1,5 @@
 //! Operations that outlive their request: ARM's two ways of polling, read as one.
 
-use std::time::Duration;
-
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use url::Url;
@@ -9,13 +7,6 @@ use url::Url;
 use super::{Audience, Azure, Fault, Result, Seen, Service, reply::Reply, wire::Outgoing};
 
 /// One look at an operation.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Operation {
-    pub status: OperationStatus,
-    /// How long the service asks to wait before the next look.
-    pub retry_after: Option<Duration>,
-}
-
 #[derive(Clone, Debug, PartialEq)]
 pub enum OperationStatus {
     /// Every word that is not terminal.
@@ -31,12 +22,12 @@ pub enum OperationStatus {
 
 impl Azure {
     /// Asks once. `url` is one that an [`super::Accepted`] held, or that was stored from it.
-    pub async fn get_operation(&self, url: &Url) -> Result<Seen<Operation>> {
+    pub async fn get_operation(&self, url: &Url) -> Result<Seen<OperationStatus>> {
         self.require_own_host(Audience::Arm, url)?;
         let within = self.inner.timeouts.read;
         let reply = self.exchange(Outgoing::new(Service::Arm, Method::GET, url.clone(), "operation", within)).await?;
-        let (date, retry_after) = (reply.date(), reply.retry_after());
-        Ok(Seen { value: Operation { status: status(reply)?, retry_after }, date })
+        let date = reply.date();
+        Ok(Seen { value: status(reply)?, date })
     }
 }
 
@@ -81,7 +72,7 @@ mod tests {
     const ASYNC: &str =
         "https://management.azure.com/subscriptions/s/providers/p/mfeOperationsStatus/oeidp:a:b?api-version=1";
 
-    async fn ask(answer: Answer) -> Result<Operation> {
+    async fn ask(answer: Answer) -> Result<OperationStatus> {
         let server = Loopback::answering([answer]).await;
         let seen = server.azure().get_operation(&Url::parse(ASYNC).expect("an address")).await;
         assert_eq!(format!("https://{}{}", server.only().host, server.only().target), ASYNC, "as it was given");
@@ -118,7 +109,7 @@ mod tests {
             (json!({"name": "qa", "properties": {"provisioningState": "Succeeded"}}), Succeeded),
             (json!({"name": "qa", "properties": {}}), Succeeded),
         ] {
-            assert_eq!(ask(loopback::json(200, &body)).await.expect("an operation").status, wanted, "{body}");
+            assert_eq!(ask(loopback::json(200, &body)).await.expect("an operation"), wanted, "{body}");
         }
     }
 
@@ -131,10 +122,8 @@ mod tests {
             (reply(404, &[], ""), OperationStatus::Gone),
             (reply(410, &[], ""), OperationStatus::Gone),
         ] {
-            assert_eq!(ask(answer.clone()).await.expect("an operation").status, wanted, "{answer:?}");
+            assert_eq!(ask(answer.clone()).await.expect("an operation"), wanted, "{answer:?}");
         }
-        let wait = ask(reply(202, &[("retry-after", "5")], "")).await.expect("an operation").retry_after;
-        assert_eq!(wait, Some(Duration::from_secs(5)));
     }
 
     /// Only a terminal document says Failed.

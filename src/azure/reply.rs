@@ -87,7 +87,7 @@ impl Reply {
         let address = |name| Url::parse(self.headers.get(name)?.to_str().ok()?).ok();
         let ours = |url: &Url| cloud.admits(Audience::Arm, url);
         let operation = [ASYNC_OPERATION, LOCATION].into_iter().find_map(|name| address(name).filter(ours));
-        Accepted { operation, retry_after: self.retry_after(), date: self.date() }
+        Accepted { operation, date: self.date() }
     }
 
     /// The service's own account: its JSON, or a blob's header and XML (a HEAD has the header only).

@@ -164,7 +164,7 @@ async fn operation(q: &Question<'_>, kept: &Remembered, live: &Live<String>) -> 
         return None;
     }
     let url = kept.operations.get(&intent.seq)?;
-    match q.azure.get_operation(url).await.ok()?.value.status {
+    match q.azure.get_operation(url).await.ok()?.value {
         OperationStatus::Succeeded => Some((intent.seq, Operation::Succeeded)),
         OperationStatus::Failed(_) | OperationStatus::Canceled(_) => Some((intent.seq, Operation::Failed)),
         OperationStatus::Running | OperationStatus::Gone => None,

@@ -91,7 +91,7 @@ async fn read_failure(azure: &Azure, endpoint: &str, deployment: &OnlineDeployme
     let operation = deployment.body.pointer("/properties/properties/AzureAsyncOperationUri");
     let operation = operation.and_then(|uri| Url::parse(uri.as_str()?).ok());
     let fault = match operation {
-        Some(url) => match azure.get_operation(&url).await.map(|seen| seen.value.status) {
+        Some(url) => match azure.get_operation(&url).await.map(|seen| seen.value) {
             Ok(OperationStatus::Failed(fault)) => Some(fault),
             Ok(OperationStatus::Canceled(fault)) => fault,
             _ => None,

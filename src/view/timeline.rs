@@ -179,7 +179,6 @@ mod tests {
             1 => Just(Event::Returned { split: "d-1427=100".into(), outcome: Outcome::Failed, exposed_for: None }),
             1 => (word, any::<bool>())
                 .prop_map(|(reason, page)| Event::Delivered { by: vec!["oncall".into()], reason, page }),
-            1 => "[a-z]{1,40}".prop_map(|deployment| Event::Deleted { deployment }),
         ]
     }
 

@@ -4,7 +4,9 @@
 use std::{collections::BTreeMap, env, path::Path, time::Duration};
 
 use jiff::SignedDuration;
+use kube::{Api, runtime::wait::await_condition};
 use promptrelease::{
+    api::PromptRelease,
     samples,
     sim::{self, requests::Entry, scenario::Scenario},
 };
@@ -42,6 +44,7 @@ async fn serving_all(name: &str, endpoints: &[String], scenario: &str, times: &V
 /// Releases that are rolled back one after the other, on one endpoint of the team.
 struct Lane<'a> {
     team: &'a Team,
+    releases: Api<PromptRelease>,
     /// Name of the online endpoint, of the PromptEndpoint and of the PromptRelease.
     name: String,
 }
@@ -79,16 +82,16 @@ impl Lane<'_> {
         let since = self.team.story.azure().last_request();
         // Every version is the same archive, uploaded once.
         self.team.apply(&self.ungated(version)).await;
-        let ended = async || {
-            let release = self.team.story.ground().get(TEAM, &format!("promptrelease/{}", self.name)).await;
-            let ended = release["status"]["history"].as_array().into_iter().flatten().find(|e| e["version"] == version);
-            let message = &release["status"]["conditions"][0]["message"];
-            ended.map(|ended| ended["reason"].clone()).ok_or_else(|| message.to_string())
+        let ended = |release: Option<&PromptRelease>| {
+            let history = &release?.status.as_ref()?.history;
+            history.iter().find(|ended| ended.version == version).map(|ended| ended.reason.clone())
         };
+        // A watch: kubectl for each of ten endpoints, several times a second, would be most of what is measured.
+        let wanted = |release: Option<&PromptRelease>| ended(release).is_some();
+        let waits = await_condition(self.releases.clone(), &self.name, wanted);
         // One that waits for its rows takes longer than anything that a story waits for.
-        let most = Duration::from_secs(300);
-        let reason = promptrelease::plane::wait_for(version, most, ended).await.unwrap_or_else(|why| panic!("{why}"));
-        assert_eq!(reason, "CanaryFailed");
+        let release = tokio::time::timeout(Duration::from_secs(600), waits).await.expect("it ends").expect("a watch");
+        assert_eq!(ended(release.as_ref()).flatten().as_deref(), Some("CanaryFailed"));
         self.reply_to_put(&self.team.story.azure().requests(since))
     }
 
@@ -131,9 +134,10 @@ async fn measure_rollbacks(name: &str, rollbacks: usize, lanes: usize, ingestion
     let team = serving_all(name, &names, &bad(&names), &times).await;
     let archive = samples::archive(Path::new(&file(SAMPLE)), "1427").expect("the sample packs");
     team.upload(&team.manifest("1427"), archive).await;
+    let releases: Api<PromptRelease> = Api::namespaced(team.story.ground().client().await, TEAM);
     let one_lane = async |lane: usize| {
         let mut took = Vec::new();
-        let road = Lane { team: &team, name: names[lane].clone() };
+        let road = Lane { team: &team, releases: releases.clone(), name: names[lane].clone() };
         road.open().await;
         for n in (lane..rollbacks).step_by(names.len()) {
             took.push(road.roll_back(&format!("b{n}")).await);

@@ -103,14 +103,6 @@ pub enum Event {
         reason: String,
         why: String,
     },
-    /// A deployment that nobody needs any more was deleted.
-    Deleted {
-        deployment: String,
-    },
-    Scaled {
-        deployment: String,
-        instances: i64,
-    },
 }
 
 impl Event {
@@ -142,8 +134,6 @@ impl Event {
             Self::Ended { .. } => self.note(),
             Self::Delivered { by, reason, page } => delivered(by, reason, *page),
             Self::Undelivered { .. } => self.note(),
-            Self::Deleted { deployment } => format!("deleted {deployment}"),
-            Self::Scaled { .. } => format!("scaled {}", self.note()),
         }
     }
 
@@ -182,10 +172,6 @@ impl Event {
                 let who =
                     if to.is_empty() { "nobody could".to_owned() } else { format!("{} could not", sentence::list(to)) };
                 format!("{who} be told of {reason}: {why}")
-            }
-            Self::Deleted { deployment } => format!("{deployment} is not needed any more"),
-            Self::Scaled { deployment, instances } => {
-                format!("{deployment} to {}", sentence::count(*instances, "instance"))
             }
         }
     }

@@ -89,8 +89,6 @@ impl Event {
             Self::Ended { outcome, .. } => (*outcome != Outcome::Promoted, outcome.as_str()),
             Self::Delivered { .. } => (false, "Notified"),
             Self::Undelivered { .. } => (true, "NotNotified"),
-            Self::Deleted { .. } => (false, "DeploymentDeleted"),
-            Self::Scaled { .. } => (false, "DeploymentScaled"),
         }
     }
 
@@ -107,8 +105,6 @@ impl Event {
             Self::Misread { .. } => "Obey",
             Self::Ended { .. } => "End",
             Self::Delivered { .. } | Self::Undelivered { .. } => "Notify",
-            Self::Deleted { .. } => "Delete",
-            Self::Scaled { .. } => "Scale",
         }
     }
 }
