@@ -11,7 +11,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: doctor ## a bad prompt is released, fails its canary and is rolled back (KEEP=1 leaves it running)
-	@$(PLANE); echo "building operator, simulator and demo (the first time about 3 min)" >&2
+	@$(PLANE); echo "building operator, simulator and demo (the first time some minutes)" >&2
 	@$(PLANE); cargo build --quiet --features sim --bins && exec target/debug/promptrelease-sim demo $(if $(KEEP),--keep)
 
 test: doctor ## every test, the stories on a real API server among them

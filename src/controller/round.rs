@@ -207,7 +207,7 @@ impl Round<'_> {
         if let Some((_, delivered)) = &delivered {
             taken.note(&delivered.key, &delivered.taken, &ports.log.outbox);
         }
-        let telling = Telling { round: *self, scene, seen, turn, observed, remembered, progress, delivered };
+        let telling = Telling { round: *self, scene, basis, turn, observed, remembered, progress, delivered };
         telling.tell(ports).await
     }
 

@@ -9,7 +9,7 @@ use kube::runtime::controller::Action;
 use super::{
     Error, alarms, deletion,
     deliver::Delivered,
-    endpoint_report::{self, Basis},
+    endpoint_report::Basis,
     events::publish,
     objects::{self, Endpoint, Object as _, Release},
     ports::ClusterPorts,
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     api::{
-        At, Cause, PromptEndpoint, PromptEndpointStatus, PromptRelease,
+        At, Cause, PromptEndpoint, PromptRelease,
         log::{Attempt, Log, Owed},
     },
     endpoint::{
@@ -48,8 +48,8 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(2);
 pub struct Telling<'a> {
     pub round: Round<'a>,
     pub scene: &'a Scene<'a>,
-    /// The endpoint's status as looked at, its conditions as they were.
-    pub seen: &'a PromptEndpointStatus,
+    /// What the endpoint's conditions follow from, as it was before the act.
+    pub basis: Basis<'a>,
     pub turn: &'a Turn,
     pub observed: &'a Observed,
     pub remembered: &'a Remembered,
@@ -64,20 +64,10 @@ impl Telling<'_> {
     /// The API server's.
     pub async fn tell(self, ports: ClusterPorts<'_>) -> Result<Action, Error> {
         let now = self.remembered.azure_time(self.round.context.clock()).into();
-        let problem = self.observed.problem.as_ref().map(ToString::to_string);
-        let said = self.said(problem.as_deref());
+        let said = self.said();
         let (log, given_up) = self.marked(&ports.log, now);
         let notified = self.notified(given_up);
-        let certain = endpoint_report::certain(self.round.endpoint);
-        let basis = Basis {
-            generation: self.round.endpoint.generation(),
-            seen: self.seen,
-            observed: self.observed,
-            facts: &self.turn.facts,
-            problem: problem.as_deref(),
-            certain: certain.as_ref(),
-            now,
-        };
+        let basis = Basis { now, ..self.basis };
         let status = |log: &Log| match &self.progress {
             Progress::Wait(..) | Progress::NotStored(Stored::Pruned) => {
                 basis.status(log, said.trouble.as_ref(), notified)
@@ -112,14 +102,14 @@ impl Telling<'_> {
         }
     }
 
-    fn said(&self, problem: Option<&str>) -> Said {
+    fn said(&self) -> Said {
         let around = Around {
             azure: &self.round.spec.azure,
             namespace: self.round.key.namespace,
             name: self.round.key.name,
             live: self.observed.endpoint.as_ref(),
             remembered: self.remembered,
-            problem,
+            problem: self.basis.problem,
             now: self.observed.now.into(),
         };
         match &self.progress {
@@ -151,7 +141,7 @@ impl Telling<'_> {
     /// The endpoint has no timeline, so an Event says that it begins to need a person.
     async fn tell_endpoint(&self, endpoint: &Endpoint) {
         let (context, key) = (self.round.context, self.round.key);
-        let (before, after) = (&self.seen.conditions, &endpoint.status.conditions);
+        let (before, after) = (&self.basis.seen.conditions, &endpoint.status.conditions);
         context.metrics.stalled(
             key.namespace,
             key.name,
@@ -236,9 +226,8 @@ impl Telling<'_> {
             if self.scene.log.verified.is_some() {
                 return Standing::Answered(claims::Answer::waits("Pending", ""));
             }
-            let trouble = endpoint_report::certain(self.round.endpoint).or_else(|| said.trouble.clone());
-            let trouble = trouble.map(|trouble| trouble.message);
-            Standing::Answered(claims::unseen(self.round.key.name, trouble.as_deref()))
+            let trouble = self.basis.certain.or(said.trouble.as_ref()).map(|trouble| trouble.message.as_str());
+            Standing::Answered(claims::unseen(self.round.key.name, trouble))
         };
         // In the pass that ends it no question was asked yet.
         let ended = || attempt.filter(|a| a.ending.is_some() && a.version == version).map(|_| Standing::Ended);
