@@ -9,7 +9,7 @@ use super::{
     cloud::Sim,
     entra,
     faults::{Canned, Effect, Lose},
-    flow, http, insights,
+    flow, http, insights, model,
     mutex::lock,
     scoring,
     service::Service,
@@ -80,6 +80,8 @@ pub async fn dispatch(sim: &Arc<Sim>, service: Service, req: &http::Request, eff
         Service::Flow => flow::handle(sim, req).await,
         Service::Insights => insights::handle(sim, req).await,
         Service::Scoring => scoring::handle(sim, req).await,
+        Service::OpenAi => model::openai(sim, req).await,
+        Service::ContentSafety => model::content_safety(sim, req).await,
         Service::Webhook => webhook::handle(sim, req).await,
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 
 use super::{
-    arm::Arm, blob::Blobs, clock::Clock, entra::Entra, faults::Faults, flow::Flow, insights, requests::Requests,
-    scenario::Scenario, settings::Settings, traffic, webhook::Inbox, world::World,
+    arm::Arm, blob::Blobs, clock::Clock, entra::Entra, faults::Faults, flow::Flow, insights, model::Model,
+    requests::Requests, scenario::Scenario, settings::Settings, traffic, webhook::Inbox, world::World,
 };
 
 /// What the services answer from.
@@ -18,6 +18,7 @@ pub struct Sim {
     pub blobs: Mutex<Blobs>,
     pub flow: Mutex<Flow>,
     pub insights: Mutex<insights::Store>,
+    pub model: Mutex<Model>,
     pub webhook: Mutex<Inbox>,
     pub scenario: Mutex<Scenario>,
     /// Users and sampler.
@@ -37,6 +38,7 @@ impl Sim {
             blobs: Mutex::default(),
             flow: Mutex::default(),
             insights: Mutex::default(),
+            model: Mutex::new(Model::new(world)),
             webhook: Mutex::default(),
             scenario: Mutex::default(),
             traffic: Mutex::new(traffic::State::new(&world.application_insights.instrumentation_key)),

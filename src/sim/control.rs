@@ -20,6 +20,7 @@ use super::{
     cloud::Sim,
     entra::{self, Misissue},
     faults::Rule,
+    model::Knowledge,
     mutex::lock,
     scenario::Scenario,
     world::DeploymentFacts,
@@ -35,13 +36,15 @@ const INSIGHTS: &str =
     r#"how queries answer: {"numbersAsText": true, "dynamicAsJson": true, "emptyIsNoContent": true}"#;
 const KNOBS: &str = r#"some of the knobs: {"busyStatus": 400}"#;
 const TIMES: &str = r#"some of {"endpointOperation": "1s", "deploymentOperation": "2s", "ingestionDelay": "120s"}"#;
+const KNOWLEDGE: &str =
+    r#"what the model knows, a line each: {"question": "…", "class": "edge", "expected_citations": []}"#;
 const ENDPOINT: &str = r#"somebody writes: {"traffic": {"d-1": 100}, "tags": {}}; what is absent stays"#;
 const DEPLOYMENT: &str = r#"somebody deploys: {} or as in a world file: {"instanceCount": 2}"#;
 
 /// What there is, for people and for the 404.
-const ROUTES: [(&str, &str); 20] = [
+const ROUTES: [(&str, &str); 21] = [
     ("GET /", "this page"),
-    ("GET /state", "endpoints, splits, tags, deployments, operations, runs, traffic, telemetry, counts"),
+    ("GET /state", "endpoints, splits, tags, deployments, operations, runs, traffic, telemetry, models, counts"),
     ("GET /requests?since=N", "requests to Azure's host names after number N"),
     ("GET /webhook", "what the receiver of pages was sent"),
     ("POST /webhook/secret", SECRET),
@@ -50,6 +53,7 @@ const ROUTES: [(&str, &str); 20] = [
     ("POST /faults/{name}/release", "let the requests go that the rule holds"),
     ("DELETE /faults", "forget all rules and let go what they hold"),
     ("POST /scenario", "a scenario, YAML or JSON"),
+    ("PUT /model/knowledge", KNOWLEDGE),
     ("POST /clock", ADVANCE),
     ("POST /entra/misissue", MISISSUE),
     ("POST /world/role", ROLE),
@@ -73,6 +77,7 @@ pub fn router(sim: Arc<Sim>) -> Router {
         .route("/faults", get(faults).post(add_faults).delete(clear_faults))
         .route("/faults/{name}/release", post(release))
         .route("/scenario", post(scenario))
+        .route("/model/knowledge", put(knowledge))
         .route("/clock", post(advance))
         .route("/entra/misissue", post(misissue))
         .route("/world/role", post(role))
@@ -145,6 +150,7 @@ fn describe(sim: &Sim) -> Value {
     let span = |dial: &clock::Dial| SignedDuration::try_from(dial.get()).unwrap_or(SignedDuration::MAX);
     let s = &sim.settings;
     all["traffic"] = lock(&sim.traffic).describe();
+    all["model"] = lock(&sim.model).describe();
     all["insights"] = lock(&sim.insights).describe(sim.clock.now());
     all["times"] = json!({"now": sim.clock.now(), "endpointOperation": span(&s.operation_time),
         "deploymentOperation": span(&s.deployment_time), "ingestionDelay": span(&s.ingestion_delay)});
@@ -221,6 +227,14 @@ async fn scenario(State(sim): State<Arc<Sim>>, body: Bytes) -> Reply {
     let scenario = Scenario::parse(text).map_err(|e| bad(e.to_string()))?;
     *lock(&sim.scenario) = scenario;
     done()
+}
+
+async fn knowledge(State(sim): State<Arc<Sim>>, body: Bytes) -> Reply {
+    let text = str::from_utf8(&body).map_err(|e| bad(format!("{e}; expected: {KNOWLEDGE}")))?;
+    let new = Knowledge::parse(text).map_err(|e| bad(format!("{e:#}")))?;
+    let questions = new.len();
+    lock(&sim.model).knowledge = new;
+    Ok(Json(json!({"questions": questions})))
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,8 @@
 //! The Azure simulator: an HTTPS proxy under Azure's real host names. It shares no type, constant or parser with
 //! `azure/`, so that a mistake there is not repeated here.
 //!
-//! One module answers for one service; each has `handle(&Arc<Sim>, &http::Request) -> http::Response`:
+//! One module answers for one service; each has `handle(&Arc<Sim>, &http::Request) -> http::Response`
+//! (`model` has one of them for each of its services):
 //!
 //! | module     | hosts                                                                                  |
 //! |------------|----------------------------------------------------------------------------------------|
@@ -11,6 +12,7 @@
 //! | `flow`     | `*.api.azureml.ms`                                                                     |
 //! | `insights` | `api.applicationinsights.io` (query), `*.in.applicationinsights.azure.com` (ingestion) |
 //! | `scoring`  | `*.inference.ml.azure.com`                                                             |
+//! | `model`    | `*.openai.azure.com`, `*.cognitiveservices.azure.com` (Content Safety)                  |
 //! | `webhook`  | `*.example.com`, `*.example.net` (the receiver of pages)                               |
 //!
 //! A service is a folder. What it keeps stands below [`Sim`], the state of all services together; what it answers stands
@@ -38,6 +40,7 @@ mod cloud;
 pub mod entra;
 pub mod flow;
 pub mod insights;
+pub mod model;
 pub mod scoring;
 pub mod traffic;
 pub mod webhook;

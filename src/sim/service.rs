@@ -12,12 +12,14 @@ pub enum Service {
     Flow,
     Insights,
     Scoring,
+    OpenAi,
+    ContentSafety,
     Webhook,
 }
 
 impl Service {
     /// Who answers for which host name; `*` stands for one or more labels.
-    pub const HOSTS: [(&str, Self); 9] = [
+    pub const HOSTS: [(&str, Self); 11] = [
         ("login.microsoftonline.com", Self::Entra),
         ("management.azure.com", Self::Arm),
         ("*.blob.core.windows.net", Self::Blob),
@@ -25,6 +27,8 @@ impl Service {
         ("api.applicationinsights.io", Self::Insights),
         ("*.in.applicationinsights.azure.com", Self::Insights),
         ("*.inference.ml.azure.com", Self::Scoring),
+        ("*.openai.azure.com", Self::OpenAi),
+        ("*.cognitiveservices.azure.com", Self::ContentSafety),
         ("*.example.com", Self::Webhook),
         ("*.example.net", Self::Webhook),
     ];
@@ -37,6 +41,8 @@ impl Service {
             Self::Flow => "flow",
             Self::Insights => "insights",
             Self::Scoring => "scoring",
+            Self::OpenAi => "openai",
+            Self::ContentSafety => "contentsafety",
             Self::Webhook => "webhook",
         }
     }

@@ -22,6 +22,7 @@ use super::{
     entra::{Federated, Issuer},
     faults::Effect,
     http,
+    model::Knowledge,
     mutex::lock,
     proxy::Proxy,
     scenario::Scenario,
@@ -39,6 +40,9 @@ pub struct Options {
     pub ca_out: Option<PathBuf>,
     pub world: World,
     pub scenario: Scenario,
+    /// What the language model knows of questions, as JSON lines; see [`Knowledge::parse`]. Of a question that several
+    /// texts have, the last counts.
+    pub knowledge: Vec<String>,
     /// Whose assertions the token service exchanges. Without one it refuses all.
     pub issuer: Option<Issuer>,
 }
@@ -50,6 +54,7 @@ impl Default for Options {
             ca_out: None,
             world: World::default(),
             scenario: Scenario::default(),
+            knowledge: Vec::new(),
             issuer: None,
         }
     }
@@ -140,11 +145,15 @@ impl Running {
 /// Starts a simulator on the current runtime; it answers when this returns.
 ///
 /// # Errors
-/// The port cannot be bound, the certificate cannot be made or written, or a receiver's secret cannot be read.
+/// The port cannot be bound, the certificate cannot be made or written, or a receiver's secret or a line of the
+/// knowledge cannot be read.
 pub async fn start(options: Options) -> anyhow::Result<Running> {
-    let Options { listen, ca_out, world, scenario, issuer } = options;
+    let Options { listen, ca_out, world, scenario, knowledge, issuer } = options;
     let sim = Arc::new(Sim::new(&world));
     *lock(&sim.scenario) = scenario;
+    for text in &knowledge {
+        lock(&sim.model).knowledge.extend(Knowledge::parse(text)?);
+    }
     for ReceiverFacts { place, secret } in &world.receivers {
         let known = lock(&sim.webhook).set_secret(place, secret);
         known.map_err(|problem| anyhow::anyhow!("the receiver at {place}: {problem}"))?;

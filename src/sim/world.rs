@@ -17,6 +17,7 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::ensure;
 use jiff::SignedDuration;
 use serde::Deserialize;
+use url::Url;
 
 use super::{
     arm::{self, Knobs},
@@ -104,8 +105,15 @@ pub struct ConnectionFacts {
     pub name: String,
     #[serde(default = "azure_openai")]
     pub category: String,
+    /// Address of the service.
     #[serde(default)]
     pub target: String,
+    /// Key of the service; without one it is made of the name, see [`ConnectionFacts::key`].
+    #[serde(default)]
+    key: Option<String>,
+    /// Models that are deployed there, if it is an Azure OpenAI.
+    #[serde(default = "models")]
+    pub deployments: Vec<String>,
 }
 
 /// A receiver of pages that refuses what is not signed with its secret.
@@ -136,6 +144,10 @@ fn aad_token() -> String {
 
 fn azure_openai() -> String {
     "AzureOpenAI".into()
+}
+
+fn models() -> Vec<String> {
+    ["gpt-4o", "gpt-4o-mini"].map(String::from).into()
 }
 
 fn instance_type() -> String {
@@ -170,6 +182,8 @@ impl Default for World {
                     name: name.into(),
                     category: azure_openai(),
                     target: format!("https://{name}.openai.azure.com/"),
+                    key: None,
+                    deployments: models(),
                 })
                 .into(),
             receivers: Vec::new(),
@@ -204,6 +218,18 @@ impl Default for Times {
             deployment_operation: SignedDuration::from_secs(2),
             ingestion_delay: SignedDuration::ZERO,
         }
+    }
+}
+
+impl ConnectionFacts {
+    /// What the service is called with.
+    pub fn key(&self) -> String {
+        self.key.clone().unwrap_or_else(|| format!("simulated-key-of-{}", self.name))
+    }
+
+    /// Host of the target; none if it is no address.
+    pub fn host(&self) -> Option<String> {
+        Url::parse(&self.target).ok()?.host_str().map(str::to_owned)
     }
 }
 

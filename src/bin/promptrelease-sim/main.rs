@@ -49,6 +49,9 @@ struct Serve {
     /// What the flows and judges answer, and what live traffic there is (YAML or JSON).
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
+    /// What the language model knows of questions: a data set, one JSON object a line. May be given several times.
+    #[arg(long, value_name = "FILE")]
+    knowledge: Vec<PathBuf>,
     /// Public key (RSA, PEM) of the cluster whose ServiceAccount tokens are exchanged; without it none are.
     #[arg(long, value_name = "FILE", requires = "issuer")]
     issuer_key: Option<PathBuf>,
@@ -82,7 +85,10 @@ impl Serve {
             _ => None,
         };
         let scenario = read(self.scenario.as_ref(), Scenario::parse)?;
-        Ok(Options { listen: self.listen, ca_out: self.ca_out, world, scenario: scenario.unwrap_or_default(), issuer })
+        let file = |path: &PathBuf| fs::read_to_string(path).with_context(|| path.display().to_string());
+        let knowledge = self.knowledge.iter().map(file).collect::<anyhow::Result<_>>()?;
+        let scenario = scenario.unwrap_or_default();
+        Ok(Options { listen: self.listen, ca_out: self.ca_out, world, scenario, knowledge, issuer })
     }
 }
 

@@ -152,6 +152,19 @@ fn known_datastore(call: &Call<'_>, name: &str) -> Result<(), Response> {
     Err(errors::front_end(call, 404, "UserError", &text, &[]))
 }
 
+/// What Prompt flow reads of a connection: its own name for the type, and the version of the service's API.
+fn connection_metadata(facts: &ConnectionFacts) -> Value {
+    let (flow_type, more) = match facts.category.as_str() {
+        "CognitiveService" => ("AzureContentSafety", json!({"Kind": "Content Safety", "ApiVersion": "2023-10-01"})),
+        category => (category, json!({"ApiType": "azure", "ApiVersion": "2024-10-21"})),
+    };
+    let mut all = json!({"azureml.flow.connection_type": flow_type, "azureml.flow.module": "promptflow.connections"});
+    for (name, value) in more.as_object().into_iter().flatten() {
+        all[name] = value.clone();
+    }
+    all
+}
+
 fn connection_doc(s: &Settings, facts: &ConnectionFacts, secret: bool) -> Value {
     json!({
         "id": format!("{}/connections/{}", workspace_id(s), facts.name),
@@ -160,7 +173,7 @@ fn connection_doc(s: &Settings, facts: &ConnectionFacts, secret: bool) -> Value 
         "systemData": {},
         "properties": {
             "authType": "ApiKey",
-            "credentials": secret.then(|| json!({"key": "simulated-key"})),
+            "credentials": secret.then(|| json!({"key": facts.key()})),
             "group": "AzureAI",
             "category": facts.category,
             "expiryTime": null,
@@ -169,8 +182,7 @@ fn connection_doc(s: &Settings, facts: &ConnectionFacts, secret: bool) -> Value 
             "useWorkspaceManagedIdentity": false,
             "isSharedToAll": false,
             "sharedUserList": [],
-            "metadata": {"azureml.flow.connection_type": facts.category,
-                "azureml.flow.module": "promptflow.connections", "ApiType": "azure", "ApiVersion": "2024-10-21"},
+            "metadata": connection_metadata(facts),
         },
     })
 }
