@@ -1,10 +1,10 @@
 //! The whole simulated cloud: the state of every service in one place, so that each of them sees what the others did.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::{
     arm::Arm, blob::Blobs, clock::Clock, entra::Entra, faults::Faults, flow::Flow, insights, model::Model,
-    requests::Requests, scenario::Scenario, settings::Settings, traffic, webhook::Inbox, world::World,
+    promptflow::PromptFlow, requests::Requests, scenario::Scenario, settings::Settings, traffic, webhook::Inbox, world::World,
 };
 
 /// What the services answer from.
@@ -21,6 +21,8 @@ pub struct Sim {
     pub model: Mutex<Model>,
     pub webhook: Mutex<Inbox>,
     pub scenario: Mutex<Scenario>,
+    /// Executes flows, where one was given; else the scenario says how they turn out.
+    pub promptflow: OnceLock<Arc<PromptFlow>>,
     /// Users and sampler.
     pub traffic: Mutex<traffic::State>,
 }
@@ -41,6 +43,7 @@ impl Sim {
             model: Mutex::new(Model::new(world)),
             webhook: Mutex::default(),
             scenario: Mutex::default(),
+            promptflow: OnceLock::new(),
             traffic: Mutex::new(traffic::State::new(&world.application_insights.instrumentation_key)),
             clock,
         }

@@ -30,6 +30,7 @@ mod settings;
 
 // What is scripted, and what is noted.
 pub mod faults;
+mod graph;
 pub mod requests;
 pub mod scenario;
 
@@ -41,6 +42,7 @@ pub mod entra;
 pub mod flow;
 pub mod insights;
 pub mod model;
+pub mod promptflow;
 pub mod scoring;
 pub mod traffic;
 pub mod webhook;

@@ -1,6 +1,6 @@
 //! What a call is about.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use crate::sim::{cloud::Sim, entra::Claims, http::Request, scenario::Scenario};
 
 /// One call by somebody who may make it.
 pub(super) struct Call<'a> {
-    pub sim: &'a Sim,
+    pub sim: &'a Arc<Sim>,
     pub req: &'a Request,
     pub caller: Claims,
     pub now: Timestamp,

@@ -3,10 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    fault::Root,
-    graph::{Graph, Node},
-};
+use super::fault::Root;
+use crate::sim::graph::{Graph, Node};
 
 /// By node: key and connection, or model.
 type Overrides = BTreeMap<String, BTreeMap<String, String>>;
@@ -48,6 +46,6 @@ fn check_known(
     })
 }
 
-fn wrong(code: &str, text: &str, parameters: &[(&'static str, &str)]) -> Root {
+fn wrong(code: &str, text: &str, parameters: &[(&str, &str)]) -> Root {
     Root::new(&["UserError", "ValidationError", code], text, parameters, "Core")
 }

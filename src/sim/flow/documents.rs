@@ -103,14 +103,15 @@ fn error(run: &Run) -> Option<Root> {
 /// One line of `childRuns`.
 pub(super) fn line(run: &str, times: &Times, line: &Line) -> Value {
     let started = times.started.unwrap_or(times.created);
-    let seconds = 1.0 + f64::from(u8::try_from(hash(&line.index.to_be_bytes()) % 200).unwrap_or_default()) / 100.0;
+    let made_up = 1.0 + f64::from(u8::try_from(hash(&line.index.to_be_bytes()) % 200).unwrap_or_default()) / 100.0;
+    let seconds = line.measured.as_ref().and_then(|measured| measured["duration"].as_f64()).unwrap_or(made_up);
     let ended = clock::after(started, std::time::Duration::from_secs_f64(seconds));
     let [prompt, completion] = tokens(line);
     let (output, error) = match &line.result {
         Ok(output) => (Value::Object(output.clone()), Value::Null),
         Err(failure) => {
-            let mut error = failure.root.to_json();
-            if let Some(node) = &failure.node {
+            let mut error = failure.said.clone().unwrap_or_else(|| failure.root.to_json());
+            if let (Some(node), None) = (&failure.node, &failure.said) {
                 error["additionalInfo"] = json!([{"type": "ToolExecutionErrorDetails", "info": {
                     "type": "Exception", "message": failure.root.message(), "traceback": "", "filename": "",
                     "lineno": 0, "name": node}}]);
@@ -130,8 +131,11 @@ pub(super) fn line(run: &str, times: &Times, line: &Line) -> Value {
     })
 }
 
-/// Four characters a token, as a rule of thumb.
+/// Four characters a token, as a rule of thumb, where nothing was measured.
 fn tokens(line: &Line) -> [u64; 2] {
+    if let Some(measured) = &line.measured {
+        return ["prompt_tokens", "completion_tokens"].map(|name| measured[name].as_u64().unwrap_or_default());
+    }
     let of = |row: &Map<String, Value>| (Value::Object(row.clone()).to_string().len() / 4) as u64;
     [of(&line.inputs), line.result.as_ref().map_or(0, of)]
 }
@@ -181,21 +185,21 @@ pub(super) fn log(run: &Run) -> String {
     text
 }
 
-/// `lastvalues` of the metric service: what the runtime counts.
+/// `lastvalues` of the metric service: what the flow logged, and what the runtime counts.
 pub(super) fn metrics(run: &Run) -> Value {
     let (lines, id) = (run.lines(), &run.submission.run_id);
     let failed = lines.iter().filter(|line| line.result.is_err()).count();
-    let of = |name: &str, value: usize| {
+    let of = |name: &str, value: &Value| {
         json!({"dataContainerId": format!("dcid.{id}"), "name": name, "columns": {name: "Double"},
             "properties": {"uxMetricType": "azureml.v1.scalar", "dataLocation": null}, "namespace": null,
             "standardSchemaId": null, "value": [{"metricId": format!("{id}-{name}"),
                 "createdUtc": run.times().ended.map(clock::iso), "step": 0, "data": {name: value}}]})
     };
-    let values = if run.word() == "Completed" {
-        vec![of("__pf__.lines.completed", lines.len() - failed), of("__pf__.lines.failed", failed)]
-    } else {
-        Vec::new()
-    };
+    let mut values: Vec<Value> = run.metrics().map(|(name, value)| of(name, value)).collect();
+    if run.word() == "Completed" {
+        values.push(of("__pf__.lines.completed", &json!(lines.len() - failed)));
+        values.push(of("__pf__.lines.failed", &json!(failed)));
+    }
     json!({"value": values})
 }
 

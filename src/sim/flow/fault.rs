@@ -15,23 +15,41 @@ pub(super) struct Root {
     pub format: String,
     /// None: the format with its parameters.
     pub said: Option<String>,
-    pub parameters: Vec<(&'static str, String)>,
-    pub reference: &'static str,
+    pub parameters: Vec<(String, String)>,
+    pub reference: String,
 }
 
 impl Root {
-    pub fn new(codes: &[&str], format: &str, parameters: &[(&'static str, &str)], reference: &'static str) -> Self {
+    pub fn new(codes: &[&str], format: &str, parameters: &[(&str, &str)], reference: &str) -> Self {
         Self {
             codes: codes.iter().map(|code| (*code).to_owned()).collect(),
             format: format.to_owned(),
             said: None,
-            parameters: parameters.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
-            reference,
+            parameters: parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            reference: reference.to_owned(),
+        }
+    }
+
+    /// An error as Prompt flow writes it.
+    pub fn of_json(error: &Value) -> Self {
+        let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
+        let codes = std::iter::successors(Some(error), |error| error.get("innerError"));
+        let codes = codes.map_while(|error| error["code"].as_str().map(str::to_owned)).collect();
+        let parameters = error["messageParameters"].as_object().into_iter().flatten();
+        let parameters = parameters.map(|(name, value)| {
+            (name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        });
+        Self {
+            codes,
+            format: text("messageFormat"),
+            said: Some(text("message")),
+            parameters: parameters.collect(),
+            reference: text("referenceCode"),
         }
     }
 
     pub fn message(&self) -> String {
-        let put = |text: String, (name, value): &(&str, String)| text.replace(&format!("{{{name}}}"), value);
+        let put = |text: String, (name, value): &(String, String)| text.replace(&format!("{{{name}}}"), value);
         self.said.clone().unwrap_or_else(|| self.parameters.iter().fold(self.format.clone(), put))
     }
 
@@ -48,7 +66,7 @@ impl Root {
         let inner =
             self.codes.iter().skip(1).rev().fold(Value::Null, |inner, code| json!({"code": code, "innerError": inner}));
         let parameters: Map<String, Value> =
-            self.parameters.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+            self.parameters.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         json!({
             "code": self.codes.first(), "severity": null, "message": self.message(), "messageFormat": self.format,
             "messageParameters": parameters, "referenceCode": self.reference, "detailsUri": null, "target": null,

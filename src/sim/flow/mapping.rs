@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{fault::Root, graph::Graph, rows::Row, run::Line};
+use super::{fault::Root, rows::Row, run::Line};
+use crate::sim::graph::Graph;
 
 /// A row with everything that feeds it.
 pub(super) struct Fed {

@@ -1,5 +1,6 @@
-//! The Prompt flow cloud service: bulk runs, their state, their lines. A scripted executor stands in for the runtime: it
-//! reads the uploaded flow and data, and the scenario says how the answers turn out.
+//! The Prompt flow cloud service: bulk runs, their state, their lines. They are executed by the real Prompt flow where the
+//! simulator was given one; else a scripted executor stands in: it reads the uploaded flow and data, and the scenario says
+//! how the answers turn out.
 //!
 //! Paths are `/<service>/subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.MachineLearningServices/workspaces/{w}/…`
 //! with the services `flow/api`, `history/v1.0` and `metric/v2.0`. Their shapes are those of Microsoft's client
@@ -14,9 +15,7 @@
 //! | `GET flow/api/…/BulkRuns/{id}/logContent`  | the run's log                                              |
 //! | `GET flow/api/…/TraceSessions`             | that there are none                                        |
 //! | `POST history/v1.0/…/rundata`              | the run's state and error                                  |
-//! | `POST metric/v2.0/…/runs/{id}/lastvalues`  | counts of lines                                            |
-//!
-//! Metrics that a flow logs itself in an aggregation node are not simulated: its code does not run.
+//! | `POST metric/v2.0/…/runs/{id}/lastvalues`  | counts of lines, and what the flow logged                  |
 
 use std::sync::Arc;
 
@@ -36,10 +35,10 @@ mod connections;
 mod documents;
 mod execute;
 mod fault;
-mod graph;
 mod mapping;
 mod rows;
 mod run;
+mod scripted;
 mod store;
 mod submission;
 #[cfg(test)]
@@ -151,8 +150,7 @@ impl Flow {
         let base = self.run(&id)?.submission.variant_run_id.clone();
         let base = base.and_then(|base| self.runs.get(&base).cloned());
         let run = self.run_mut(&id)?;
-        let play = |run: &Run| execute::play(call, &lock(&call.sim.blobs), run, base.as_ref());
-        run.look(call.now, play);
+        run.look(call.now, |run| execute::begin(call, run, base.as_ref()));
         Ok(Response::json(200, &documents::state(call, run)))
     }
 

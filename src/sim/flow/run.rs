@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+use tokio::task::AbortHandle;
 
 use super::{fault::Root, submission::Submission};
 use crate::sim::{
@@ -26,6 +27,8 @@ pub(super) struct Run {
     looks: u32,
     ending: Ending,
     outcome: Option<Arc<Outcome>>,
+    /// Executes it.
+    task: Option<AbortHandle>,
     /// Readings of the lines that still lack the last one, and whether the present one does.
     late_lines: u32,
     late: bool,
@@ -53,10 +56,17 @@ enum State {
 /// What the executor made of it.
 #[derive(Clone, Debug)]
 pub(super) enum Outcome {
-    /// In the order of the data; rows that lack a source are not there.
-    Lines(Vec<Line>),
+    /// Lines in the order of the data; rows that lack a source are not there.
+    Lines { lines: Vec<Line>, metrics: Map<String, Value> },
     /// Nothing was executed.
     Failed(Root),
+}
+
+/// A run that has begun.
+pub(super) enum Begun {
+    Ended(Outcome),
+    /// It goes on; the outcome comes when it is there.
+    Goes(AbortHandle),
 }
 
 /// One row, executed.
@@ -66,6 +76,8 @@ pub(super) struct Line {
     pub index: usize,
     pub inputs: Map<String, Value>,
     pub result: Result<Map<String, Value>, LineFailure>,
+    /// `system_metrics`, where something was measured.
+    pub measured: Option<Value>,
 }
 
 #[derive(Clone, Debug)]
@@ -73,6 +85,8 @@ pub(super) struct LineFailure {
     pub root: Box<Root>,
     /// The node that failed, if it was one.
     pub node: Option<String>,
+    /// The whole error, where Prompt flow itself wrote it.
+    pub said: Option<Value>,
 }
 
 impl Run {
@@ -88,20 +102,24 @@ impl Run {
             looks: runs.looks,
             ending: ending.clone(),
             outcome: None,
+            task: None,
             late_lines: runs.late_lines,
             late: false,
         }
     }
 
-    /// Goes on as far as the looks allow, and counts this one. `play` executes it, when it begins to be Running.
-    pub fn look(&mut self, now: Timestamp, play: impl Fn(&Self) -> Outcome) {
+    /// Goes on as far as the looks allow, and counts this one. `begin` has it executed, when it begins to be Running.
+    pub fn look(&mut self, now: Timestamp, begin: impl Fn(&Self) -> Begun) {
         while self.shown >= self.looks {
             let Some(next) = self.next() else { break };
             self.state = next;
             self.shown = 0;
             if next == State::Running {
                 self.times.started = Some(now);
-                self.outcome = Some(Arc::new(play(self)));
+                match begin(self) {
+                    Begun::Ended(outcome) => self.outcome = Some(Arc::new(outcome)),
+                    Begun::Goes(task) => self.task = Some(task),
+                }
             }
             if self.is_over() {
                 self.times.ended = Some(now);
@@ -115,9 +133,9 @@ impl Run {
             (State::NotStarted, _) => State::Preparing,
             (State::Preparing, Ending::Fail(_)) => State::Failed,
             (State::Preparing, _) => State::Running,
-            (State::Running, Ending::Complete | Ending::Fail(_)) => match self.outcome.as_deref() {
-                Some(Outcome::Lines(_)) => State::Completed,
-                _ => State::Failed,
+            (State::Running, Ending::Complete | Ending::Fail(_)) => match self.outcome.as_deref()? {
+                Outcome::Lines { .. } => State::Completed,
+                Outcome::Failed(_) => State::Failed,
             },
             (State::Running, Ending::Cancel) | (State::CancelRequested, _) => State::Canceled,
             (State::Running, Ending::Stick) | (State::Completed | State::Failed | State::Canceled, _) => return None,
@@ -128,6 +146,16 @@ impl Run {
     pub fn cancel(&mut self) {
         if !self.is_over() && self.state != State::CancelRequested {
             (self.state, self.shown) = (State::CancelRequested, 0);
+            if let Some(task) = self.task.take() {
+                task.abort();
+            }
+        }
+    }
+
+    /// What became of a run that is executed elsewhere; too late for one that was cancelled meanwhile.
+    pub fn finish(&mut self, outcome: Outcome) {
+        if self.state == State::Running {
+            self.outcome = Some(Arc::new(outcome));
         }
     }
 
@@ -166,11 +194,20 @@ impl Run {
 
     /// Lines that are executed: all at the end, the first half while it runs.
     pub fn lines(&self) -> &[Line] {
-        let Some(Outcome::Lines(lines)) = self.outcome.as_deref() else { return &[] };
+        let Some(Outcome::Lines { lines, .. }) = self.outcome.as_deref() else { return &[] };
         match self.state {
             State::Completed => lines,
             _ => &lines[..lines.len() / 2],
         }
+    }
+
+    /// What the flow logged itself.
+    pub fn metrics(&self) -> impl Iterator<Item = (&String, &Value)> {
+        let logged = match self.outcome.as_deref() {
+            Some(Outcome::Lines { metrics, .. }) if self.state == State::Completed => Some(metrics),
+            _ => None,
+        };
+        logged.into_iter().flatten()
     }
 
     /// Lines as they are read from outside: in no order, and the last one late if the scenario says so. A reading begins

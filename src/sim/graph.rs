@@ -1,4 +1,4 @@
-//! `flow.dag.yaml`, as far as the executor needs it.
+//! `flow.dag.yaml`, as far as executing it needs it.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Graph {
+pub struct Graph {
     #[serde(default)]
     pub inputs: BTreeMap<String, Input>,
     #[serde(default)]
@@ -16,7 +16,7 @@ pub(super) struct Graph {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Input {
+pub struct Input {
     #[serde(rename = "type", default)]
     pub type_: String,
     #[serde(default)]
@@ -24,13 +24,13 @@ pub(super) struct Input {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Output {
+pub struct Output {
     #[serde(rename = "type", default)]
     pub type_: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Node {
+pub struct Node {
     pub name: String,
     #[serde(rename = "type", default)]
     pub type_: String,

@@ -1,0 +1,139 @@
+//! The real Prompt flow runtime: bulk runs are executed by `pf run create`, deployments and live judges by `pf flow serve`.
+//!
+//! What runs here is Microsoft's package, in a Python environment that somebody else made (`tests/promptflow/build`), with
+//! a home of its own. Its models are those of [`super::model`], reached as in production: under their real host names,
+//! through the simulator's own proxy.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+use anyhow::{Context, ensure};
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+use super::{mutex::lock, world::ConnectionFacts};
+
+mod bulk;
+mod process;
+mod serve;
+
+pub use bulk::{Bulk, Executed};
+use process::Environment;
+pub use serve::{Health, Server};
+
+/// Makes connections in a home that has none.
+const PREPARE: &str = include_str!("prepare.py");
+
+/// Content of a folder, by path relative to it.
+pub type Files = Vec<(String, Bytes)>;
+
+/// An evaluation flow, and which column or output feeds which of its inputs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judge {
+    pub flow: Files,
+    pub mapping: Map<String, Value>,
+}
+
+/// A Prompt flow installation with a home of its own. What it started ends when this is dropped.
+pub struct PromptFlow {
+    environment: Environment,
+    home: TempDir,
+    /// Two cores run one bulk run as fast as two.
+    running: tokio::sync::Mutex<()>,
+    servers: Mutex<BTreeMap<String, Server>>,
+    /// Who judges live answers: the flow that judged the last evaluation.
+    judge: Mutex<Option<Judge>>,
+    http: reqwest::Client,
+}
+
+impl PromptFlow {
+    /// Prepares the installation in `python` (a virtual environment): its connections are those of the workspace, its way
+    /// out is the simulator's proxy.
+    ///
+    /// # Errors
+    /// The folder holds no Prompt flow, or the connections cannot be made; with what Python said.
+    pub async fn new(
+        python: &Path,
+        proxy_url: &str,
+        ca_file: &Path,
+        connections: &[ConnectionFacts],
+    ) -> anyhow::Result<Self> {
+        let pf = python.join("bin/pf");
+        ensure!(pf.is_file(), "{} is missing: tests/promptflow/build prints a folder that has it", pf.display());
+        let home = tempfile::Builder::new().prefix("promptrelease-pf-").tempdir()?;
+        let environment = Environment::new(python, home.path(), proxy_url, ca_file);
+        let wanted: Vec<_> = connections
+            .iter()
+            .map(|c| json!({"name": c.name, "category": c.category, "target": c.target, "key": c.key()}))
+            .collect();
+        let output = environment.python(PREPARE, json!(wanted).to_string().as_bytes()).await?;
+        ensure!(output.success, "Prompt flow cannot be prepared: {}", output.stderr.trim());
+        let http = reqwest::Client::builder().no_proxy().build().context("no HTTP client")?;
+        Ok(Self { environment, home, running: tokio::sync::Mutex::default(), servers: Mutex::default(), judge: Mutex::default(), http })
+    }
+
+    /// From now on this flow judges live answers, fed as it was in an evaluation.
+    pub fn judge_by(&self, flow: &Files, mapping: &Map<String, Value>) {
+        let judge = Judge { flow: flow.clone(), mapping: mapping.clone() };
+        let mut known = lock(&self.judge);
+        if known.as_ref() != Some(&judge) {
+            *known = Some(judge);
+        }
+    }
+
+    /// None: nothing has been judged yet.
+    pub fn judge(&self) -> Option<Judge> {
+        lock(&self.judge).clone()
+    }
+
+    /// A new folder with these files.
+    fn unpack(&self, name: &str, files: &Files) -> anyhow::Result<PathBuf> {
+        let folder = self.home.path().join("flows").join(name);
+        for (path, bytes) in files {
+            let place = folder.join(path);
+            std::fs::create_dir_all(place.parent().unwrap_or(&folder))?;
+            std::fs::write(&place, bytes).with_context(|| place.display().to_string())?;
+        }
+        Ok(folder)
+    }
+
+    /// Serves a flow under a name; one that is served already goes on.
+    pub fn serve(&self, name: &str, files: &Files) -> anyhow::Result<()> {
+        if lock(&self.servers).contains_key(name) {
+            return Ok(());
+        }
+        let folder = self.unpack(name, files)?;
+        let server = Server::start(&self.environment, &folder)?;
+        lock(&self.servers).insert(name.to_owned(), server);
+        Ok(())
+    }
+
+    /// Ends every server whose name is not wanted any more.
+    pub fn keep(&self, wanted: impl Fn(&str) -> bool) {
+        lock(&self.servers).retain(|name, _| wanted(name));
+    }
+
+    /// How a served flow is; None: nothing is served under that name.
+    pub async fn health(&self, name: &str) -> Option<Health> {
+        let (exited, address) = {
+            let mut servers = lock(&self.servers);
+            let server = servers.get_mut(name)?;
+            (server.exited(), server.address())
+        };
+        Some(serve::health(&self.http, exited, &address).await)
+    }
+
+    /// Asks a served flow; its status and its outputs, or error.
+    ///
+    /// # Errors
+    /// Nothing is served under that name, or it does not answer.
+    pub async fn ask(&self, name: &str, inputs: &Value) -> anyhow::Result<(u16, Value)> {
+        let address = lock(&self.servers).get(name).map(Server::address);
+        let address = address.with_context(|| format!("no flow is served as {name}"))?;
+        serve::ask(&self.http, &address, inputs).await
+    }
+}
