@@ -4,8 +4,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 # Two commands: `export A=$(false)` would succeed.
 PLANE = assets="$$(tests/control-plane/build)"; export KUBEBUILDER_ASSETS="$$assets" NO_PROXY=127.0.0.1,localhost
+PYTHON = env="$$(tests/promptflow/build)"; export PROMPTFLOW_ENV="$$env"
 
-.PHONY: help demo test lint crds check explore bench build doctor clean-cache
+.PHONY: help demo demo-promptflow test lint crds check explore bench build doctor clean-cache
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,6 +14,10 @@ help: ## this list
 demo: doctor ## a bad prompt is released, fails its canary and is rolled back (KEEP=1 leaves it running)
 	@$(PLANE); echo "building operator, simulator and demo (the first time some minutes)" >&2
 	@$(PLANE); cargo build --quiet --features sim --bins && exec target/debug/promptrelease-sim demo $(if $(KEEP),--keep)
+
+demo-promptflow: doctor ## the same story with the real Prompt flow: it evaluates, serves and judges (about 6 min)
+	@$(PLANE); $(PYTHON); echo "building operator, simulator and demo (the first time some minutes)" >&2
+	@$(PLANE); $(PYTHON); cargo build --quiet --features sim --bins && exec target/debug/promptrelease-sim demo --promptflow "$$PROMPTFLOW_ENV" $(if $(KEEP),--keep)
 
 test: doctor ## every test, the stories on a real API server among them
 	@$(PLANE); echo "building and running the tests against $$KUBEBUILDER_ASSETS" >&2; cargo test --all-features --no-fail-fast

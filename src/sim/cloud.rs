@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::{
-    arm::Arm, blob::Blobs, clock::Clock, entra::Entra, faults::Faults, flow::Flow, insights, model::Model,
-    promptflow::PromptFlow, requests::Requests, scenario::Scenario, settings::Settings, traffic, webhook::Inbox, world::World,
+    arm::Arm, blob::Blobs, clock::Clock, entra::Entra, faults::Faults, flow::Flow, insights, live::Live, model::Model,
+    promptflow::PromptFlow, requests::Requests, scenario::Scenario, settings::Settings, traffic, webhook::Inbox,
+    world::World,
 };
 
 /// What the services answer from.
@@ -23,7 +24,9 @@ pub struct Sim {
     pub scenario: Mutex<Scenario>,
     /// Executes flows, where one was given; else the scenario says how they turn out.
     pub promptflow: OnceLock<Arc<PromptFlow>>,
-    /// Users and sampler.
+    /// Users and sampler where flows really run.
+    pub live: Mutex<Live>,
+    /// Users and sampler as scripted.
     pub traffic: Mutex<traffic::State>,
 }
 
@@ -44,6 +47,7 @@ impl Sim {
             webhook: Mutex::default(),
             scenario: Mutex::default(),
             promptflow: OnceLock::new(),
+            live: Mutex::default(),
             traffic: Mutex::new(traffic::State::new(&world.application_insights.instrumentation_key)),
             clock,
         }

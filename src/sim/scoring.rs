@@ -13,7 +13,7 @@ use super::{
     cloud::Sim,
     digest::hash,
     entra::Flavour,
-    http,
+    http, live,
     mutex::lock,
     traffic::{self, Outcome},
 };
@@ -43,6 +43,7 @@ pub async fn handle(sim: &Arc<Sim>, req: &http::Request) -> http::Response {
         Err(refusal) => refusal,
         Ok(()) if req.path != "/score" => http::Response::empty(404),
         Ok(()) if req.method != "POST" => http::Response::empty(405).with("allow", "POST"),
+        Ok(()) if sim.promptflow.get().is_some() => score_for_real(sim, req, &endpoint, id).await,
         Ok(()) => score(sim, req, &endpoint, id),
     };
     let reply = client_id.iter().fold(reply, |reply, id| reply.with("x-ms-client-request-id", id.clone()));
@@ -97,6 +98,23 @@ fn score(sim: &Sim, req: &http::Request, endpoint: &str, id: &str) -> http::Resp
     let outcome = state.request(&view, pin, point, &request);
     drop(state);
     reply(&outcome, &body)
+}
+
+/// A served flow answers. What it fails on, Azure tells with a number of its own.
+async fn score_for_real(sim: &Arc<Sim>, req: &http::Request, endpoint: &str, id: &str) -> http::Response {
+    let Ok(Value::Object(body)) = serde_json::from_slice(&req.body) else {
+        return http::Response::text(400, "The body must be a JSON object: the inputs of the flow.");
+    };
+    let point = (hash(id.as_bytes()) / MILLION) % 100;
+    let answer = live::request(sim, endpoint, req.header(DEPLOYMENT), point, body).await;
+    let Some(deployment) = answer.deployment else { return reply(&Outcome::Unrouted, &Value::Null) };
+    let reply = http::Response::json(answer.status, &answer.body).with(DEPLOYMENT, deployment);
+    match answer.status {
+        424 => {
+            reply.with("ms-azureml-model-error-statuscode", "400").with("ms-azureml-model-error-reason", "model_error")
+        }
+        _ => reply,
+    }
 }
 
 fn reply(outcome: &Outcome, body: &Value) -> http::Response {

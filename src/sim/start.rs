@@ -22,8 +22,10 @@ use super::{
     entra::{Federated, Issuer},
     faults::Effect,
     http,
+    live::{self, Live, Questions},
     model::Knowledge,
     mutex::lock,
+    promptflow::PromptFlow,
     proxy::Proxy,
     scenario::Scenario,
     service::Service,
@@ -43,8 +45,18 @@ pub struct Options {
     /// What the language model knows of questions, as JSON lines; see [`Knowledge::parse`]. Of a question that several
     /// texts have, the last counts.
     pub knowledge: Vec<String>,
+    /// Executes flows for real; without it the scenario says how they turn out.
+    pub promptflow: Option<RealFlows>,
     /// Whose assertions the token service exchanges. Without one it refuses all.
     pub issuer: Option<Issuer>,
+}
+
+/// A Prompt flow, and what users ask the flows that it serves.
+pub struct RealFlows {
+    /// Python environment with the package, as `tests/promptflow/build` prints it.
+    pub python: PathBuf,
+    /// JSON lines of the shape of the evaluation's data set.
+    pub questions: String,
 }
 
 impl Default for Options {
@@ -55,6 +67,7 @@ impl Default for Options {
             world: World::default(),
             scenario: Scenario::default(),
             knowledge: Vec::new(),
+            promptflow: None,
             issuer: None,
         }
     }
@@ -127,6 +140,14 @@ impl Running {
         Ok(())
     }
 
+    async fn run_flows(&self, flows: RealFlows, world: &World) -> anyhow::Result<()> {
+        let RealFlows { python, questions } = flows;
+        *lock(&self.sim.live) = Live::new(Questions::parse(&questions)?);
+        let promptflow = PromptFlow::new(&python, &self.proxy_url, self.ca_file(), &world.connections).await?;
+        let _first = self.sim.promptflow.set(Arc::new(promptflow));
+        Ok(())
+    }
+
     /// Ends it: open connections are closed, held requests forgotten.
     pub fn stop(self) {}
 
@@ -145,10 +166,10 @@ impl Running {
 /// Starts a simulator on the current runtime; it answers when this returns.
 ///
 /// # Errors
-/// The port cannot be bound, the certificate cannot be made or written, or a receiver's secret or a line of the
+/// The port cannot be bound, Prompt flow cannot be prepared, the certificate cannot be made or written, or a receiver's secret or a line of the
 /// knowledge cannot be read.
 pub async fn start(options: Options) -> anyhow::Result<Running> {
-    let Options { listen, ca_out, world, scenario, knowledge, issuer } = options;
+    let Options { listen, ca_out, world, scenario, knowledge, promptflow, issuer } = options;
     let sim = Arc::new(Sim::new(&world));
     *lock(&sim.scenario) = scenario;
     for text in &knowledge {
@@ -170,8 +191,18 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let control = TowerToHyperService::new(control::router(sim.clone()));
     let proxy = Proxy { sim: sim.clone(), authority, control, address, stop: stop.clone() };
     tokio::spawn(Arc::new(proxy).run(listener));
-    tokio::spawn(stop.clone().run_until_cancelled_owned(traffic::run(sim.clone())));
-    Ok(Running { sim, proxy_url: format!("http://{address}"), ca_pem, ca_file, _stop: stop.drop_guard() })
+    let running =
+        Running { sim, proxy_url: format!("http://{address}"), ca_pem, ca_file, _stop: stop.clone().drop_guard() };
+    match promptflow {
+        Some(flows) => {
+            running.run_flows(flows, &world).await?;
+            tokio::spawn(stop.run_until_cancelled_owned(live::run(running.sim.clone())));
+        }
+        None => {
+            tokio::spawn(stop.run_until_cancelled_owned(traffic::run(running.sim.clone())));
+        }
+    }
+    Ok(running)
 }
 
 fn write_ca(path: Option<PathBuf>, pem: &str) -> anyhow::Result<CaFile> {

@@ -15,8 +15,9 @@ use clap::Args;
 use promptrelease::{
     plane::{self, ControlPlane, Process, wait_for},
     samples,
-    sim::{self, Options, Running, entra::Issuer, scenario::Scenario, world::World},
+    sim::{self, Options, RealFlows, Running, entra::Issuer, scenario::Scenario, world::World},
 };
+use serde_json::{Value, json};
 
 use crate::narrate::{Narrator, follow};
 
@@ -25,8 +26,8 @@ const NAMESPACE: &str = "assistant";
 const RELEASE: &str = "support-assistant";
 const OPERATOR: &str = "promptrelease-operator";
 const OPERATOR_NAMESPACE: &str = "promptrelease-system";
-/// No part of the story takes a tenth of it.
-const LIMIT: Duration = Duration::from_secs(180);
+/// No part of the story takes a tenth of it, or a third where flows really run.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// Times that fit a world in which an operation takes a second. The operator's own defaults fit Azure.
 const SHORT_TIMES: &[&str] = &[
@@ -45,6 +46,10 @@ pub struct Demo {
     /// Root of the repository.
     #[arg(long, default_value = ".")]
     root: PathBuf,
+    /// Python environment whose Prompt flow executes the flows, as tests/promptflow/build prints it; without it they are
+    /// scripted.
+    #[arg(long, value_name = "FOLDER")]
+    promptflow: Option<PathBuf>,
     /// Leave everything running until Ctrl-C, to look around.
     #[arg(long)]
     keep: bool,
@@ -71,7 +76,7 @@ impl Demo {
         for (version, what, outcome) in story {
             say.chapter(&format!("release {version}: {what}"));
             self.upload(&stage, version).await?;
-            let manifest = self.root.join(SAMPLE).join(format!("manifests/demo/release-{version}.yaml"));
+            let manifest = self.manifest(&stage, version)?;
             stage.kubectl(&say, &["apply", "-f", &manifest.display().to_string()]).await?;
             let client = stage.plane.client().await?;
             let ended = tokio::select! {
@@ -103,12 +108,13 @@ impl Demo {
         say.doing("starting etcd and kube-apiserver");
         let plane = ControlPlane::start(&assets, &folder.path().join("plane"), |what| say.doing(what)).await?;
         say.doing("starting the simulated Azure");
-        let scenario = fs::read_to_string(self.root.join(SAMPLE).join("demo/scenario.yaml"))?;
-        let scenario: Scenario = serde_saphyr::from_str(&scenario).context("demo/scenario.yaml")?;
+        let scenario = if self.promptflow.is_some() { "scenario-promptflow.yaml" } else { "scenario.yaml" };
+        let scenario: Scenario = serde_saphyr::from_str(&self.read(&format!("demo/{scenario}"))?).context(scenario)?;
         let issuer = Some(Issuer::new(plane::ISSUER, &fs::read(plane.token_key())?)?);
-        let world = fs::read_to_string(self.root.join(SAMPLE).join("demo/world.yaml"))?;
-        let world = World::parse(&world).context("demo/world.yaml")?;
-        let azure = sim::start(Options { world, scenario, issuer, ..Options::default() }).await?;
+        let world = World::parse(&self.read("demo/world.yaml")?).context("demo/world.yaml")?;
+        let (knowledge, promptflow) = self.flows(say)?;
+        let azure =
+            sim::start(Options { world, scenario, issuer, knowledge, promptflow, ..Options::default() }).await?;
         say.doing("installing the operator: CRDs, roles, its account; then the team's namespace");
         let team = |file: &str| self.file(&format!("{SAMPLE}/manifests/{file}.yaml"));
         let (operator_yaml, endpoint) = (self.file("deploy/operator.yaml"), team("demo/endpoint"));
@@ -122,6 +128,35 @@ impl Demo {
         Ok(Stage { operator, azure, plane, folder })
     }
 
+    /// A file of the sample.
+    fn read(&self, path: &str) -> anyhow::Result<String> {
+        let path = self.root.join(SAMPLE).join(path);
+        fs::read_to_string(&path).with_context(|| path.display().to_string())
+    }
+
+    /// What the simulated model knows, and what executes the flows.
+    fn flows(&self, say: &Narrator) -> anyhow::Result<(Vec<String>, Option<RealFlows>)> {
+        let Some(python) = self.promptflow.clone() else { return Ok((Vec::new(), None)) };
+        say.doing("preparing Prompt flow, which executes the evaluations and serves the deployments");
+        let questions = self.read("demo/live-questions.jsonl")?;
+        Ok((vec![self.read("eval/eval-set.jsonl")?, questions.clone()], Some(RealFlows { python, questions })))
+    }
+
+    /// The version's manifest; where flows really run, with windows that hold enough of their slower traffic.
+    fn manifest(&self, stage: &Stage, version: &str) -> anyhow::Result<PathBuf> {
+        let name = format!("manifests/demo/release-{version}.yaml");
+        if self.promptflow.is_none() {
+            return Ok(self.root.join(SAMPLE).join(name));
+        }
+        let mut manifest: Value = serde_saphyr::from_str(&self.read(&name)?)?;
+        let canary = manifest.pointer_mut("/spec/canary").context("the manifest has no canary")?;
+        (canary["steps"][0]["duration"], canary["analysis"]["window"]) = (json!("60s"), json!("15s"));
+        canary["analysis"]["lateness"] = json!("60s");
+        let path = stage.folder.path().join(format!("release-{version}.json"));
+        fs::write(&path, serde_json::to_string_pretty(&manifest)?)?;
+        Ok(path)
+    }
+
     fn file(&self, path: &str) -> String {
         self.root.join(path).display().to_string()
     }
@@ -130,8 +165,8 @@ impl Demo {
     async fn upload(&self, stage: &Stage, version: &str) -> anyhow::Result<()> {
         let archive = samples::archive(&self.root.join(SAMPLE), version)?;
         let manifest = self.root.join(SAMPLE).join(format!("manifests/demo/release-{version}.yaml"));
-        let manifest: serde_json::Value = serde_saphyr::from_str(&fs::read_to_string(manifest)?)?;
-        let url = manifest.pointer("/spec/artifact/promptFlow/archive/url").and_then(serde_json::Value::as_str);
+        let manifest: Value = serde_saphyr::from_str(&fs::read_to_string(manifest)?)?;
+        let url = manifest.pointer("/spec/artifact/promptFlow/archive/url").and_then(Value::as_str);
         let url = url.context("the manifest names no archive")?;
         stage.azure.host_file(url, archive).await
     }

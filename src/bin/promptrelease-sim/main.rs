@@ -8,7 +8,7 @@ use std::{fs, io::Write, net::SocketAddr, path::PathBuf};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use promptrelease::sim::{
-    Options, Running,
+    Options, RealFlows, Running,
     entra::{Federated, Issuer},
     scenario::Scenario,
     start,
@@ -52,6 +52,13 @@ struct Serve {
     /// What the language model knows of questions: a data set, one JSON object a line. May be given several times.
     #[arg(long, value_name = "FILE")]
     knowledge: Vec<PathBuf>,
+    /// Python environment whose Prompt flow executes the flows, as tests/promptflow/build prints it; without it the scenario
+    /// says how they turn out.
+    #[arg(long, value_name = "FOLDER", requires = "questions")]
+    promptflow: Option<PathBuf>,
+    /// What users ask the served flows: JSON lines with the columns of the evaluation's data set.
+    #[arg(long, value_name = "FILE", requires = "promptflow")]
+    questions: Option<PathBuf>,
     /// Public key (RSA, PEM) of the cluster whose ServiceAccount tokens are exchanged; without it none are.
     #[arg(long, value_name = "FILE", requires = "issuer")]
     issuer_key: Option<PathBuf>,
@@ -88,7 +95,14 @@ impl Serve {
         let file = |path: &PathBuf| fs::read_to_string(path).with_context(|| path.display().to_string());
         let knowledge = self.knowledge.iter().map(file).collect::<anyhow::Result<_>>()?;
         let scenario = scenario.unwrap_or_default();
-        Ok(Options { listen: self.listen, ca_out: self.ca_out, world, scenario, knowledge, issuer })
+        let promptflow = match (self.promptflow, self.questions) {
+            (Some(python), Some(file)) => {
+                let questions = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+                Some(RealFlows { python, questions })
+            }
+            _ => None,
+        };
+        Ok(Options { listen: self.listen, ca_out: self.ca_out, world, scenario, knowledge, promptflow, issuer })
     }
 }
 

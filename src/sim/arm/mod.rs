@@ -40,7 +40,7 @@ pub use endpoints::{ENDPOINT_KEYS, ENDPOINT_TOKEN};
 pub use ids::is_name;
 pub use knobs::{AbsentTraffic, Knobs};
 use route::Route;
-pub use store::{Arm, DeploymentDoc};
+pub use store::{Arm, Container, DeploymentDoc};
 
 const AUDIENCE: &str = "https://management.azure.com";
 

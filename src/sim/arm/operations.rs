@@ -32,6 +32,12 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// The container of a deployment crashed.
+    pub fn not_ready() -> Self {
+        let code = "ResourceNotReady";
+        Self { code: code.into(), message: usual_message(code).into(), canceled: false }
+    }
+
     /// What a fault makes of an operation; None if it only slows it.
     pub fn of(fault: &OperationFault) -> Option<Self> {
         if fault.code.is_none() && !fault.canceled {
@@ -106,6 +112,23 @@ impl Operations {
         self.by_id.retain(|_, o| o.ended.is_none_or(|at| call.now.duration_since(at) < expiry));
         self.by_id.insert(id.clone(), Operation { started: call.now, due, failure, looks: 0, ended: None });
         Pending { operation: id, due, end, lag: knobs.state_lag_looks }
+    }
+
+    /// An open operation takes effect no earlier than `due`.
+    pub fn postpone(&mut self, pending: &mut Pending, due: Timestamp) {
+        pending.due = pending.due.max(due);
+        if let Some(operation) = self.by_id.get_mut(&pending.operation) {
+            operation.due = operation.due.max(due);
+        }
+    }
+
+    /// An open operation fails now.
+    pub fn fail(&mut self, pending: &mut Pending, failure: Failure, now: Timestamp) {
+        (pending.due, pending.end) = (now, End::Failed);
+        if let Some(operation) = self.by_id.get_mut(&pending.operation) {
+            operation.due = now;
+            operation.failure = Some(failure);
+        }
     }
 
     /// One look at an operation; whether it has ended. One that is forgotten has.

@@ -36,9 +36,8 @@ impl Root {
         let codes = std::iter::successors(Some(error), |error| error.get("innerError"));
         let codes = codes.map_while(|error| error["code"].as_str().map(str::to_owned)).collect();
         let parameters = error["messageParameters"].as_object().into_iter().flatten();
-        let parameters = parameters.map(|(name, value)| {
-            (name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-        });
+        let parameters = parameters
+            .map(|(name, value)| (name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
         Self {
             codes,
             format: text("messageFormat"),

@@ -89,7 +89,11 @@ impl Executor<'_> {
         behaviour: &Behaviour,
         nth: u64,
     ) -> Result<Row, LineFailure> {
-        check_types(self.graph, index, inputs).map_err(|root| LineFailure { root: Box::new(root), node: None, said: None })?;
+        check_types(self.graph, index, inputs).map_err(|root| LineFailure {
+            root: Box::new(root),
+            node: None,
+            said: None,
+        })?;
         let share = if self.judges { behaviour.failed_judgements } else { behaviour.failed_lines };
         if share.is_some_and(|share: Share| share.hits(nth)) {
             return Err(self.failed("(ScriptedFailure) the scenario fails this line"));

@@ -41,7 +41,8 @@ impl PromptFlow {
     pub async fn execute(&self, bulk: &Bulk) -> anyhow::Result<Executed> {
         let _one = self.running.lock().await;
         let flow = self.unpack(&format!("{}-flow", bulk.name), &bulk.flow)?;
-        let input = self.unpack(&format!("{}-input", bulk.name), &vec![("data.jsonl".into(), bulk.data.clone().into())])?;
+        let input =
+            self.unpack(&format!("{}-input", bulk.name), &vec![("data.jsonl".into(), bulk.data.clone().into())])?;
         let file = input.join("run.yaml");
         // JSON is YAML, and needs no quoting of ours.
         fs::write(&file, description(bulk, &flow, &input.join("data.jsonl")).to_string())?;

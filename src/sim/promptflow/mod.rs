@@ -15,7 +15,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use super::{mutex::lock, world::ConnectionFacts};
+use super::{mutex::lock, scenario::Subject, world::ConnectionFacts};
 
 mod bulk;
 mod process;
@@ -34,8 +34,17 @@ pub type Files = Vec<(String, Bytes)>;
 /// An evaluation flow, and which column or output feeds which of its inputs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judge {
+    /// SHA-256 of its files, as in `sha256:…`.
+    pub digest: String,
     pub flow: Files,
     pub mapping: Map<String, Value>,
+}
+
+impl Judge {
+    /// Under which it is served.
+    pub fn name(&self) -> String {
+        format!("judge-{}", &self.digest["sha256:".len()..][..16])
+    }
 }
 
 /// A Prompt flow installation with a home of its own. What it started ends when this is dropped.
@@ -73,12 +82,21 @@ impl PromptFlow {
         let output = environment.python(PREPARE, json!(wanted).to_string().as_bytes()).await?;
         ensure!(output.success, "Prompt flow cannot be prepared: {}", output.stderr.trim());
         let http = reqwest::Client::builder().no_proxy().build().context("no HTTP client")?;
-        Ok(Self { environment, home, running: tokio::sync::Mutex::default(), servers: Mutex::default(), judge: Mutex::default(), http })
+        Ok(Self {
+            environment,
+            home,
+            running: tokio::sync::Mutex::default(),
+            servers: Mutex::default(),
+            judge: Mutex::default(),
+            http,
+        })
     }
 
     /// From now on this flow judges live answers, fed as it was in an evaluation.
     pub fn judge_by(&self, flow: &Files, mapping: &Map<String, Value>) {
-        let judge = Judge { flow: flow.clone(), mapping: mapping.clone() };
+        let files = flow.iter().map(|(path, bytes)| (path.as_str(), &bytes[..])).collect();
+        let digest = format!("sha256:{}", Subject { files, deployment: None }.digest());
+        let judge = Judge { digest, flow: flow.clone(), mapping: mapping.clone() };
         let mut known = lock(&self.judge);
         if known.as_ref() != Some(&judge) {
             *known = Some(judge);

@@ -14,19 +14,22 @@ pub struct Sample<'a> {
     pub class: &'a str,
     pub request_id: &'a str,
     pub at: Timestamp,
+    /// Digests of the judge's flow and of its rubric.
+    pub judge: &'a str,
+    pub rubric: &'a str,
     /// By metric.
     pub scores: Map<String, Value>,
 }
 
-/// Digests that stand for the judge's flow and rubric: nothing here runs either.
-const JUDGE: &str = "sha256:51a1c0de00000000000000000000000000000000000000000000000000000001";
-const RUBRIC: &str = "sha256:51a1c0de00000000000000000000000000000000000000000000000000000002";
+/// Digests that stand for the judge's flow and rubric where neither runs.
+pub const JUDGE: &str = "sha256:51a1c0de00000000000000000000000000000000000000000000000000000001";
+pub const RUBRIC: &str = "sha256:51a1c0de00000000000000000000000000000000000000000000000000000002";
 
 impl Sample<'_> {
     pub fn envelope(self, ikey: &str) -> Value {
         let dimensions = json!({
             "release": self.version, "endpoint": self.endpoint, "deployment": self.deployment, "class": self.class,
-            "requestId": self.request_id, "judge": JUDGE, "rubric": RUBRIC,
+            "requestId": self.request_id, "judge": self.judge, "rubric": self.rubric,
         });
         envelope(ikey, "promptrelease.sample", self.at, dimensions, Value::Object(self.scores))
     }

@@ -11,17 +11,17 @@ use tokio::time::MissedTickBehavior;
 
 use super::{clock, cloud::Sim, mutex::lock};
 
-mod events;
+pub(in crate::sim) mod events;
 mod outbox;
 mod read;
 mod serving;
-mod split;
+pub(in crate::sim) mod split;
 mod state;
 #[cfg(test)]
 mod tests;
-mod users;
-mod view;
-mod windows;
+pub(in crate::sim) mod users;
+pub(in crate::sim) mod view;
+pub(in crate::sim) mod windows;
 
 pub use read::view_of;
 pub use serving::{Outcome, Request};

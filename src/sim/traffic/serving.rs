@@ -230,6 +230,8 @@ impl Deployment {
             class,
             request_id: request.id,
             at: request.at,
+            judge: events::JUDGE,
+            rubric: events::RUBRIC,
             scores,
         };
         let envelope = sample.envelope(outbox.ikey());

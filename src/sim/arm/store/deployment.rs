@@ -1,6 +1,6 @@
 //! An online deployment: provisioned once, and changed in place.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -10,12 +10,24 @@ use crate::sim::{
         call::Call,
         defaults,
         ids::endpoint_id,
-        operations::{self, End, Pending},
+        operations::{self, End, Failure, Operations, Pending},
         resource::{State, SystemData, tags},
     },
+    clock,
     settings::Settings,
     world::DeploymentFacts,
 };
+
+/// How the container of a deployment is, where containers really run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Container {
+    Starting,
+    Up,
+    Crashed,
+}
+
+/// For so long at a time a deployment that waits for its container is not provisioned.
+const WAIT_FOR_CONTAINER: Duration = Duration::from_secs(1);
 
 /// An online deployment, also as other services see it.
 pub struct DeploymentDoc {
@@ -82,6 +94,24 @@ impl DeploymentDoc {
     /// Whether it has been provisioned and answers requests.
     pub fn ready(&self, now: Timestamp) -> bool {
         self.ready_at.is_some_and(|at| at <= now) && !self.gone(now)
+    }
+
+    /// See [`Arm::provision`](super::Arm::provision).
+    pub(super) fn provision(&mut self, operations: &mut Operations, container: Container, now: Timestamp) {
+        let (Some(pending), State::Creating) = (self.pending.as_mut(), self.state) else { return };
+        match container {
+            Container::Up => {}
+            Container::Starting if pending.end == End::Succeeded => {
+                let later = clock::after(now, WAIT_FOR_CONTAINER);
+                operations.postpone(pending, later);
+                self.ready_at = self.ready_at.map(|at| at.max(later));
+            }
+            Container::Crashed if pending.end == End::Succeeded => {
+                operations.fail(pending, Failure::not_ready(), now);
+                self.ready_at = None;
+            }
+            Container::Starting | Container::Crashed => {}
+        }
     }
 
     pub(in crate::sim::arm) fn gone(&self, now: Timestamp) -> bool {

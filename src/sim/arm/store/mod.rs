@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
@@ -19,7 +20,7 @@ mod deployment;
 mod endpoint;
 mod split;
 
-pub use deployment::{DeploymentDoc, Wanted};
+pub use deployment::{Container, DeploymentDoc, Wanted};
 pub use endpoint::{Endpoint, Next};
 pub use split::Split;
 
@@ -95,6 +96,23 @@ impl Arm {
     pub fn deployment(&self, endpoint: &str, name: &str) -> Option<&DeploymentDoc> {
         let endpoint = self.endpoints.get(&endpoint.to_ascii_lowercase())?;
         endpoint.deployments.get(&name.to_ascii_lowercase()).filter(|d| !d.gone(self.clock.now()))
+    }
+
+    /// Endpoint and name of every deployment that is there, ready or not.
+    pub fn all_deployments(&self) -> Vec<(String, String)> {
+        let now = self.clock.now();
+        let of = |e: &Endpoint| {
+            let there = e.deployments.values().filter(|d| !d.gone(now));
+            there.map(|d| (e.name.clone(), d.name.clone())).collect::<Vec<_>>()
+        };
+        self.endpoints.values().flat_map(of).collect()
+    }
+
+    /// Has the first provisioning of a deployment wait for its container, and fail with it.
+    pub fn provision(&mut self, endpoint: &str, name: &str, container: Container, now: Timestamp) {
+        let Some(endpoint) = self.endpoints.get_mut(&endpoint.to_ascii_lowercase()) else { return };
+        let Some(deployment) = endpoint.deployments.get_mut(&name.to_ascii_lowercase()) else { return };
+        deployment.provision(&mut self.operations, container, now);
     }
 
     /// `modelUri` of a registered model version.
