@@ -10,6 +10,7 @@ use crate::sim::{
     answer::answer,
     service::Service,
     testing::{Answer, request, sim},
+    world::World,
 };
 
 mod prompts;
