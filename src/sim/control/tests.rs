@@ -171,6 +171,19 @@ async fn scenarios_secrets_and_encodings_are_changed_while_it_runs() {
 }
 
 #[tokio::test]
+async fn what_the_model_knows_is_replaced_while_it_runs_and_a_wrong_line_changes_nothing() {
+    let desk = Desk::open().await;
+    let two = "{\"question\": \"Why?\", \"class\": \"edge\"}\n{\"question\": \"How?\"}\n";
+    let (status, body) = desk.ask(Method::PUT, "/model/knowledge", two).await;
+    assert_eq!((status, &body["questions"]), (200, &json!(2)));
+    let error = desk.refused(Method::PUT, "/model/knowledge", "{\"class\": \"edge\"}").await;
+    assert!(error.contains("line 1"), "{error}");
+    let model = desk.get("/state").await["model"].clone();
+    assert_eq!(model["questions"], 2);
+    assert_eq!(model["connections"]["azure-openai-prod"]["calls"], 0);
+}
+
+#[tokio::test]
 async fn somebody_elses_hand_moves_traffic_and_drops_tags() {
     let desk = Desk::open().await;
     desk.done(Method::PUT, "/hand/endpoints/qa-prod", json!({"traffic": {"d-2": 100}})).await;

@@ -73,27 +73,37 @@ fn number(token: &str) -> Option<usize> {
     NUMBERS.iter().position(|word| word == &token).map(|at| at + 1).or_else(|| token.parse().ok())
 }
 
-/// The sentences of a note that bear most on the question, as one.
+/// What a note says about the question, as one sentence.
 fn say(note: &Document, question: &str, known: Option<&Known>) -> String {
-    let gold = known.map_or("", |known| known.gold.as_str());
     let all = sentences(&note.text);
-    // The first is the document's title, unless it is all there is.
-    let all = if all.len() > 1 { &all[1..] } else { &all[..] };
-    let asked = words(&format!("{question} {gold}"));
-    let mut left: BTreeSet<String> = words(gold).union(&numbers(gold)).cloned().collect();
-    let mut taken = BTreeSet::new();
-    let best = all.iter().enumerate().rev().max_by_key(|(_, sentence)| shared(&asked, &words(sentence)));
-    let mut next = best.map(|(at, _)| at);
-    let mut length = 0;
-    while let Some(at) = next {
-        let sentence = &all[at];
-        taken.insert(at);
-        length += sentence.len();
-        left = &left - &words(sentence);
-        let more = |at: &usize| shared(&left, &words(&all[*at]));
-        let candidates = (0..all.len()).rev().filter(|at| !taken.contains(at));
-        next = candidates.max_by_key(more).filter(|at| more(at) > 0 && length < ENOUGH);
-    }
-    let parts = taken.iter().map(|at| all[*at].trim_start_matches("- ").trim_end_matches(['.', '?', '!']));
+    // The first is the document's title, unless it is all there is. Its words tell no sentence from another.
+    let (title, all) = if all.len() > 1 { all.split_at(1) } else { (&[][..], &all[..]) };
+    let asked = &terms(question) - &terms(&title.concat());
+    let wanted = terms(known.map_or("", |known| known.gold.as_str()));
+    let parts = choose(all, &asked, &wanted);
+    let parts = parts.into_iter().map(|at| all[at].trim_start_matches("- ").trim_end_matches(['.', '?', '!']));
     parts.collect::<Vec<_>>().join("; ")
+}
+
+/// Words and numbers.
+fn terms(text: &str) -> BTreeSet<String> {
+    &words(text) | &numbers(text)
+}
+
+/// Places of the sentence that bears most on what is asked and wanted, and of those that add to what is wanted.
+fn choose(all: &[String], asked: &BTreeSet<String>, wanted: &BTreeSet<String>) -> BTreeSet<usize> {
+    let said: Vec<BTreeSet<String>> = all.iter().map(|sentence| terms(sentence)).collect();
+    let bearing = |at: &usize| shared(asked, &said[*at]) + 2 * shared(wanted, &said[*at]);
+    // Of equals the first, hence backwards.
+    let mut next = (0..all.len()).rev().max_by_key(bearing);
+    let (mut left, mut taken, mut length) = (wanted.clone(), BTreeSet::new(), 0);
+    while let Some(at) = next {
+        taken.insert(at);
+        length += all[at].len();
+        left = &left - &said[at];
+        let adds = |at: &usize| shared(&left, &said[*at]);
+        let others = (0..all.len()).rev().filter(|at| !taken.contains(at));
+        next = others.max_by_key(adds).filter(|at| adds(at) > 0 && length < ENOUGH);
+    }
+    taken
 }

@@ -48,9 +48,12 @@ fn bearing<'a>(question: &str, all: &'a [Document]) -> Vec<&'a Document> {
 /// The prompt gives the words after a colon, in the sentence about no document.
 fn for_nothing(instructions: &str) -> String {
     let lower = instructions.to_lowercase();
-    let about = ["no document", "none of the documents", "nothing bears"].iter().find_map(|sign| lower.find(sign));
-    // Lower case may have other lengths than the text itself in rare scripts, hence `get`.
-    let given = about.and_then(|at| instructions.get(at..)?.lines().next()?.rsplit_once(':'));
-    let given = given.map(|(_, words)| words.trim().trim_matches(['"', '`', '.'])).filter(|words| !words.is_empty());
-    given.unwrap_or(NOTHING).to_owned()
+    let signs = ["no document", "none of the documents", "nothing bears"].iter();
+    let given = signs.flat_map(|sign| lower.match_indices(sign)).find_map(|(at, _)| {
+        // Lower case may have other lengths than the text itself in rare scripts, hence `get`.
+        let (_, words) = instructions.get(at..)?.split_once(':').filter(|(sentence, _)| !sentence.contains('.'))?;
+        let words = words.trim_start().lines().next()?.trim_matches(['"', '`', '.', ' ']);
+        (!words.is_empty()).then(|| words.to_owned())
+    });
+    given.unwrap_or_else(|| NOTHING.to_owned())
 }

@@ -98,7 +98,7 @@ fn task(instructions: &str) -> Task {
 }
 
 /// A heading stands alone on its line, or before a colon and perhaps a remark in brackets: `Question (factual): …`. The
-/// first of a name counts, so that no text that is handed over can put another in its place.
+/// first of a name counts: a document or an answer that contains one replaces none that stands above it.
 fn sections(text: &str) -> BTreeMap<String, String> {
     let mut found: BTreeMap<String, String> = BTreeMap::new();
     let mut open = None;

@@ -10,6 +10,7 @@ use crate::sim::{
     answer::answer,
     service::Service,
     testing::{Answer, request, sim},
+    world::World,
 };
 
 mod prompts;
@@ -138,6 +139,29 @@ async fn check(sim: &Arc<Sim>, key: &str, text: &str) -> Answer {
     req.headers.push(("ocp-apim-subscription-key".into(), key.into()));
     let reply = answer(sim.clone(), Service::ContentSafety, req, sim.clock.now()).await;
     Answer::new(reply.unwrap())
+}
+
+#[tokio::test]
+async fn prompt_flow_knows_a_connection_to_content_safety_by_its_metadata() {
+    let sim = sim(SAFETY);
+    let shown = crate::sim::testing::arm(&sim, "GET", "/connections/cs", Value::Null).await.body;
+    assert_eq!(shown["properties"]["metadata"]["azureml.flow.connection_type"], "AzureContentSafety");
+    assert_eq!(shown["properties"]["metadata"]["Kind"], "Content Safety");
+    assert_eq!(shown["properties"]["credentials"], Value::Null);
+}
+
+#[test]
+fn the_demos_connections_lead_to_the_hosts_of_the_sample() {
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/samples/support-assistant");
+    let world = World::parse(&fs::read_to_string(format!("{sample}/demo/world.yaml")).unwrap()).unwrap();
+    assert_eq!(world.connections.len(), 4);
+    for facts in world.connections {
+        let yaml = fs::read_to_string(format!("{sample}/connections/{}.yml", facts.name)).unwrap();
+        assert!(yaml.contains(&facts.target) && facts.host().is_some(), "{}: {}", facts.name, facts.target);
+        let known = Service::of(&facts.host().unwrap()).unwrap();
+        let expected = if facts.category == "AzureOpenAI" { Service::OpenAi } else { Service::ContentSafety };
+        assert_eq!(known, expected, "{}", facts.name);
+    }
 }
 
 #[tokio::test]
