@@ -8,11 +8,13 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use promptrelease::{
     azure::{self, Azure, BulkRun, CloudName, DataInput, Flows, Line, Put, RunState, RunStatus, Submitted},
     samples,
-    sim::{Options, Running, entra::Issuer, scenario::Scenario, start, world::World},
+    sim::{Options, Running, entra::Issuer, scenario::Scenario, start},
 };
 use rcgen::{KeyPair, PKCS_RSA_SHA256};
 use serde_json::{Value, json};
 use url::Url;
+
+pub(crate) mod real;
 
 const ISSUER: &str = "https://oidc.promptrelease.test";
 const DATA: &str = "eval/eval-set.jsonl";
@@ -47,12 +49,16 @@ struct Cloud {
 
 impl Cloud {
     async fn new(scenario: &str) -> Self {
-        let world = World::default();
+        let scenario = Scenario::parse(scenario).expect("a scenario");
+        Self::with(Options { scenario, ..Options::default() }).await
+    }
+
+    /// The token service trusts this cloud's own issuer.
+    async fn with(options: Options) -> Self {
+        let world = options.world.clone();
         let cluster = KeyPair::generate_for(&PKCS_RSA_SHA256).expect("a key");
         let issuer = Issuer::new(ISSUER, cluster.public_key_pem().as_bytes()).expect("an RSA key");
-        let scenario = Scenario::parse(scenario).expect("a scenario");
-        let options = Options { world: world.clone(), scenario, issuer: Some(issuer), ..Options::default() };
-        let running = start(options).await.expect("starts");
+        let running = start(Options { issuer: Some(issuer), ..options }).await.expect("starts");
 
         let who = &world.federated[0];
         let now = jiff::Timestamp::now().as_second();

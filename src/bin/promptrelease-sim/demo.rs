@@ -150,7 +150,7 @@ impl Demo {
         }
         let mut manifest: Value = serde_saphyr::from_str(&self.read(&name)?)?;
         let canary = manifest.pointer_mut("/spec/canary").context("the manifest has no canary")?;
-        (canary["steps"][0]["duration"], canary["analysis"]["window"]) = (json!("60s"), json!("15s"));
+        (canary["steps"][0]["duration"], canary["analysis"]["window"]) = (json!("90s"), json!("15s"));
         canary["analysis"]["lateness"] = json!("60s");
         let path = stage.folder.path().join(format!("release-{version}.json"));
         fs::write(&path, serde_json::to_string_pretty(&manifest)?)?;
@@ -216,6 +216,8 @@ async fn operator(program: &Path, plane: &ControlPlane, azure: &Running, folder:
     let mut env: Vec<(&str, OsString)> = azure.env().to_vec();
     env.push(("KUBECONFIG", kubeconfig.into()));
     env.push(("LISTEN", "127.0.0.1:0".into()));
+    // Its log says when it leads, whatever the reader of the demo wants to see.
+    env.push(("RUST_LOG", "info".into()));
     let env: Vec<(&str, &std::ffi::OsStr)> = env.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
     let mut operator = Process::start(OPERATOR, folder, program, SHORT_TIMES, &env)?;
     let leads = async || match operator.exited() {

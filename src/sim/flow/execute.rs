@@ -69,9 +69,31 @@ async fn execute(promptflow: &PromptFlow, bulk: &Bulk) -> Outcome {
 
 fn outcome(executed: Executed) -> Outcome {
     if executed.status != "Completed" {
-        return Outcome::Failed(Root::of_json(&executed.error.unwrap_or_default()));
+        return Outcome::Failed(whole(&executed.error.unwrap_or_default()));
     }
     Outcome::Lines { lines: executed.lines.iter().filter_map(line).collect(), metrics: executed.metrics }
+}
+
+/// What `pf` says when nothing ran, and the service's code for it: `pf` names its own wrapper for all of them. The codes
+/// are those of recorded runs and of Prompt flow's source.
+const WHOLE: [(&str, &str); 4] = [
+    ("Couldn't find these mapping relations", "ApplyInputMappingError"),
+    ("Could not find one complete line", "InputMappingError"),
+    ("Line numbers are not aligned", "InputMappingError"),
+    ("Couldn't find any inputs data", "EmptyInputsData"),
+];
+
+/// The error of a run of which nothing ran.
+fn whole(error: &Value) -> Root {
+    let mut root = Root::of_json(error);
+    let said = root.message();
+    let said = said.strip_prefix("First error message is: ").unwrap_or(&said);
+    if let Some((_, code)) = WHOLE.iter().find(|(text, _)| said.contains(text)) {
+        root.codes = ["UserError", "ValidationError", code].map(str::to_owned).into();
+        root.reference = "Core".into();
+    }
+    root.said = Some(said.to_owned());
+    root
 }
 
 /// A line of Prompt flow's own; one that it does not number is none.
