@@ -9,18 +9,19 @@ PYTHON = env="$$(tests/promptflow/build)"; export PROMPTFLOW_ENV="$$env"
 .PHONY: help demo demo-promptflow test lint crds check explore bench build doctor clean-cache
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: doctor ## a bad prompt is released, fails its canary and is rolled back (KEEP=1 leaves it running)
+demo: ## a bad prompt is released, fails its canary and is rolled back (KEEP=1 leaves it running)
+	@tests/prerequisites rust cc plane
 	@$(PLANE); echo "building operator, simulator and demo (the first time some minutes)" >&2
 	@$(PLANE); cargo build --quiet --features sim --bins && exec target/debug/promptrelease-sim demo $(if $(KEEP),--keep)
 
-demo-promptflow: doctor ## the same story with the real Prompt flow: it evaluates, serves and judges (about 6 min)
+demo-promptflow: doctor ## the same story with the real Prompt flow: it evaluates, serves and judges (about 5 min; needs Python 3.9 to 3.12)
 	@$(PLANE); $(PYTHON); echo "building operator, simulator and demo (the first time some minutes)" >&2
 	@$(PLANE); $(PYTHON); cargo build --quiet --features sim --bins && exec target/debug/promptrelease-sim demo --promptflow "$$PROMPTFLOW_ENV" $(if $(KEEP),--keep)
 
 test: doctor ## every test, the stories on a real API server among them
-	@$(PLANE); echo "building and running the tests against $$KUBEBUILDER_ASSETS" >&2; cargo test --all-features --no-fail-fast
+	@$(PLANE); $(PYTHON); echo "building and running the tests against $$KUBEBUILDER_ASSETS" >&2; cargo test --all-features --no-fail-fast
 
 lint: ## formatting and clippy, warnings are errors
 	@cargo fmt --check
@@ -35,7 +36,8 @@ check: ## fail if a generated file is not what `make crds` writes
 explore: ## the traffic protocol, every interleaving as far as memory goes (EXPLORE_STATES=n: so many states)
 	@cargo test --release --test explore -- --include-ignored --nocapture --test-threads 1
 
-bench: doctor ## the figures of docs/benchmarks.md
+bench: ## the figures of docs/benchmarks.md
+	@tests/prerequisites rust cc plane
 	@$(PLANE); cargo test --release --features sim --test it -- bench --ignored --nocapture --test-threads 1
 
 build: ## the operator as it is shipped
@@ -44,5 +46,5 @@ build: ## the operator as it is shipped
 doctor: ## check what must be installed
 	@tests/prerequisites
 
-clean-cache: ## remove the cached control plane (about 220 MB)
-	@rm -rf "$${PROMPTRELEASE_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/promptrelease}/control-plane"
+clean-cache: ## remove the cached control plane and Prompt flow (about 720 MB)
+	@rm -rf "$${PROMPTRELEASE_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/promptrelease}"/{control-plane,promptflow}

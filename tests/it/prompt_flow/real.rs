@@ -9,7 +9,7 @@ use std::{
 };
 
 use promptrelease::{
-    azure::{Flows, Put, RunState, RunStatus},
+    azure::{AssetKind, EnvironmentBody, Flows, ModelBody, OnlineDeployment, Put, Route, RunState, RunStatus},
     plane::wait_for,
     sim::{Options, RealFlows, lock, model::Usage, world::World},
 };
@@ -146,4 +146,65 @@ async fn a_cancelled_run_ends_its_process() {
     // The installation is free for the next run.
     flows.submit(&run("c", "picky", &[("q", "${data.q}")], None)).await.expect("submits");
     assert_eq!(ended(&flows, "c").await.status, RunStatus::Completed);
+}
+
+/// Registers a folder as a model and deploys it, as the Deploy stage does; how its provisioning ends.
+async fn deployed(cloud: &Cloud, name: &str, folder: &str) -> OnlineDeployment {
+    let model = ModelBody {
+        uri: format!("azureml://datastores/workspaceblobstore/paths/{folder}"),
+        properties: BTreeMap::new(),
+        tags: BTreeMap::new(),
+    };
+    let model = cloud.azure.put_asset(AssetKind::Model, name, "1", &model.to_json()).await.expect("a model").value.id;
+    let route = |path: &str| Route { path: path.into(), port: 8080 };
+    let environment = EnvironmentBody {
+        image: "mcr.microsoft.com/azureml/promptflow/promptflow-runtime:latest".into(),
+        liveness: route("/health"),
+        readiness: route("/health"),
+        scoring: route("/score"),
+        tags: BTreeMap::new(),
+    };
+    let environment = cloud.azure.put_asset(AssetKind::Environment, name, "1", &environment.to_json()).await;
+    let body = json!({
+        "location": "eastus2", "kind": "Managed", "sku": {"name": "Default", "capacity": 1},
+        "properties": {"endpointComputeType": "Managed", "model": model, "instanceType": "Standard_DS3_v2",
+            "environmentId": environment.expect("an environment").value.id},
+    });
+    cloud.azure.put_deployment(ENDPOINT, name, &body).await.expect("accepted");
+    let rests = async || {
+        let all = cloud.azure.list_deployments(ENDPOINT).await.expect("deployments").value;
+        let found = all.into_iter().find(|deployment| deployment.name == name).expect("it is there");
+        if found.at_rest() { Ok(found) } else { Err(found.provisioning_state) }
+    };
+    wait_for(&format!("{name} is provisioned or not"), LIMIT, rests).await.expect("in time")
+}
+
+const ENDPOINT: &str = "support-assistant-prod";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_is_a_served_flow_and_one_that_cannot_start_fails() {
+    let cloud = cloud().await;
+    picky(&cloud).await;
+    assert!(deployed(&cloud, "d-1", "LocalUpload/ab/picky").await.succeeded());
+
+    let who = &World::parse(&fs::read_to_string(sample().join("demo/world.yaml")).expect("a world")).expect("it");
+    let token = cloud.running.sim.entra.mint(&who.federated[0], "https://ml.azure.com").expect("a token");
+    let ask = async |q: &str| {
+        let asked = cloud.http.post(format!("https://{ENDPOINT}.eastus2.inference.ml.azure.com/score"));
+        let asked = asked.bearer_auth(&token).header("azureml-model-deployment", "d-1").json(&json!({"q": q}));
+        let reply = asked.send().await.expect("a reply");
+        let code = reply.headers().get("ms-azureml-model-error-statuscode").cloned();
+        (reply.status().as_u16(), code, reply.text().await.expect("a body"))
+    };
+    assert_eq!(ask("good").await, (200, None, r#"{"a":"good!"}"#.into()));
+    let (status, code, said) = ask("bad").await;
+    assert_eq!((status, code.expect("the container's")), (424, "400".parse().expect("a value")));
+    assert!(said.contains("not this one"), "{said}");
+
+    let store = cloud.azure.default_datastore().await.expect("a datastore").value;
+    for (name, text) in PICKY.map(|(name, text)| (name, text.replace("nodes:", "nodes: no list"))) {
+        let path = format!("LocalUpload/ab/broken/{name}");
+        cloud.azure.put_if_absent(&store, &path, text.into()).await.expect("uploads");
+    }
+    assert!(!deployed(&cloud, "d-2", "LocalUpload/ab/broken").await.succeeded());
 }
