@@ -6,15 +6,16 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    Row,
     book::Note,
     deployments::{inputs, served_name},
-    judge, send,
+    judge,
+    questions::Row,
 };
 use crate::sim::{
+    clock,
     cloud::Sim,
     mutex::lock,
-    traffic::{events::Sample, split::route, view_of, windows::Window},
+    traffic::{events::Sample, split::route, view::View, view_of, windows::Window},
 };
 
 /// A status of the platform: the container did not answer with 200.
@@ -36,6 +37,22 @@ pub struct Asked {
     pub id: String,
     pub at: Timestamp,
     pub row: Row,
+}
+
+impl Asked {
+    pub(super) fn new(view: &View<'_>, deployment: &str, at: Timestamp, row: Row) -> Self {
+        let version = view.deployments.get(deployment).map_or(deployment, |deployed| deployed.version.as_str());
+        Self {
+            endpoint: view.endpoint.clone(),
+            deployment: deployment.to_owned(),
+            version: version.to_owned(),
+            window: view.tag.window.map(|period| Window::around(at, period)),
+            one_in: view.sampler.one_in.max(1),
+            id: uuid::Uuid::new_v4().to_string(),
+            at,
+            row,
+        }
+    }
 }
 
 /// How a request ended.
@@ -137,4 +154,12 @@ async fn score(sim: Arc<Sim>, asked: Asked, body: Value) {
 
 fn note(sim: &Sim, asked: &Asked, note: Note) {
     lock(&sim.live).book.note(&asked.endpoint, asked.window, &asked.deployment, note);
+}
+
+/// To Application Insights.
+pub(super) fn send(sim: &Sim, envelope: &Value) {
+    let visible = clock::after(sim.clock.now(), sim.settings.ingestion_delay.get());
+    let key = &sim.settings.instrumentation_key;
+    let rejected = lock(&sim.insights).receive(std::slice::from_ref(envelope), key, visible);
+    debug_assert_eq!(rejected, [], "the sampler's envelopes are well-formed");
 }

@@ -3,7 +3,7 @@
 
 use serde_json::Map;
 
-use super::Row;
+use super::questions::Row;
 use crate::sim::{
     arm::Container,
     blob::Place,

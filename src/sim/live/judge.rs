@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use serde_json::{Map, Value, json};
 
-use super::Row;
+use super::questions::Row;
 use crate::sim::{
     cloud::Sim,
     promptflow::{Health, PromptFlow},

@@ -4,22 +4,18 @@
 //! It takes the place of [`super::traffic`], which plays all this from the scenario alone. Time is real here: an answer
 //! takes as long as it takes, and a window is told of when every answer of it is there and judged.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
 use tokio::time::MissedTickBehavior;
 
 use super::{
-    clock,
     cloud::Sim,
     mutex::lock,
     traffic::{
         events::window as window_event,
         split::{route, spread},
-        users,
-        view::View,
-        view_of,
+        users, view_of,
         windows::Window,
     },
 };
@@ -29,34 +25,17 @@ mod book;
 mod deployments;
 mod judge;
 mod questions;
+mod state;
 
 pub use ask::request;
-use ask::{Asked, answer};
-use book::Book;
+use ask::{Asked, answer, send};
 pub use questions::Questions;
+pub use state::Live;
 
 /// Between two looks at the clock.
 const TICK: Duration = Duration::from_millis(100);
 /// Requests that wait for an answer, at most; users beyond that do not ask.
 const MOST_WAITING: u64 = 32;
-
-/// How far live traffic has come.
-#[derive(Debug, Default)]
-pub struct Live {
-    /// Up to here users have asked.
-    through: Option<Timestamp>,
-    questions: Questions,
-    turns: BTreeMap<(String, String), questions::Turn>,
-    /// Answers by deployment and class, of which some are judged.
-    answers: BTreeMap<(String, String), u64>,
-    book: Book,
-}
-
-impl Live {
-    pub fn new(questions: Questions) -> Self {
-        Self { questions, ..Self::default() }
-    }
-}
 
 /// Plays users, deployments and sampler until it is dropped.
 pub async fn run(sim: Arc<Sim>) {
@@ -105,31 +84,5 @@ fn tell(sim: &Sim, now: Timestamp) {
     let closed = lock(&sim.live).book.close(now);
     for (endpoint, window, deployment, counts) in closed {
         send(sim, &window_event(&sim.settings.instrumentation_key, &endpoint, window, &deployment, &counts));
-    }
-}
-
-fn send(sim: &Sim, envelope: &Value) {
-    let visible = clock::after(sim.clock.now(), sim.settings.ingestion_delay.get());
-    let key = &sim.settings.instrumentation_key;
-    let rejected = lock(&sim.insights).receive(std::slice::from_ref(envelope), key, visible);
-    debug_assert_eq!(rejected, [], "the sampler's envelopes are well-formed");
-}
-
-/// A row of questions, or a request's body.
-type Row = Map<String, Value>;
-
-impl Asked {
-    fn new(view: &View<'_>, deployment: &str, at: Timestamp, row: Row) -> Self {
-        let version = view.deployments.get(deployment).map_or(deployment, |deployed| deployed.version.as_str());
-        Self {
-            endpoint: view.endpoint.clone(),
-            deployment: deployment.to_owned(),
-            version: version.to_owned(),
-            window: view.tag.window.map(|period| Window::around(at, period)),
-            one_in: view.sampler.one_in.max(1),
-            id: uuid::Uuid::new_v4().to_string(),
-            at,
-            row,
-        }
     }
 }

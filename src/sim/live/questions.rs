@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{Row, spread};
+use crate::sim::traffic::split::spread;
+
+/// A row of questions, or a request's body.
+pub(super) type Row = Map<String, Value>;
 
 /// Rows by class, in the file's order.
 #[derive(Debug, Default)]
