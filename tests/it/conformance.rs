@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// What is switched off is documented by `pf config set telemetry.enabled=false`.
 const PF_CONFIG: &str = "telemetry: {enabled: false}\n";
 
+/// Hosts that the proxy refuses, and the clients do without: Prompt flow asks there whether it is the newest.
+const ELSEWHERE: [&str; 1] = ["pypi.org:443"];
+
 /// The Python environment that `tests/promptflow/build` makes or knows.
 static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
     let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/promptflow/build");
@@ -93,7 +96,9 @@ impl Office {
         assert!(!said.contains("Ran 0 tests"), "{package} has no cases:\n{said}");
         // Whoever goes elsewhere, to a host of telemetry for one, is not under control.
         let requests = sim::lock(&self.running.sim.requests);
-        assert!(requests.refused().is_empty(), "{package} wanted to reach {:?}", requests.refused());
+        let strange = |host: &&String| !ELSEWHERE.contains(&host.as_str());
+        let strangers: Vec<&String> = requests.refused().keys().filter(strange).collect();
+        assert!(strangers.is_empty(), "{package} wanted to reach {strangers:?}");
     }
 }
 
@@ -116,4 +121,10 @@ knobs: {minLooks: 1}
 #[tokio::test(flavor = "multi_thread")]
 async fn azure_ai_ml_works_against_the_simulator_as_against_azure() {
     Office::open(WORLD, "{}").await.run("azure_ai_ml").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn promptflow_azure_works_against_the_simulator_as_against_azure() {
+    // Over at the first look, where a case does not say otherwise: the client waits 10 s before a second one.
+    Office::open(WORLD, "runs: {looks: 0}").await.run("promptflow_azure").await;
 }

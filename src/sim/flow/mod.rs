@@ -2,7 +2,7 @@
 //! reads the uploaded flow and data, and the scenario says how the answers turn out.
 //!
 //! Paths are `/<service>/subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.MachineLearningServices/workspaces/{w}/…`
-//! with the services `flow/api`, `history/v1.0` and `metric/v2.0`. Their shapes are those of Microsoft's client
+//! with the services `flow/api`, `history/v1.0`, `index/v1.0` and `metric/v2.0`. Their shapes are those of Microsoft's client
 //! (promptflow-azure 1.18) and of recorded traffic.
 //!
 //! | call                                       | answer                                                     |
@@ -14,6 +14,8 @@
 //! | `GET flow/api/…/BulkRuns/{id}/logContent`  | the run's log                                              |
 //! | `GET flow/api/…/TraceSessions`             | that there are none                                        |
 //! | `POST history/v1.0/…/rundata`              | the run's state and error                                  |
+//! | `PATCH history/v1.0/…/runs/{id}/modify`   | the run, with the name, words and tags that it was given   |
+//! | `POST index/v1.0/…/entities`               | runs, the newest first                                     |
 //! | `POST metric/v2.0/…/runs/{id}/lastvalues`  | counts of lines                                            |
 //!
 //! Metrics that a flow logs itself in an aggregation node are not simulated: its code does not run.
@@ -31,6 +33,7 @@ use super::{
     scenario::{RepeatedSubmit, UserToken},
 };
 
+mod annotations;
 mod call;
 mod connections;
 mod documents;
@@ -91,6 +94,8 @@ fn answer(call: &Call<'_>) -> Answer {
         }
         ("GET", "flow/api", ["TraceSessions"]) => Ok(Response::json(200, &documents::no_traces(call))),
         ("POST", "history/v1.0", ["rundata"]) => flow.state(call),
+        ("PATCH", "history/v1.0", ["runs", id, "modify"]) => flow.modify(call, id),
+        ("POST", "index/v1.0", ["entities"]) => flow.entities(call),
         ("POST", "metric/v2.0", ["runs", id, "lastvalues"]) => {
             Ok(Response::json(200, &documents::metrics(flow.run(id)?)))
         }

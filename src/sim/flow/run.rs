@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{fault::Root, submission::Submission};
+use super::{annotations::Annotations, fault::Root, submission::Submission};
 use crate::sim::{
     blob::Place,
     digest::hash,
@@ -19,6 +19,7 @@ pub(super) struct Run {
     pub submission: Submission,
     pub graph: Place,
     pub by: Claims,
+    pub notes: Annotations,
     times: Times,
     state: State,
     /// Looks that showed the present state.
@@ -79,6 +80,7 @@ impl Run {
     pub fn new(submission: Submission, graph: Place, by: &Claims, runs: &Runs, created: Timestamp) -> Self {
         let ending = if submission.is_judge() { &runs.judge } else { &runs.base };
         Self {
+            notes: Annotations::of(&submission),
             submission,
             graph,
             by: by.clone(),
