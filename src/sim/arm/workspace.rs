@@ -153,14 +153,27 @@ fn known_datastore(call: &Call<'_>, name: &str) -> Result<(), Response> {
 }
 
 fn connection_doc(s: &Settings, facts: &ConnectionFacts, secret: bool) -> Value {
+    let custom = facts.category == "CustomKeys";
+    let (auth, credentials) =
+        if custom { ("CustomKeys", json!({"keys": {}})) } else { ("ApiKey", json!({"key": "simulated-key"})) };
+    let metadata = if custom {
+        json!({"azureml.flow.connection_type": "Custom", "azureml.flow.module": "promptflow.connections"})
+    } else {
+        json!({"azureml.flow.connection_type": facts.category, "azureml.flow.module": "promptflow.connections",
+            "ApiType": "azure", "ApiVersion": "2024-10-21"})
+    };
     json!({
+        "tags": null,
+        "location": null,
         "id": format!("{}/connections/{}", workspace_id(s), facts.name),
         "name": facts.name,
         "type": "Microsoft.MachineLearningServices/workspaces/connections",
-        "systemData": {},
+        "systemData": {"createdAt": "2026-01-05T08:01:00Z", "createdBy": "platform@example.com",
+            "createdByType": "User", "lastModifiedAt": "2026-01-05T08:01:00Z",
+            "lastModifiedBy": "platform@example.com", "lastModifiedByType": "User"},
         "properties": {
-            "authType": "ApiKey",
-            "credentials": secret.then(|| json!({"key": "simulated-key"})),
+            "authType": auth,
+            "credentials": secret.then_some(credentials),
             "group": "AzureAI",
             "category": facts.category,
             "expiryTime": null,
@@ -169,8 +182,7 @@ fn connection_doc(s: &Settings, facts: &ConnectionFacts, secret: bool) -> Value 
             "useWorkspaceManagedIdentity": false,
             "isSharedToAll": false,
             "sharedUserList": [],
-            "metadata": {"azureml.flow.connection_type": facts.category,
-                "azureml.flow.module": "promptflow.connections", "ApiType": "azure", "ApiVersion": "2024-10-21"},
+            "metadata": metadata,
         },
     })
 }

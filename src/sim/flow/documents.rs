@@ -9,8 +9,9 @@ use uuid::Uuid;
 use super::{
     call::Call,
     fault::Root,
-    run::{Line, Run, Times},
+    run::{Line, LineFailure, Run, Times},
     submission::DataInput,
+    tool_error,
 };
 use crate::sim::{clock, digest::hash};
 
@@ -19,14 +20,11 @@ const RUNTIME: &str = "promptflow-runtime/20240429.v8";
 /// Of base runs and of judges alike.
 const RUN_TYPE: &str = "azureml.promptflow.FlowRun";
 /// Fields of the history service that are null in a bulk run.
-const UNUSED: [&str; 24] = [
+const UNUSED: [&str; 21] = [
     "token",
     "tokenExpiryTimeUtc",
     "warnings",
     "parentRunUuid",
-    "lastStartTimeUtc",
-    "currentComputeTime",
-    "effectiveStartTimeUtc",
     "cancelationReason",
     "parentRunId",
     "scheduleId",
@@ -57,13 +55,25 @@ pub(super) fn state(call: &Call<'_>, run: &Run) -> Value {
     let seconds = times.started.zip(times.ended).map(|(from, to)| to.duration_since(from).as_secs_f64());
     let duration = seconds.map(|seconds| format!("00:{:02}:{:05.2}", (seconds / 60.0).trunc(), seconds % 60.0));
     let error = error(run).map(|root| {
-        json!({"error": root.to_json(), "correlation": null, "environment": null, "location": null,
+        let mut error = root.to_json();
+        if let Some(failure) = first_failure(run)
+            && let Some(node) = &failure.node
+        {
+            tool_error::explain(&mut error, &failure.root, node);
+        }
+        json!({"error": error, "correlation": null, "environment": null, "location": null,
             "time": times.ended.map(clock::iso), "componentName": RUNTIME})
     });
     let by = json!({"userObjectId": run.by.oid, "userPuId": null, "userIdp": run.by.iss, "userAltSecId": null,
         "userIss": run.by.iss, "userTenantId": run.by.tid, "userName": run.by.appid, "upn": null});
     let begun = run.word() != "NotStarted";
     let outputs = begun.then(|| json!({"debug_info": asset("debug_info"), "flow_outputs": asset("flow_outputs")}));
+    let compute = begun.then_some("AmlcDsi");
+    // Of a run that is under way; afterwards there is the duration.
+    let (since, so_far) = match times.ended {
+        None => (times.started.map(clock::iso), Some("00:00:00")),
+        Some(_) => (None, None),
+    };
     let (uuid, changed) = (guid(id), times.ended.or(times.started).unwrap_or(times.created));
     let mut metadata = json!({
         "runNumber": times.created.as_second(), "rootRunId": id, "createdUtc": clock::iso(times.created),
@@ -73,10 +83,11 @@ pub(super) fn state(call: &Call<'_>, run: &Run) -> Value {
         "status": run.word(), "startTimeUtc": times.started.map(clock::iso), "endTimeUtc": times.ended.map(clock::iso),
         "displayName": run.notes.display_name, "dataContainerId": format!("dcid.{id}"),
         "description": run.notes.description, "hidden": run.notes.hidden, "runType": RUN_TYPE,
-        "runTypeV2": {"orchestrator": null, "traits": [], "attribution": "PromptFlow", "computeType": "AmlcDsi"},
+        "runTypeV2": {"orchestrator": null, "traits": [], "attribution": "PromptFlow", "computeType": compute},
         "properties": properties(run), "parameters": {}, "actionUris": {}, "uniqueChildRunComputeTargets": [],
         "tags": run.notes.tags, "settings": {}, "services": {}, "inputDatasets": [], "outputDatasets": [],
-        "retainForLifetimeOfWorkspace": false, "outputs": outputs,
+        "retainForLifetimeOfWorkspace": false, "outputs": outputs, "currentComputeTime": so_far,
+        "lastStartTimeUtc": since, "effectiveStartTimeUtc": since,
     });
     UNUSED.iter().for_each(|field| metadata[*field] = Value::Null);
     json!({"runMetadata": metadata, "runDefinition": null, "jobSpecification": null, "systemSettings": null})
@@ -136,6 +147,14 @@ fn properties(run: &Run) -> Value {
     all
 }
 
+/// Of a run that was executed.
+fn first_failure(run: &Run) -> Option<&LineFailure> {
+    if run.word() != "Completed" {
+        return None;
+    }
+    run.lines().iter().find_map(|line| line.result.as_ref().err())
+}
+
 /// Of the run as a whole, or, of one that is Completed, a count of its lines' errors in the words of the first.
 fn error(run: &Run) -> Option<Root> {
     if let Some(root) = run.failure() {
@@ -170,15 +189,7 @@ pub(super) fn line(run: &str, times: &Times, line: &Line) -> Value {
     let [prompt, completion] = tokens(line);
     let (output, error) = match &line.result {
         Ok(output) => (Value::Object(output.clone()), Value::Null),
-        Err(failure) => {
-            let mut error = failure.root.to_json();
-            if let Some(node) = &failure.node {
-                error["additionalInfo"] = json!([{"type": "ToolExecutionErrorDetails", "info": {
-                    "type": "Exception", "message": failure.root.message(), "traceback": "", "filename": "",
-                    "lineno": 0, "name": node}}]);
-            }
-            (Value::Null, error)
-        }
+        Err(failure) => (Value::Null, tool_error::of_line(&failure.root, failure.node.as_deref())),
     };
     json!({
         "run_id": format!("{run}_{}", line.index), "status": if error.is_null() { "Completed" } else { "Failed" },

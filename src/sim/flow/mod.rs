@@ -47,6 +47,7 @@ mod store;
 mod submission;
 #[cfg(test)]
 mod tests;
+mod tool_error;
 
 use call::Call;
 use fault::Fault;
@@ -71,7 +72,10 @@ pub async fn handle(sim: &Arc<Sim>, req: &Request) -> Response {
     let connections = lock(&sim.arm).connections();
     let call = Call { sim, req, caller, now, scenario: &scenario, connections: &connections };
     let reply = answer(&call).unwrap_or_else(|fault| fault.reply(&sim.settings.location, now));
-    reply.with("x-request-time", "0.050").with("x-content-type-options", "nosniff")
+    reply
+        .with("x-request-time", "0.050")
+        .with("x-content-type-options", "nosniff")
+        .with("strict-transport-security", "max-age=15724800; includeSubDomains; preload")
 }
 
 fn answer(call: &Call<'_>) -> Answer {
