@@ -60,7 +60,7 @@ class Assets(unittest.TestCase):
                  [("liveness_route", "/health"), ("readiness_route", "/health"), ("scoring_route", "/score")]}
         image = "registry.example/support@sha256:" + "a" * 64
         self.client.environments.create_or_update(
-            Environment(name="support-env", version="1", image=image, inference_config=ports)
+            Environment(name="support-env", version="1", image=image, inference_config=ports, tags={"release": "1"})
         )
         read = self.client.environments.get("support-env", "1")
         self.assertEqual((read.image, read.inference_config.scoring_route.path), (image, "/score"))

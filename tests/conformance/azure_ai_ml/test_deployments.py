@@ -3,11 +3,15 @@
 import unittest
 
 from azure.ai.ml.entities import (
+    DataCollector,
+    DefaultScaleSettings,
+    DeploymentCollection,
     Environment,
     ManagedOnlineDeployment,
     Model,
     OnlineRequestSettings,
     ProbeSettings,
+    RequestLogging,
 )
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
@@ -31,6 +35,14 @@ def deployment(name: str, **more) -> ManagedOnlineDeployment:
         request_settings=OnlineRequestSettings(request_timeout_ms=60000, max_concurrent_requests_per_instance=4),
         liveness_probe=probe,
         readiness_probe=probe,
+        scale_settings=DefaultScaleSettings(),
+        egress_public_network_access="enabled",
+        data_collector=DataCollector(
+            collections={name: DeploymentCollection(enabled="true") for name in ("request", "response")},
+            rolling_rate="hour",
+            sampling_rate=1.0,
+            request_logging=RequestLogging(capture_headers=["x-ms-client-request-id"]),
+        ),
         **more,
     )
 
@@ -54,8 +66,10 @@ class Deployments(unittest.TestCase):
         self.assertEqual(made.environment_variables, {"PROMPTFLOW_RUN_MODE": "serving"})
         self.assertIn("d-4", [each.name for each in self.deployments.list(LIVE)])
 
-        made.endpoint_name, made.instance_count = LIVE, 2
-        self.deployments.begin_create_or_update(made).result()
+        # What was read cannot be written: the client does not read a data collector's data as it wants it to be written.
+        bigger = deployment("d-4", tags={"release": "4"})
+        bigger.instance_count = 2
+        self.deployments.begin_create_or_update(bigger).result()
         self.assertEqual(self.deployments.get("d-4", LIVE).instance_count, 2)
 
         self.deployments.begin_delete("d-4", LIVE).result()

@@ -48,9 +48,10 @@ class Endpoints(unittest.TestCase):
         endpoint = self.endpoints.get(LIVE)
         self.assertEqual({name: share for name, share in endpoint.traffic.items() if share}, {"d-1": 100})
 
-        endpoint.traffic = {"d-1": 90, "d-2": 10}
+        endpoint.traffic, endpoint.tags = {"d-1": 90, "d-2": 10}, {"release": "2"}
         moved = self.endpoints.begin_create_or_update(endpoint).result()
         self.assertEqual({name: share for name, share in moved.traffic.items() if share}, {"d-1": 90, "d-2": 10})
+        self.assertEqual(moved.tags, {"release": "2"})
 
         endpoint.traffic, endpoint.mirror_traffic = {"d-1": 100}, {"d-2": 10}
         mirrored = self.endpoints.begin_create_or_update(endpoint).result()

@@ -75,6 +75,14 @@ class Runs(unittest.TestCase):
         self.assertEqual(len(details), 3)
         self.assertTrue(details["outputs.answer"].isna().any())
 
+    def test_connections_are_put_in_place_of_the_flows_own(self):
+        self.submit("connected", "ask", connections={"ask": {"connection": "azure-openai-eval"}})
+        self.assertEqual(ended(self.client, "connected").status, "Completed")
+        self.submit("unconnected", "ask", connections={"ask": {"connection": "nowhere"}})
+        run = ended(self.client, "unconnected")
+        self.assertEqual(run.status, "Failed")
+        self.assertIn("nowhere", run._error["error"]["message"])
+
     def test_a_run_is_cancelled(self):
         with runs_that(base="stick"):
             self.submit("long")

@@ -15,7 +15,7 @@ use url::Url;
 use super::{
     differences::{self, Found},
     office::Office,
-    shape::Shape,
+    shape::Shapes,
 };
 
 /// Of the connection, not of the service.
@@ -73,9 +73,6 @@ impl RecordedReply {
         }
     }
 }
-
-/// Shapes by kind of request and reply.
-type Shapes = BTreeMap<String, Shape>;
 
 /// What a request is for and how it was answered; None for what is not Azure's.
 fn kind(method: &str, url: &Url, status: u16, body: &Value) -> Option<String> {

@@ -27,6 +27,9 @@ pub struct Shape {
     fields: BTreeMap<String, Field>,
 }
 
+/// Shapes by kind of document.
+pub type Shapes = BTreeMap<String, Shape>;
+
 #[derive(Clone, Debug, Default)]
 struct Field {
     types: BTreeSet<&'static str>,
