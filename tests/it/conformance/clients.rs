@@ -1,4 +1,6 @@
-//! Each client's cases, run once, and the shapes of what they wrote.
+//! Each client's cases, run once, and what they asked.
+
+use std::collections::BTreeSet;
 
 use promptrelease::sim;
 use tokio::sync::OnceCell;
@@ -12,23 +14,37 @@ times: {endpointOperation: 0s, deploymentOperation: 0s}
 knobs: {minLooks: 1}
 ";
 
-static AZURE_AI_ML: OnceCell<Shapes> = OnceCell::const_new();
-static PROMPTFLOW_AZURE: OnceCell<Shapes> = OnceCell::const_new();
+/// Host, method and path of a request.
+pub type Asked = (String, String, String);
 
-pub async fn azure_ai_ml() -> &'static Shapes {
+/// What a client did.
+pub struct Work {
+    /// Shapes of what it wrote, by act.
+    pub writes: Shapes,
+    /// What it asked and got.
+    pub answered: BTreeSet<Asked>,
+}
+
+static AZURE_AI_ML: OnceCell<Work> = OnceCell::const_new();
+static PROMPTFLOW_AZURE: OnceCell<Work> = OnceCell::const_new();
+
+pub async fn azure_ai_ml() -> &'static Work {
     AZURE_AI_ML.get_or_init(|| run("azure_ai_ml", "{}")).await
 }
 
-pub async fn promptflow_azure() -> &'static Shapes {
+pub async fn promptflow_azure() -> &'static Work {
     // Over at the first look, where a case does not say otherwise: the client waits 10 s before a second one.
     PROMPTFLOW_AZURE.get_or_init(|| run("promptflow_azure", "runs: {looks: 0}")).await
 }
 
-async fn run(package: &str, scenario: &str) -> Shapes {
+async fn run(package: &str, scenario: &str) -> Work {
     let office = Office::open(WORLD, scenario).await;
     sim::lock(&office.running.sim.requests).keep_bodies(true);
     office.run(package).await;
-    writes::shapes(sim::lock(&office.running.sim.requests).since(0))
+    let requests = sim::lock(&office.running.sim.requests);
+    let good = requests.since(0).filter(|entry| entry.status.is_some_and(|status| status < 300));
+    let answered = good.map(|entry| (entry.host.clone(), entry.method.clone(), entry.path.clone())).collect();
+    Work { writes: writes::shapes(requests.since(0)), answered }
 }
 
 #[tokio::test(flavor = "multi_thread")]

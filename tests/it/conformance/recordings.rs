@@ -4,15 +4,17 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
+use promptrelease::sim::{self, http::percent_decoded, scenario::Scenario};
 use reqwest::{Client, Method};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::{
+    clients::Asked,
     differences::{self, Found},
     office::Office,
     shape::Shapes,
@@ -65,6 +67,13 @@ struct Status {
 }
 
 impl RecordedReply {
+    fn status(&self) -> u16 {
+        match self {
+            Self::Requests { status, .. } => status.code,
+            Self::Httpx { status_code, .. } => *status_code,
+        }
+    }
+
     /// Status, headers and body.
     fn parts(self) -> (u16, BTreeMap<String, Vec<String>>, Value) {
         match self {
@@ -114,8 +123,13 @@ fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
 }
 
-fn recorded(folder: &Path) -> Shapes {
-    let mut shapes = Shapes::new();
+/// Where the recordings are, if somebody has them.
+pub fn folder() -> Option<PathBuf> {
+    std::env::var_os("PROMPTRELEASE_RECORDINGS").map(PathBuf::from)
+}
+
+fn interactions(folder: &Path) -> Vec<(RecordedRequest, Url, RecordedReply)> {
+    let mut all = Vec::new();
     for entry in fs::read_dir(folder).unwrap_or_else(|problem| panic!("{}: {problem}", folder.display())) {
         let path = entry.expect("an entry").path();
         if path.extension().is_none_or(|extension| extension != "yaml") {
@@ -124,13 +138,31 @@ fn recorded(folder: &Path) -> Shapes {
         let text = fs::read_to_string(&path).expect("a file");
         let cassette: Cassette = serde_saphyr::from_str(&text)
             .unwrap_or_else(|problem| panic!("{} is no recording: {problem}", path.display()));
-        for Interaction { request, response } in cassette.interactions {
+        all.extend(cassette.interactions.into_iter().map(|Interaction { request, response }| {
             let url = Url::parse(&request.uri).expect("an address");
-            let (status, headers, body) = response.parts();
-            if let Some(kind) = kind(&request.method, &url, status, &body) {
-                let headers = headers.into_iter().map(|(name, values)| (name, values.join(", ")));
-                shapes.entry(kind).or_default().add(&document(status, headers, body));
-            }
+            (request, url, response)
+        }));
+    }
+    assert!(!all.is_empty(), "{} has no recordings", folder.display());
+    all
+}
+
+/// What was asked and answered when it was recorded.
+pub fn answered(folder: &Path) -> BTreeSet<Asked> {
+    let all = interactions(folder).into_iter().filter(|(_, _, reply)| reply.status() < 300);
+    all.map(|(request, url, _)| {
+        (url.host_str().unwrap_or_default().to_owned(), request.method, percent_decoded(url.path()))
+    })
+    .collect()
+}
+
+fn recorded(folder: &Path) -> Shapes {
+    let mut shapes = Shapes::new();
+    for (request, url, response) in interactions(folder) {
+        let (status, headers, body) = response.parts();
+        if let Some(kind) = kind(&request.method, &url, status, &body) {
+            let headers = headers.into_iter().map(|(name, values)| (name, values.join(", ")));
+            shapes.entry(kind).or_default().add(&document(status, headers, body));
         }
     }
     shapes
@@ -226,13 +258,13 @@ impl Asker {
     }
 
     fn scenario(&self, text: &str) {
-        let scenario = promptrelease::sim::scenario::Scenario::parse(text).expect("a scenario");
-        *promptrelease::sim::lock(&self.office.running.sim.scenario) = scenario;
+        let scenario = Scenario::parse(text).expect("a scenario");
+        *sim::lock(&self.office.running.sim.scenario) = scenario;
     }
 }
 
 /// One reply of each kind that was recorded.
-async fn answered() -> Shapes {
+async fn asked() -> Shapes {
     let mut asker = Asker::new().await;
     for path in ["", "/datastores", "/datastores/workspaceblobstore"] {
         asker.arm("GET", path).await;
@@ -283,12 +315,11 @@ async fn answered() -> Shapes {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_simulator_answers_as_azure_was_recorded_to_answer() {
-    let Some(folder) = std::env::var_os("PROMPTRELEASE_RECORDINGS") else {
+    let Some(folder) = folder() else {
         eprintln!("PROMPTRELEASE_RECORDINGS is not set: nothing is compared");
         return;
     };
-    let (recorded, answered) = (recorded(Path::new(&folder)), answered().await);
-    assert!(!recorded.is_empty(), "{} has no recordings", Path::new(&folder).display());
+    let (recorded, answered) = (recorded(&folder), asked().await);
     let mut found = Found::new();
     for (kind, model) in &recorded {
         let ours = answered.get(kind).unwrap_or_else(|| {
