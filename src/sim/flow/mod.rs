@@ -40,6 +40,7 @@ mod documents;
 mod execute;
 mod fault;
 mod graph;
+mod listing;
 mod mapping;
 mod rows;
 mod run;

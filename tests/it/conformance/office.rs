@@ -17,8 +17,8 @@ use tempfile::TempDir;
 use tokio::{process::Command, time::timeout};
 
 const ISSUER: &str = "https://oidc.promptrelease.test";
-/// Of one package. It takes 20 s on two idle cores.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// Of one package. It takes 20 to 40 s on two idle cores.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// What is switched off is documented by `pf config set telemetry.enabled=false`.
 const PF_CONFIG: &str = "telemetry: {enabled: false}\n";
 
