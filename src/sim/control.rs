@@ -30,6 +30,7 @@ const FAULT: &str = r#"a rule or a list: {"name": "x", "match": {"why": "Raise"}
 const ADVANCE: &str = r#"{"advance": "90s"}"#;
 const MISISSUE: &str = r#"{"resource": "https://storage.azure.com", "forged": true}; with the resource only: mend"#;
 const ROLE: &str = r#"what callers may do: {"actions": ["*"], "notActions": ["*/onlineEndpoints/write"]}"#;
+const BODIES: &str = r#"whether the log keeps what was sent to management and flow: {"keep": true}"#;
 const SECRET: &str =
     r#"{"place": "pager.example.com/hooks", "secret": "whsec_…"}; without a secret: accept everything"#;
 const INSIGHTS: &str =
@@ -42,10 +43,11 @@ const ENDPOINT: &str = r#"somebody writes: {"traffic": {"d-1": 100}, "tags": {}}
 const DEPLOYMENT: &str = r#"somebody deploys: {} or as in a world file: {"instanceCount": 2}"#;
 
 /// What there is, for people and for the 404.
-const ROUTES: [(&str, &str); 21] = [
+const ROUTES: [(&str, &str); 22] = [
     ("GET /", "this page"),
     ("GET /state", "endpoints, splits, tags, deployments, operations, runs, traffic, telemetry, models, counts"),
     ("GET /requests?since=N", "requests to Azure's host names after number N"),
+    ("POST /requests/bodies", BODIES),
     ("GET /webhook", "what the receiver of pages was sent"),
     ("POST /webhook/secret", SECRET),
     ("GET /faults", "rules and the requests that they struck"),
@@ -72,6 +74,7 @@ pub fn router(sim: Arc<Sim>) -> Router {
         .route("/", get(page))
         .route("/state", get(state))
         .route("/requests", get(requests))
+        .route("/requests/bodies", post(bodies))
         .route("/webhook", get(webhook))
         .route("/webhook/secret", post(webhook_secret))
         .route("/faults", get(faults).post(add_faults).delete(clear_faults))
@@ -172,6 +175,18 @@ async fn requests(
     let requests = lock(&sim.requests);
     let entries: Vec<_> = requests.since(since).collect();
     Ok(Json(json!({"last": requests.last(), "requests": entries})))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bodies {
+    keep: bool,
+}
+
+async fn bodies(State(sim): State<Arc<Sim>>, body: Bytes) -> Reply {
+    let Bodies { keep } = parsed(&body, BODIES)?;
+    lock(&sim.requests).keep_bodies(keep);
+    done()
 }
 
 async fn webhook(State(sim): State<Arc<Sim>>) -> Json {

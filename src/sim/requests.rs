@@ -40,6 +40,9 @@ pub struct Entry {
     /// Of a query of Application Insights: its text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
+    /// Of a request to the management API or to the Prompt flow service, while bodies are kept: what it sent, if JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
 }
 
 /// The last 100,000 requests, and the counts of all.
@@ -49,9 +52,15 @@ pub struct Requests {
     entries: VecDeque<Entry>,
     counts: BTreeMap<String, u64>,
     refused: BTreeMap<String, u64>,
+    keeps_bodies: bool,
 }
 
 impl Requests {
+    /// Whether the bodies of requests that come from now on are kept. They are not at the start: they are large.
+    pub fn keep_bodies(&mut self, keep: bool) {
+        self.keeps_bodies = keep;
+    }
+
     /// Notes a request on arrival; the number is for [`Requests::end`].
     pub fn begin(&mut self, service: Service, req: &http::Request, received: Timestamp, fault: Option<String>) -> u64 {
         self.last += 1;
@@ -75,12 +84,18 @@ impl Requests {
             seq: faults::tag_piece(req, "seq").and_then(|seq| seq.parse().ok()).filter(|_| !body.is_null()),
             why: faults::why(req).filter(|_| !body.is_null()),
             query,
+            body: self.kept(service, req),
         });
         if self.entries.len() > CAPACITY {
             self.entries.pop_front();
         }
         *self.counts.entry(format!("{} {}", service.as_str(), req.method)).or_default() += 1;
         self.last
+    }
+
+    fn kept(&self, service: Service, req: &http::Request) -> Option<Value> {
+        let kept = self.keeps_bodies && matches!(service, Service::Arm | Service::Flow);
+        serde_json::from_slice(&req.body).ok().filter(|_| kept)
     }
 
     /// Notes the answer to request `n`; None if it was withheld.

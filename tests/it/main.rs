@@ -2,6 +2,7 @@
 
 mod architecture;
 mod bench;
+mod conformance;
 mod crd;
 mod demo;
 mod ground;

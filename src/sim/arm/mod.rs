@@ -152,6 +152,11 @@ pub async fn handle(sim: &Arc<Sim>, req: &Request, effect: &Effect) -> Response 
         .with("x-ms-routing-request-id", route)
         .with("strict-transport-security", "max-age=31536000; includeSubDomains")
         .with("cache-control", "no-cache")
+        .with("pragma", "no-cache")
+        .with("expires", "-1")
+        .with("x-cache", "CONFIG_NOCACHE")
+        .with("x-content-type-options", "nosniff")
+        .with("x-request-time", "0.050")
 }
 
 #[cfg(test)]

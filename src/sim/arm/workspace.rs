@@ -155,6 +155,7 @@ fn known_datastore(call: &Call<'_>, name: &str) -> Result<(), Response> {
 /// What Prompt flow reads of a connection: its own name for the type, and the version of the service's API.
 fn connection_metadata(facts: &ConnectionFacts) -> Value {
     let (flow_type, more) = match facts.category.as_str() {
+        "CustomKeys" => ("Custom", json!({})),
         "CognitiveService" => ("AzureContentSafety", json!({"Kind": "Content Safety", "ApiVersion": "2023-10-01"})),
         category => (category, json!({"ApiType": "azure", "ApiVersion": "2024-10-21"})),
     };
@@ -166,14 +167,22 @@ fn connection_metadata(facts: &ConnectionFacts) -> Value {
 }
 
 fn connection_doc(s: &Settings, facts: &ConnectionFacts, secret: bool) -> Value {
+    let (auth, credentials) = match facts.category.as_str() {
+        "CustomKeys" => ("CustomKeys", json!({"keys": {}})),
+        _ => ("ApiKey", json!({"key": facts.key()})),
+    };
     json!({
+        "tags": null,
+        "location": null,
         "id": format!("{}/connections/{}", workspace_id(s), facts.name),
         "name": facts.name,
         "type": "Microsoft.MachineLearningServices/workspaces/connections",
-        "systemData": {},
+        "systemData": {"createdAt": "2026-01-05T08:01:00Z", "createdBy": "platform@example.com",
+            "createdByType": "User", "lastModifiedAt": "2026-01-05T08:01:00Z",
+            "lastModifiedBy": "platform@example.com", "lastModifiedByType": "User"},
         "properties": {
-            "authType": "ApiKey",
-            "credentials": secret.then(|| json!({"key": facts.key()})),
+            "authType": auth,
+            "credentials": secret.then_some(credentials),
             "group": "AzureAI",
             "category": facts.category,
             "expiryTime": null,

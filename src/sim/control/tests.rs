@@ -4,8 +4,8 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 use crate::sim::{
-    Options, Running, Sim, lock, start,
-    testing::{QA, arm},
+    Options, Running, Service, Sim, lock, start,
+    testing::{QA, arm, request},
     world::World,
 };
 
@@ -65,6 +65,20 @@ async fn the_page_shows_splits_and_says_what_else_there_is() {
     assert!(page["see"]["POST /faults"].as_str().unwrap().contains("lose"));
     let error = desk.refused(Method::GET, "/favicon.ico", "").await;
     assert!(error.contains("GET /requests?since=N"), "{error}");
+}
+
+#[tokio::test]
+async fn bodies_are_in_the_log_while_they_are_kept() {
+    let desk = Desk::open().await;
+    let mut req = request("management.azure.com", "PUT", "/x", r#"{"location": "eastus2"}"#);
+    lock(&desk.sim().requests).begin(Service::Arm, &req, desk.sim().clock.now(), None);
+    desk.done(Method::POST, "/requests/bodies", json!({"keep": true})).await;
+    lock(&desk.sim().requests).begin(Service::Arm, &req, desk.sim().clock.now(), None);
+    req.body = "text".into();
+    lock(&desk.sim().requests).begin(Service::Arm, &req, desk.sim().clock.now(), None);
+    let log = desk.get("/requests").await;
+    let bodies: Vec<_> = log["requests"].as_array().unwrap().iter().map(|entry| entry["body"].clone()).collect();
+    assert_eq!(bodies, [Value::Null, json!({"location": "eastus2"}), Value::Null]);
 }
 
 #[tokio::test]

@@ -4,16 +4,45 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use super::{
     call::Call,
     fault::Root,
-    run::{Line, Run, Times},
+    run::{Line, LineFailure, Run, Times},
     submission::DataInput,
+    tool_error,
 };
 use crate::sim::{clock, digest::hash};
 
+const RUNTIME_VERSION: &str = "20240429.v8";
 const RUNTIME: &str = "promptflow-runtime/20240429.v8";
+/// Of base runs and of judges alike.
+const RUN_TYPE: &str = "azureml.promptflow.FlowRun";
+/// Fields of the history service that are null in a bulk run.
+const UNUSED: [&str; 21] = [
+    "token",
+    "tokenExpiryTimeUtc",
+    "warnings",
+    "parentRunUuid",
+    "cancelationReason",
+    "parentRunId",
+    "scheduleId",
+    "name",
+    "scriptName",
+    "target",
+    "runDefinition",
+    "jobSpecification",
+    "primaryMetricName",
+    "createdFrom",
+    "cancelUri",
+    "completeUri",
+    "diagnosticsUri",
+    "computeRequest",
+    "compute",
+    "queueingInfo",
+    "inputs",
+];
 
 /// `rundata` of the history service.
 pub(super) fn state(call: &Call<'_>, run: &Run) -> Value {
@@ -26,26 +55,62 @@ pub(super) fn state(call: &Call<'_>, run: &Run) -> Value {
     let seconds = times.started.zip(times.ended).map(|(from, to)| to.duration_since(from).as_secs_f64());
     let duration = seconds.map(|seconds| format!("00:{:02}:{:05.2}", (seconds / 60.0).trunc(), seconds % 60.0));
     let error = error(run).map(|root| {
-        json!({"error": root.to_json(), "correlation": null, "environment": null, "location": null,
+        let mut error = root.to_json();
+        if let Some(failure) = first_failure(run)
+            && let Some(node) = &failure.node
+        {
+            tool_error::explain(&mut error, &failure.root, node);
+        }
+        json!({"error": error, "correlation": null, "environment": null, "location": null,
             "time": times.ended.map(clock::iso), "componentName": RUNTIME})
     });
     let by = json!({"userObjectId": run.by.oid, "userPuId": null, "userIdp": run.by.iss, "userAltSecId": null,
         "userIss": run.by.iss, "userTenantId": run.by.tid, "userName": run.by.appid, "upn": null});
+    let begun = run.word() != "NotStarted";
+    let outputs = begun.then(|| json!({"debug_info": asset("debug_info"), "flow_outputs": asset("flow_outputs")}));
+    let compute = begun.then_some("AmlcDsi");
+    // Of a run that is under way; afterwards there is the duration.
+    let (since, so_far) = match times.ended {
+        None => (times.started.map(clock::iso), Some("00:00:00")),
+        Some(_) => (None, None),
+    };
+    let (uuid, changed) = (guid(id), times.ended.or(times.started).unwrap_or(times.created));
+    let mut metadata = json!({
+        "runNumber": times.created.as_second(), "rootRunId": id, "createdUtc": clock::iso(times.created),
+        "createdBy": by, "userId": run.by.oid, "error": error, "revision": 1, "statusRevision": 0, "runUuid": uuid,
+        "rootRunUuid": uuid, "computeDuration": duration, "lastModifiedBy": by, "lastModifiedUtc": clock::iso(changed),
+        "duration": duration, "currentAttemptId": 1, "runId": id, "experimentId": guid("Default"),
+        "status": run.word(), "startTimeUtc": times.started.map(clock::iso), "endTimeUtc": times.ended.map(clock::iso),
+        "displayName": run.notes.display_name, "dataContainerId": format!("dcid.{id}"),
+        "description": run.notes.description, "hidden": run.notes.hidden, "runType": RUN_TYPE,
+        "runTypeV2": {"orchestrator": null, "traits": [], "attribution": "PromptFlow", "computeType": compute},
+        "properties": properties(run), "parameters": {}, "actionUris": {}, "uniqueChildRunComputeTargets": [],
+        "tags": run.notes.tags, "settings": {}, "services": {}, "inputDatasets": [], "outputDatasets": [],
+        "retainForLifetimeOfWorkspace": false, "outputs": outputs, "currentComputeTime": so_far,
+        "lastStartTimeUtc": since, "effectiveStartTimeUtc": since,
+    });
+    UNUSED.iter().for_each(|field| metadata[*field] = Value::Null);
+    json!({"runMetadata": metadata, "runDefinition": null, "jobSpecification": null, "systemSettings": null})
+}
+
+/// A run in a listing.
+pub(super) fn entity(call: &Call<'_>, run: &Run) -> Value {
+    let of_history = &state(call, run)["runMetadata"];
+    let metrics = json!({});
     json!({
-        "runMetadata": {
-            "runNumber": times.created.as_second(), "rootRunId": id, "createdUtc": clock::iso(times.created),
-            "createdBy": by, "userId": run.by.oid, "error": error, "warnings": null, "runId": id,
-            "parentRunId": null, "status": run.word(), "startTimeUtc": times.started.map(clock::iso),
-            "endTimeUtc": times.ended.map(clock::iso), "duration": duration,
-            "displayName": run.submission.run_display_name.as_ref().unwrap_or(id), "name": null,
-            "dataContainerId": format!("dcid.{id}"), "description": null, "hidden": false,
-            "runType": "azureml.promptflow.FlowRun",
-            "runTypeV2": {"orchestrator": null, "traits": [], "attribution": "PromptFlow", "computeType": "AmlcDsi"},
-            "properties": properties(run), "parameters": {}, "tags": {}, "inputs": null,
-            "outputs": {"debug_info": asset("debug_info"), "flow_outputs": asset("flow_outputs")},
-        },
-        "runDefinition": null, "jobSpecification": null, "systemSettings": null,
+        "type": "runs",
+        "annotations": {"archived": run.notes.hidden, "tags": run.notes.tags, "displayName": run.notes.display_name,
+            "status": run.word(), "description": run.notes.description, "metrics": metrics},
+        "properties": {"runId": of_history["runId"], "runType": RUN_TYPE, "experimentName": "Default",
+            "creationContext": {"createdTime": of_history["createdUtc"], "createdBy": of_history["createdBy"]},
+            "startTime": of_history["startTimeUtc"], "endTime": of_history["endTimeUtc"],
+            "duration": of_history["duration"], "userProperties": of_history["properties"]},
     })
+}
+
+/// A GUID that goes with a name.
+fn guid(name: &str) -> String {
+    Uuid::from_u64_pair(hash(name.as_bytes()), hash(format!("{name}.").as_bytes())).to_string()
 }
 
 fn properties(run: &Run) -> Value {
@@ -67,11 +132,27 @@ fn properties(run: &Run) -> Value {
     if let Some(base) = &submission.variant_run_id {
         all["azureml.promptflow.input_run_id"] = json!(base);
     }
+    if run.word() != "NotStarted" {
+        all["azureml.promptflow.snapshot_id"] = json!(guid(&submission.flow_definition_blob_path));
+        all["azureml.promptflow.runtime_version"] = json!(RUNTIME_VERSION);
+    }
     if run.word() == "Completed" {
-        let tokens: u64 = run.lines().iter().map(|line| tokens(line).iter().sum::<u64>()).sum();
-        all["azureml.promptflow.total_tokens"] = json!(tokens.to_string());
+        let [prompt, completion] =
+            run.lines().iter().map(tokens).fold([0, 0], |sum, line| [sum[0] + line[0], sum[1] + line[1]]);
+        for (kind, count) in [("prompt", prompt), ("completion", completion), ("total", prompt + completion)] {
+            all[format!("azureml.promptflow.{kind}_tokens")] = json!(count.to_string());
+        }
+        all["_azureml.evaluate_artifacts"] = json!(r#"[{"path": "instance_results.jsonl", "type": "table"}]"#);
     }
     all
+}
+
+/// Of a run that was executed.
+fn first_failure(run: &Run) -> Option<&LineFailure> {
+    if run.word() != "Completed" {
+        return None;
+    }
+    run.lines().iter().find_map(|line| line.result.as_ref().err())
 }
 
 /// Of the run as a whole, or, of one that is Completed, a count of its lines' errors in the words of the first.
@@ -110,13 +191,8 @@ pub(super) fn line(run: &str, times: &Times, line: &Line) -> Value {
     let (output, error) = match &line.result {
         Ok(output) => (Value::Object(output.clone()), Value::Null),
         Err(failure) => {
-            let mut error = failure.said.clone().unwrap_or_else(|| failure.root.to_json());
-            if let (Some(node), None) = (&failure.node, &failure.said) {
-                error["additionalInfo"] = json!([{"type": "ToolExecutionErrorDetails", "info": {
-                    "type": "Exception", "message": failure.root.message(), "traceback": "", "filename": "",
-                    "lineno": 0, "name": node}}]);
-            }
-            (Value::Null, error)
+            let made_up = || tool_error::of_line(&failure.root, failure.node.as_deref());
+            (Value::Null, failure.said.clone().unwrap_or_else(made_up))
         }
     };
     json!({
@@ -144,19 +220,29 @@ fn tokens(line: &Line) -> [u64; 2] {
 pub(super) fn info(call: &Call<'_>, run: &Run) -> Value {
     let (submission, s) = (&run.submission, &call.sim.settings);
     let id = &submission.run_id;
-    let data = submission.batch_data_input.as_ref().map(|data| json!({"dataUri": data.data_uri}));
-    json!({
+    let data = submission.batch_data_input.as_ref().map_or(json!({}), |data| json!({"dataUri": data.data_uri}));
+    let page = |kind: &str| {
+        let (subscription, group, workspace) = (&s.subscription, &s.resource_group, &s.workspace);
+        format!(
+            "https://ml.azure.com/{kind}/{id}?wsid=/subscriptions/{subscription}/resourcegroups/{group}/providers/\
+             Microsoft.MachineLearningServices/workspaces/{workspace}"
+        )
+    };
+    let mut info = json!({
         "flowRunResourceId": format!("azureml://locations/{}/workspaces/{}/flows/{id}/flowRuns/{id}", s.location,
             s.workspace_id),
-        "flowRunId": id, "flowRunDisplayName": submission.run_display_name.as_ref().unwrap_or(id),
-        "batchDataInput": data, "flowRunType": if submission.is_judge() { "EvaluationRun" } else { "FlowRun" },
-        "flowType": "Default", "runtimeName": submission.runtime_name, "inputsMapping": submission.inputs_mapping,
-        "outputDatastoreName": "workspaceblobstore", "flowDagFileRelativePath": "flow.dag.yaml",
+        "flowRunId": id, "flowRunDisplayName": run.notes.display_name, "batchDataInput": data,
+        "flowRunType": "FlowRun", "flowType": "Default", "runtimeName": submission.runtime_name,
+        "inputsMapping": submission.inputs_mapping, "outputDatastoreName": "workspaceblobstore",
+        "flowDagFileRelativePath": "flow.dag.yaml",
         "childRunBasePath": format!("promptflow/PromptFlowArtifacts/{id}/flow_artifacts"),
         "sessionId": submission.session_id,
-        "studioPortalEndpoint": format!("https://ml.azure.com/runs/{id}?wsid=/subscriptions/{}/resourcegroups/{}/\
-            providers/Microsoft.MachineLearningServices/workspaces/{}", s.subscription, s.resource_group, s.workspace),
-    })
+        "studioPortalEndpoint": page("runs"), "studioPortalTraceEndpoint": page("prompts/trace/run"),
+    });
+    if run.word() != "NotStarted" {
+        info["flowSnapshotId"] = json!(guid(&submission.flow_definition_blob_path));
+    }
+    info
 }
 
 /// The log, a line an event.

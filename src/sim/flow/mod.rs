@@ -3,7 +3,7 @@
 //! how the answers turn out.
 //!
 //! Paths are `/<service>/subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.MachineLearningServices/workspaces/{w}/…`
-//! with the services `flow/api`, `history/v1.0` and `metric/v2.0`. Their shapes are those of Microsoft's client
+//! with the services `flow/api`, `history/v1.0`, `index/v1.0` and `metric/v2.0`. Their shapes are those of Microsoft's client
 //! (promptflow-azure 1.18) and of recorded traffic.
 //!
 //! | call                                       | answer                                                     |
@@ -15,6 +15,8 @@
 //! | `GET flow/api/…/BulkRuns/{id}/logContent`  | the run's log                                              |
 //! | `GET flow/api/…/TraceSessions`             | that there are none                                        |
 //! | `POST history/v1.0/…/rundata`              | the run's state and error                                  |
+//! | `PATCH history/v1.0/…/runs/{id}/modify`   | the run, with the name, words and tags that it was given   |
+//! | `POST index/v1.0/…/entities`               | runs, the newest first                                     |
 //! | `POST metric/v2.0/…/runs/{id}/lastvalues`  | counts of lines, and what the flow logged                  |
 
 use std::sync::Arc;
@@ -30,11 +32,13 @@ use super::{
     scenario::{RepeatedSubmit, UserToken},
 };
 
+mod annotations;
 mod call;
 mod connections;
 mod documents;
 mod execute;
 mod fault;
+mod listing;
 mod mapping;
 mod rows;
 mod run;
@@ -43,6 +47,7 @@ mod store;
 mod submission;
 #[cfg(test)]
 mod tests;
+mod tool_error;
 
 use call::Call;
 use fault::Fault;
@@ -67,7 +72,10 @@ pub async fn handle(sim: &Arc<Sim>, req: &Request) -> Response {
     let connections = lock(&sim.arm).connections();
     let call = Call { sim, req, caller, now, scenario: &scenario, connections: &connections };
     let reply = answer(&call).unwrap_or_else(|fault| fault.reply(&sim.settings.location, now));
-    reply.with("x-request-time", "0.050").with("x-content-type-options", "nosniff")
+    reply
+        .with("x-request-time", "0.050")
+        .with("x-content-type-options", "nosniff")
+        .with("strict-transport-security", "max-age=15724800; includeSubDomains; preload")
 }
 
 fn answer(call: &Call<'_>) -> Answer {
@@ -90,6 +98,8 @@ fn answer(call: &Call<'_>) -> Answer {
         }
         ("GET", "flow/api", ["TraceSessions"]) => Ok(Response::json(200, &documents::no_traces(call))),
         ("POST", "history/v1.0", ["rundata"]) => flow.state(call),
+        ("PATCH", "history/v1.0", ["runs", id, "modify"]) => flow.modify(call, id),
+        ("POST", "index/v1.0", ["entities"]) => flow.entities(call),
         ("POST", "metric/v2.0", ["runs", id, "lastvalues"]) => {
             Ok(Response::json(200, &documents::metrics(flow.run(id)?)))
         }

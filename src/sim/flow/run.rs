@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::task::AbortHandle;
 
-use super::{fault::Root, submission::Submission};
+use super::{annotations::Annotations, fault::Root, submission::Submission};
 use crate::sim::{
     blob::Place,
     digest::hash,
@@ -20,6 +20,7 @@ pub(super) struct Run {
     pub submission: Submission,
     pub graph: Place,
     pub by: Claims,
+    pub notes: Annotations,
     times: Times,
     state: State,
     /// Looks that showed the present state.
@@ -93,6 +94,7 @@ impl Run {
     pub fn new(submission: Submission, graph: Place, by: &Claims, runs: &Runs, created: Timestamp) -> Self {
         let ending = if submission.is_judge() { &runs.judge } else { &runs.base };
         Self {
+            notes: Annotations::of(&submission),
             submission,
             graph,
             by: by.clone(),

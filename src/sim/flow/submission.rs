@@ -17,6 +17,10 @@ pub(super) struct Submission {
     pub run_id: String,
     #[serde(default)]
     pub run_display_name: Option<String>,
+    #[serde(default)]
+    pub description: Option<String>,
+    #[serde(default)]
+    pub tags: Option<BTreeMap<String, String>>,
     pub flow_definition_data_store_name: String,
     pub flow_definition_blob_path: String,
     #[serde(default)]

@@ -1,0 +1,6 @@
+from promptflow.core import tool
+
+
+@tool
+def answer(question: str) -> str:
+    return f"The answer to {question}"

@@ -1,0 +1,52 @@
+"""The command line `pfazure`: what a person types to evaluate a flow."""
+
+import json
+import subprocess
+import tempfile
+import unittest
+
+from promptflow_azure.runs import WHERE, ended, flows_in, pf_client, pfazure
+
+
+class Commands(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.flows = flows_in(folder.name)
+
+    def create(self, name: str, flow: str, *more: str) -> list:
+        data = ["--flow", str(self.flows / flow), "--data", str(self.flows / "questions.jsonl")]
+        return ["run", "create", *data, "--name", name, *more]
+
+    def test_a_run_and_its_judge_are_made_followed_and_read(self):
+        mapping = ["--column-mapping", "question=${data.question}"]
+        command = ["pfazure", *self.create("cli-base", "answer", *mapping), "--stream", *WHERE]
+        made = subprocess.run(command, capture_output=True, text=True)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.assertIn('Run status: "Completed"', made.stdout)
+        run = json.loads(made.stdout[made.stdout.rindex("\n{") :])
+        self.assertEqual((run["name"], run["status"]), ("cli-base", "Completed"))
+        self.assertNotIn("error", run)
+
+        judged = ["--run", "cli-base", "--column-mapping", "question=${data.question}",
+                  "predicted_answer=${run.outputs.answer}"]
+        pfazure(*self.create("cli-judge", "judge", *judged))
+        self.assertEqual(ended(pf_client(), "cli-judge").status, "Completed")
+        self.assertIn('Run status: "Completed"', pfazure("run", "stream", "--name", "cli-judge"))
+
+        details = pfazure("run", "show-details", "--name", "cli-judge")
+        self.assertRegex(details, r"\|\s+2 \|\s+2 \|")
+        self.assertNotIn("(Failed)", details)
+        metrics = pfazure("run", "show-metrics", "--name", "cli-judge")
+        self.assertEqual(json.loads(metrics), {}, "a flow without aggregation has no metrics of its own")
+        shown = json.loads(pfazure("run", "show", "--name", "cli-judge"))
+        self.assertEqual((shown["run"], shown["status"]), ("cli-base", "Completed"))
+        self.assertIn("cli-judge", pfazure("run", "list"))
+
+    def test_a_mapping_that_names_no_column_fails_the_run(self):
+        pfazure(*self.create("cli-wrong", "answer", "--column-mapping", "question=${data.query}"))
+        self.assertEqual(ended(pf_client(), "cli-wrong").status, "Failed")
+        with self.assertRaises(SystemExit) as caught:
+            pfazure("run", "stream", "--name", "cli-wrong")
+        self.assertEqual(caught.exception.code, 1)

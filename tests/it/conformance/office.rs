@@ -1,0 +1,114 @@
+//! A simulated Azure, and those who work in it.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::LazyLock,
+    time::Duration,
+};
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use promptrelease::sim::{self, Options, Running, entra::Issuer, scenario::Scenario, world::World};
+use rcgen::{KeyPair, PKCS_RSA_SHA256};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::{process::Command, time::timeout};
+
+const ISSUER: &str = "https://oidc.promptrelease.test";
+/// Of one package. It takes 20 to 40 s on two idle cores.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// What is switched off is documented by `pf config set telemetry.enabled=false`.
+const PF_CONFIG: &str = "telemetry: {enabled: false}\n";
+
+/// Hosts that the proxy refuses, and the clients do without: Prompt flow asks there whether it is the newest.
+const ELSEWHERE: [&str; 1] = ["pypi.org:443"];
+
+/// The Python environment that `tests/promptflow/build` makes or knows.
+static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
+    let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/promptflow/build");
+    let output = std::process::Command::new(build).stderr(Stdio::inherit()).output().expect("tests/promptflow/build");
+    assert!(output.status.success(), "tests/promptflow/build failed; what it said is above");
+    let said = String::from_utf8(output.stdout).expect("a path");
+    Path::new(said.lines().last().expect("a path")).join("bin")
+});
+
+/// A simulated Azure, and a home for those who work in it.
+pub struct Office {
+    pub running: Running,
+    pub world: World,
+    home: TempDir,
+}
+
+impl Office {
+    pub async fn open(world: &str, scenario: &str) -> Self {
+        let world = World::parse(world).expect("a world");
+        let cluster = KeyPair::generate_for(&PKCS_RSA_SHA256).expect("a key");
+        let issuer = Some(Issuer::new(ISSUER, cluster.public_key_pem().as_bytes()).expect("an RSA key"));
+        let scenario = Scenario::parse(scenario).expect("a scenario");
+        let options = Options { world: world.clone(), scenario, issuer, ..Options::default() };
+        let running = sim::start(options).await.expect("starts");
+        let home = tempfile::tempdir().expect("a folder");
+        fs::create_dir(home.path().join(".promptflow")).expect("a folder");
+        fs::write(home.path().join(".promptflow/pf.yaml"), PF_CONFIG).expect("a file");
+        fs::write(home.path().join("assertion"), assertion(&world, &cluster)).expect("a file");
+        Self { running, world, home }
+    }
+
+    /// All that a client knows of its surroundings; nothing of whoever runs the tests.
+    fn env(&self) -> Vec<(&'static str, OsString)> {
+        let (world, who, home) = (&self.world, &self.world.federated[0], self.home.path());
+        let path = [PYTHON.clone(), "/usr/local/bin".into(), "/usr/bin".into(), "/bin".into()];
+        let mut env: Vec<(&str, OsString)> = self.running.env().into();
+        env.extend([
+            ("PATH", std::env::join_paths(path).expect("plain paths")),
+            ("HOME", home.into()),
+            ("TMPDIR", home.into()),
+            ("LANG", "C.UTF-8".into()),
+            ("PYTHONDONTWRITEBYTECODE", "1".into()),
+            ("PYTHONWARNINGS", "ignore".into()),
+            ("AZURE_TENANT_ID", (&who.tenant).into()),
+            ("AZURE_CLIENT_ID", (&who.client).into()),
+            ("AZURE_FEDERATED_TOKEN_FILE", home.join("assertion").into()),
+            ("AZURE_TOKEN_CREDENTIALS", "WorkloadIdentityCredential".into()),
+            ("AZURE_SUBSCRIPTION_ID", (&world.subscription).into()),
+            ("AZURE_RESOURCE_GROUP", (&world.resource_group).into()),
+            ("AZURE_WORKSPACE", (&world.workspace).into()),
+            ("SIMULATOR", (&self.running.proxy_url).into()),
+            // Of the library that Prompt flow brings for telemetry: settings and statistics of its own.
+            ("APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED", "true".into()),
+            ("APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL", "true".into()),
+        ]);
+        env
+    }
+
+    /// Runs the cases of a package of `tests/conformance`; panics with the failed ones and all that was printed.
+    pub async fn run(&self, package: &str) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance");
+        let mut command = Command::new(PYTHON.join("python"));
+        command.args(["-m", "unittest", "discover", "-v", "-t", ".", "-s", package]).current_dir(folder);
+        command.env_clear().envs(self.env()).stdin(Stdio::null()).kill_on_drop(true);
+        let output = timeout(PATIENCE, command.output()).await;
+        let output = output.unwrap_or_else(|_| panic!("{package} took more than {PATIENCE:?}")).expect("python runs");
+        let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+        let bad = |line: &&str| line.starts_with("FAIL: ") || line.starts_with("ERROR: ");
+        let failed: Vec<&str> = said.lines().filter(bad).collect();
+        assert!(output.status.success(), "{package}:\n{}\n\n{said}", failed.join("\n"));
+        assert!(!said.contains("Ran 0 tests"), "{package} has no cases:\n{said}");
+        // Whoever goes elsewhere, to a host of telemetry for one, is not under control.
+        let requests = sim::lock(&self.running.sim.requests);
+        let strange = |host: &&String| !ELSEWHERE.contains(&host.as_str());
+        let strangers: Vec<&String> = requests.refused().keys().filter(strange).collect();
+        assert!(strangers.is_empty(), "{package} wanted to reach {strangers:?}");
+    }
+}
+
+/// What a cluster projects into a pod, good for an hour.
+fn assertion(world: &World, cluster: &KeyPair) -> String {
+    let now = jiff::Timestamp::now().as_second();
+    let claims = json!({"iss": ISSUER, "sub": world.federated[0].subject, "aud": world.federated[0].audience,
+        "nbf": now - 10, "exp": now + 3600});
+    let key = EncodingKey::from_rsa_pem(cluster.serialize_pem().as_bytes()).expect("an RSA key");
+    jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key).expect("signs")
+}
