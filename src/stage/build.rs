@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod flow;
+pub mod ignore;
 pub mod mapping;
 pub mod room;
 

@@ -22,6 +22,8 @@ pub const MAX_FILES: usize = 5_000;
 #[derive(Clone, Debug, Default)]
 pub struct Folder {
     files: BTreeMap<String, Bytes>,
+    /// Files of the archive that are not uploaded, with what says so.
+    left_out: BTreeMap<String, String>,
 }
 
 /// Why an archive was refused. All of these are the release's fault.
@@ -133,7 +135,13 @@ pub fn normal(path: &str) -> String {
 impl Folder {
     #[cfg(test)]
     pub fn of<const N: usize>(files: [(&str, &str); N]) -> Self {
-        Self { files: files.map(|(path, text)| (path.to_owned(), Bytes::from(text.to_owned()))).into() }
+        let files = files.map(|(path, text)| (path.to_owned(), Bytes::from(text.to_owned()))).into();
+        Self { files, ..Self::default() }
+    }
+
+    #[cfg(test)]
+    pub fn put(&mut self, path: &str, text: &'static str) {
+        self.files.insert(path.to_owned(), Bytes::from_static(text.as_bytes()));
     }
 
     /// The file of this path, as people write it.
@@ -164,9 +172,24 @@ impl Folder {
             root if root.is_empty() => root,
             path => format!("{path}/"),
         };
-        let inside =
-            |(path, content): (&String, &Bytes)| Some((path.strip_prefix(&prefix)?.to_owned(), content.clone()));
-        Self { files: self.files.iter().filter_map(inside).collect() }
+        let inside = |path: &String| path.strip_prefix(&prefix).map(str::to_owned);
+        let files = self.files.iter().filter_map(|(path, content)| Some((inside(path)?, content.clone()))).collect();
+        let left_out = self.left_out.iter().filter_map(|(path, by)| Some((inside(path)?, by.clone()))).collect();
+        Self { files, left_out }
+    }
+
+    /// Takes out the files for which `by` names what leaves them out.
+    pub fn leave_out(&mut self, by: impl Fn(&str) -> Option<String>) {
+        let found: Vec<_> = self.files.keys().filter_map(|path| Some((path.clone(), by(path)?))).collect();
+        for (path, by) in found {
+            self.files.remove(&path);
+            self.left_out.insert(path, by);
+        }
+    }
+
+    /// What leaves out a file that is in the archive, to be put behind its name.
+    pub fn why_left_out(&self, path: &str) -> Option<String> {
+        self.left_out.get(&normal(path)).map(|by| format!(" ({by} leaves it out)"))
     }
 
     /// SHA-256 over paths and contents in order, as hex: the address under which it is uploaded.

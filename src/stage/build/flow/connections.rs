@@ -1,0 +1,77 @@
+//! Which connections of the workspace a flow's nodes name.
+
+use std::collections::BTreeMap;
+
+use super::{Flow, python, running};
+use crate::stage::build::archive::Folder;
+
+/// Kinds of a source whose code is in a package of the image, and so cannot be read.
+pub(super) const OF_PACKAGE: [&str; 2] = ["package", "package_with_prompt"];
+/// What tools of Prompt flow's own packages call the input that takes a connection.
+const INPUT_OF_PACKAGE: &str = "connection";
+
+/// One node's use of one connection.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Named {
+    pub node: String,
+    pub connection: String,
+}
+
+/// `connection` of a node; inputs of a Python tool that its file declares as a connection; `connection` of a package's
+/// tool. Others cannot be told from text without running the tool. `folder`: the flow's own.
+pub fn named(flow: &Flow, folder: &Folder) -> Vec<Named> {
+    let mut all = Vec::new();
+    for node in &flow.nodes {
+        let Ok(runs) = running(flow, node) else { continue };
+        let from_package = runs.source.and_then(|s| s.type_.as_deref()).is_some_and(|kind| OF_PACKAGE.contains(&kind));
+        let file = runs.source.filter(|_| !from_package && runs.type_ == Some("python"));
+        let file = file.and_then(|source| folder.get(source.path.as_deref()?));
+        let text = file.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
+        let mut keys = python::connections(text);
+        keys.extend(from_package.then_some(INPUT_OF_PACKAGE));
+        let inputs = keys.into_iter().filter_map(|key| runs.inputs.get(key)?.as_str());
+        let names = runs.connection.into_iter().chain(inputs).filter(|name| !name.is_empty() && !name.contains("${"));
+        let name = node.name.as_str();
+        all.extend(names.map(|connection| Named { node: name.to_owned(), connection: connection.to_owned() }));
+    }
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// The same with the evaluation's overrides, as Azure's names are compared: without regard to case in what exists, exactly
+/// in what a flow says.
+pub fn overridden(named: &[Named], overrides: &BTreeMap<&str, &str>) -> Vec<Named> {
+    let instead = |named: &Named| {
+        let to = overrides.get(named.connection.as_str()).copied().unwrap_or(&named.connection);
+        Named { node: named.node.clone(), connection: to.to_owned() }
+    };
+    named.iter().map(instead).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::build::flow;
+
+    #[test]
+    fn connections_are_found_where_nodes_name_them() {
+        let yaml = "
+inputs: {store: {type: string}}
+nodes:
+- {name: a, type: llm, source: {path: a.jinja2}, connection: aoai}
+- {name: b, type: python, source: {path: b.py}, inputs: {store: custom, text: aoai}}
+- {name: c, type: python, source: {type: package, tool: x.y}, inputs: {connection: serp, query: q}}
+- {name: d, type: python, source: {path: b.py}, inputs: {store: '${inputs.store}', text: x}}
+- {name: e, use_variants: true}
+node_variants:
+  e: {default_variant_id: v, variants: {v: {node: {type: llm, source: {path: a.jinja2}, connection: second}}}}
+";
+        let python = "@tool\ndef b(text: str, store: CustomConnection): pass\n";
+        let folder = Folder::of([("flow.dag.yaml", yaml), ("a.jinja2", ""), ("b.py", python)]);
+        let flow = flow::read(&folder, "").expect("a flow");
+        let got = named(&flow, &folder);
+        let got: Vec<(&str, &str)> = got.iter().map(|n| (n.node.as_str(), n.connection.as_str())).collect();
+        assert_eq!(got, [("a", "aoai"), ("b", "custom"), ("c", "serp"), ("e", "second")]);
+    }
+}
