@@ -4,6 +4,7 @@ mod architecture;
 mod bench;
 mod crd;
 mod demo;
+mod flows;
 mod ground;
 mod identity;
 mod lease;

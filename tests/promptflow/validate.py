@@ -20,4 +20,5 @@ def verdict(flows, folder):
 
 flows = PFClient().flows
 everything = {folder.name: verdict(flows, folder / "flow") for folder in sorted(Path(sys.argv[1]).iterdir())}
+print()
 json.dump(everything, sys.stdout, ensure_ascii=False)

@@ -1,6 +1,8 @@
 //! What can be told of a Python file without running it: its tools, and which of their inputs are connections. A file that
 //! cannot be told for sure is taken as it is; what it really means only Python knows.
 
+use std::ops::Range;
+
 /// A function marked `@tool`, or the file's only way to have one.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Tools {
@@ -116,27 +118,28 @@ pub(super) fn connections(text: &str) -> Vec<&str> {
         if decorator(line).is_some_and(|name| names.contains(&name)) {
             marked = true;
         } else if marked && function(line).is_some() {
-            return parameters(text, &code, offset).into_iter().filter_map(connection).collect();
+            let parameters = parameters(&code, offset).into_iter();
+            return parameters.filter_map(|range| connection(text.get(range.clone())?, code.get(range)?)).collect();
         }
         offset += line.len();
     }
     Vec::new()
 }
 
-/// Of the function that is defined here, as they are written.
-fn parameters<'t>(text: &'t str, code: &str, from: usize) -> Vec<&'t str> {
+/// Where those of the function that is defined here stand.
+fn parameters(code: &str, from: usize) -> Vec<Range<usize>> {
     let Some(open) = code[from..].find('(').map(|n| from + n + 1) else { return Vec::new() };
     let (mut depth, mut begin, mut all) = (0_usize, open, Vec::new());
     for (at, byte) in code.bytes().enumerate().skip(open) {
         match byte {
             b'(' | b'[' | b'{' => depth += 1,
             b')' if depth == 0 => {
-                all.extend(text.get(begin..at));
+                all.push(begin..at);
                 break;
             }
             b')' | b']' | b'}' => depth = depth.saturating_sub(1),
             b',' if depth == 0 => {
-                all.extend(text.get(begin..at));
+                all.push(begin..at);
                 begin = at + 1;
             }
             _ => {}
@@ -145,12 +148,16 @@ fn parameters<'t>(text: &'t str, code: &str, from: usize) -> Vec<&'t str> {
     all
 }
 
-fn connection(parameter: &str) -> Option<&str> {
-    let (name, type_) = parameter.split_once(':')?;
-    let type_ = type_.split('=').next().unwrap_or_default();
+/// The parameter's name. Its type may stand in quotes, so it is read from the text and not from the code.
+fn connection<'t>(text: &'t str, code: &str) -> Option<&'t str> {
+    let colon = code.find(':')?;
+    let end = code[colon..].find('=').map_or(code.len(), |n| colon + n);
+    let type_ = text.get(colon + 1..end)?.split('#').next().unwrap_or_default();
     let words: Vec<&str> = type_.split(|c| !is_word(c)).collect();
     let is_one = words.iter().any(|word| word.ends_with("Connection")) && !words.contains(&"str");
-    is_one.then(|| name.trim())
+    // What stands before it may be a comment.
+    let name = text.get(..colon)?.rsplit(|c| !is_word(c)).find(|word| !word.is_empty())?;
+    is_one.then_some(name)
 }
 
 #[cfg(test)]

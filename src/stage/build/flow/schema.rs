@@ -48,6 +48,9 @@ pub(super) fn check(file: &Map<String, Value>) -> Result<(), FlowError> {
     includes(file.get("additional_includes"))?;
     for (kind, key) in [("input", "inputs"), ("output", "outputs")] {
         for (name, port) in file.get(key).and_then(Value::as_object).into_iter().flatten() {
+            if !name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+                return wrong(format!("{kind} `{name}`"), "has a name that no template or function can use; begin it with a letter");
+            }
             check_port(&format!("{kind} `{name}`"), port)?;
         }
     }

@@ -65,9 +65,9 @@ outputs: {answer: {type: string, reference: '${draft.output}'}}
 nodes: [{name: draft, use_variants: true}]
 node_variants:
   draft:
-default_variant_id: v1
-variants:
-  v1: {node: {type: llm, source: {path: draft.jinja2}, connection: aoai, inputs: {q: '${inputs.question}'}}}
+    default_variant_id: v1
+    variants:
+      v1: {node: {type: llm, source: {path: draft.jinja2}, connection: aoai, inputs: {q: '${inputs.question}'}}}
 ";
     flow(yaml).expect("good");
     let error = flow(&yaml.replace("default_variant_id: v1", "default_variant_id: v2")).expect_err("bad");
