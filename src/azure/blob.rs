@@ -96,13 +96,7 @@ impl Azure {
     }
 
     /// A request about the store's container, or what lies in it.
-    pub(super) fn in_store(
-        &self,
-        method: Method,
-        store: &Datastore,
-        path: &[&str],
-        what: String,
-    ) -> Result<Outgoing> {
+    pub(super) fn in_store(&self, method: Method, store: &Datastore, path: &[&str], what: String) -> Result<Outgoing> {
         let host = format!("https://{}.blob.{}", store.account, store.endpoint_suffix);
         let segments: Vec<&str> = std::iter::once(store.container.as_str()).chain(path.iter().copied()).collect();
         let url = join(&host, &segments)

@@ -45,7 +45,6 @@ impl Azure {
 mod tests {
     use serde_json::json;
 
-    use super::*;
     use crate::azure::loopback::{Loopback, in_workspace, json as answer};
 
     #[tokio::test]

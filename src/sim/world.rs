@@ -165,11 +165,11 @@ impl Default for World {
                 traffic: BTreeMap::new(),
                 deployments: Vec::new(),
             }],
-            connections: ["azure-openai-prod", "azure-openai-eval"]
+            connections: ["azure-openai-prod", "azure-openai-eval", "content-safety-prod", "content-safety-eval"]
                 .map(|name| ConnectionFacts {
                     name: name.into(),
-                    category: azure_openai(),
-                    target: format!("https://{name}.openai.azure.com/"),
+                    category: if name.starts_with("azure") { azure_openai() } else { "CognitiveService".into() },
+                    target: format!("https://{name}.example.com/"),
                 })
                 .into(),
             receivers: Vec::new(),

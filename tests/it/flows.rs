@@ -136,7 +136,7 @@ fn our_verdicts_are_those_of_prompt_flow_but_for_the_reasons_given() {
         if !as_said {
             wrong.push(format!("{}: we say {got:?}, the corpus {:?}", case.name, case.ours));
         }
-        match (got.is_some() == !theirs.is_empty(), &case.why) {
+        match (got.is_some() != theirs.is_empty(), &case.why) {
             (true, Some(_)) => wrong.push(format!("{}: Prompt flow agrees, so no reason is needed", case.name)),
             (false, None) => {
                 wrong.push(format!("{}: we say {got:?}, Prompt flow {theirs:?}, and no reason is given", case.name));

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    Flow, FlowError, Running, circle::circle, connections::OF_PACKAGE, jinja,
+    Flow, FlowError, Running,
+    circle::circle,
+    connections::OF_PACKAGE,
+    jinja,
     python::{self, Tools},
     running,
 };

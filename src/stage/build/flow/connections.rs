@@ -1,7 +1,5 @@
 //! Which connections of the workspace a flow's nodes name.
 
-use std::collections::BTreeMap;
-
 use super::{Flow, python, running};
 use crate::stage::build::archive::Folder;
 
@@ -37,16 +35,6 @@ pub fn named(flow: &Flow, folder: &Folder) -> Vec<Named> {
     all.sort();
     all.dedup();
     all
-}
-
-/// The same with the evaluation's overrides, as Azure's names are compared: without regard to case in what exists, exactly
-/// in what a flow says.
-pub fn overridden(named: &[Named], overrides: &BTreeMap<&str, &str>) -> Vec<Named> {
-    let instead = |named: &Named| {
-        let to = overrides.get(named.connection.as_str()).copied().unwrap_or(&named.connection);
-        Named { node: named.node.clone(), connection: to.to_owned() }
-    };
-    named.iter().map(instead).collect()
 }
 
 #[cfg(test)]

@@ -6,15 +6,34 @@ use super::FlowError;
 
 /// Types of a flow's inputs and outputs (Prompt flow's `ValueType`).
 const TYPES: [&str; 11] = [
-    "int", "double", "bool", "string", "secret", "prompt_template", "list", "object", "file_path", "image",
+    "int",
+    "double",
+    "bool",
+    "string",
+    "secret",
+    "prompt_template",
+    "list",
+    "object",
+    "file_path",
+    "image",
     "assistant_definition",
 ];
 const FLOW_TYPES: [&str; 3] = ["standard", "evaluation", "chat"];
 const LANGUAGES: [&str; 2] = ["python", "csharp"];
 /// Keys that must have a value, if they are there at all.
 const VALUED: [&str; 12] = [
-    "inputs", "outputs", "nodes", "node_variants", "environment", "environment_variables", "type", "language",
-    "description", "display_name", "tags", "additional_includes",
+    "inputs",
+    "outputs",
+    "nodes",
+    "node_variants",
+    "environment",
+    "environment_variables",
+    "type",
+    "language",
+    "description",
+    "display_name",
+    "tags",
+    "additional_includes",
 ];
 /// Words that Prompt flow takes for a yes or a no.
 const TRUTH: [&str; 10] = ["true", "false", "t", "f", "yes", "no", "y", "n", "on", "off"];
@@ -49,7 +68,10 @@ pub(super) fn check(file: &Map<String, Value>) -> Result<(), FlowError> {
     for (kind, key) in [("input", "inputs"), ("output", "outputs")] {
         for (name, port) in file.get(key).and_then(Value::as_object).into_iter().flatten() {
             if !name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
-                return wrong(format!("{kind} `{name}`"), "has a name that no template or function can use; begin it with a letter");
+                return wrong(
+                    format!("{kind} `{name}`"),
+                    "has a name that no template or function can use; begin it with a letter",
+                );
             }
             check_port(&format!("{kind} `{name}`"), port)?;
         }
@@ -84,7 +106,9 @@ fn check_port(what: &str, port: &Value) -> Result<(), FlowError> {
     match port.get("type") {
         None | Some(Value::Null) => return wrong(what, "has no `type`"),
         Some(Value::String(word)) if TYPES.iter().any(|known| known.eq_ignore_ascii_case(word)) => {}
-        Some(Value::String(word)) => return wrong(what, format!("is of type `{word}`; there are {}", TYPES.join(", "))),
+        Some(Value::String(word)) => {
+            return wrong(what, format!("is of type `{word}`; there are {}", TYPES.join(", ")));
+        }
         Some(_) => return wrong(what, "has a `type` that is no word"),
     }
     for mark in ["is_chat_input", "is_chat_history", "is_chat_output"] {

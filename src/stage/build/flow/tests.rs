@@ -52,9 +52,7 @@ fn a_broken_one_names_the_node() {
         let error = flow(&GOOD.replacen(from, to, 1)).expect_err(says).to_string();
         assert!(error.contains(says), "{error}\n does not say\n{says}");
     }
-    assert!(
-        read(&Folder::of([("a", "")]), "flow").expect_err("missing").to_string().contains("`flow/flow.dag.yaml`")
-    );
+    assert!(read(&Folder::of([("a", "")]), "flow").expect_err("missing").to_string().contains("`flow/flow.dag.yaml`"));
 }
 
 #[test]
@@ -143,10 +141,12 @@ fn a_graph_has_a_size() {
 
 #[test]
 fn yaml_that_is_no_flow_is_told_in_one_line() {
-    for yaml in ["", "[]", "a: [", "nodes: 7", "nodes: [{}]", "inputs: {q: {}}\nnodes: []", "&a [*a]", "nodes: *x"]
-    {
+    for yaml in ["", "[]", "a: [", "nodes: 7", "nodes: [{}]", "inputs: {q: {}}\nnodes: []", "&a [*a]", "nodes: *x"] {
         let error = flow(yaml).expect_err(yaml);
-        assert!(matches!(error, FlowError::Unreadable { .. } | FlowError::Key { .. } | FlowError::Empty), "{yaml}: {error}");
+        assert!(
+            matches!(error, FlowError::Unreadable { .. } | FlowError::Key { .. } | FlowError::Empty),
+            "{yaml}: {error}"
+        );
         assert_eq!(error.to_string().lines().count(), 1, "{yaml}: {error}");
     }
 }

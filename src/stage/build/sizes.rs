@@ -1,0 +1,50 @@
+//! What takes the space of an archive that is too large.
+
+use std::collections::BTreeMap;
+
+/// Entries that are named.
+const TOP: usize = 5;
+
+/// Bytes as people say them.
+pub(super) fn bytes(count: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "for people, with one digit behind the point")]
+    let count_f = count as f64;
+    match count {
+        0..1024 => format!("{count} B"),
+        1024..1_048_576 => format!("{:.1} KiB", count_f / 1024.0),
+        _ => format!("{:.1} MiB", count_f / 1_048_576.0),
+    }
+}
+
+/// The largest files, largest first.
+pub(super) fn largest<'a>(files: impl Iterator<Item = (&'a str, u64)>) -> String {
+    top(files, bytes)
+}
+
+/// The folders with most files, themselves and not those below counted.
+pub(super) fn fullest<'a>(paths: impl Iterator<Item = &'a str>) -> String {
+    let mut folders: BTreeMap<&str, u64> = BTreeMap::new();
+    for path in paths {
+        *folders.entry(path.rsplit_once('/').map_or(".", |(folder, _)| folder)).or_default() += 1;
+    }
+    top(folders.into_iter(), |count| format!("{count} files"))
+}
+
+fn top<'a>(all: impl Iterator<Item = (&'a str, u64)>, say: impl Fn(u64) -> String) -> String {
+    let mut all: Vec<_> = all.collect();
+    all.sort_by(|(a, m), (b, n)| n.cmp(m).then(a.cmp(b)));
+    let top = all.into_iter().take(TOP).map(|(path, count)| format!("{path} {}", say(count)));
+    top.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_are_named_first() {
+        let files = [("a", 1), ("b/c", 3 << 20), ("d", 1536), ("e", 900), ("f", 900), ("g", 2)];
+        assert_eq!(largest(files.into_iter()), "b/c 3.0 MiB, d 1.5 KiB, e 900 B, f 900 B, g 2 B");
+        assert_eq!(fullest(["a", "b/c", "b/d", "b/e/f"].into_iter()), "b 2 files, . 1 files, b/e 1 files");
+    }
+}
