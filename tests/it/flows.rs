@@ -146,3 +146,55 @@ fn our_verdicts_are_those_of_prompt_flow_but_for_the_reasons_given() {
     }
     assert!(wrong.is_empty(), "{} of {} flows:\n{}", wrong.len(), corpus.len(), wrong.join("\n"));
 }
+
+/// Of `docs/flows.md`: the table between the two marks.
+const MARKS: [&str; 2] = ["<!-- written from tests/flows -->\n", "<!-- end -->\n"];
+
+/// Flows that the two see differently, by the reason.
+fn table(corpus: &[(Case, BTreeMap<String, String>)]) -> String {
+    let mut reasons: Vec<(&str, bool, Vec<&str>)> = Vec::new();
+    for (case, _) in corpus {
+        let Some(why) = &case.why else { continue };
+        match reasons.iter_mut().find(|(known, ours, _)| known == why && *ours == case.ours.is_some()) {
+            Some((_, _, names)) => names.push(&case.name),
+            None => reasons.push((why, case.ours.is_some(), vec![&case.name])),
+        }
+    }
+    let row = |(why, refused, names): &(&str, bool, Vec<&str>)| {
+        let (ours, theirs) = if *refused { ("refused", "taken") } else { ("taken", "refused") };
+        format!("| {} | {ours} | {theirs} | {why} |\n", names.join("; "))
+    };
+    let rows: String = reasons.iter().map(row).collect();
+    let disagree = corpus.iter().filter(|(case, _)| case.why.is_some()).count();
+    format!(
+        "Of {} flows, {disagree} are seen differently:\n\n| a flow with | operator | `pf flow validate` | why |\n\
+         |---|---|---|---|\n{rows}",
+        corpus.len()
+    )
+}
+
+#[test]
+fn the_document_lists_what_is_seen_differently() {
+    let path = here().join("docs/flows.md");
+    let text = fs::read_to_string(&path).expect("the document");
+    let (before, rest) = text.split_once(MARKS[0]).expect("the first mark");
+    let (_, after) = rest.split_once(MARKS[1]).expect("the second mark");
+    let wanted = [before, MARKS[0], &table(&corpus()), MARKS[1], after].concat();
+    if std::env::var_os("FLOWS_WRITE").is_some() {
+        fs::write(&path, &wanted).expect("writes");
+    } else {
+        assert!(text == wanted, "docs/flows.md is behind tests/flows: run this test with FLOWS_WRITE=1");
+    }
+}
+
+/// The corpus says what people get wrong; the sample is what they copy.
+#[test]
+fn the_samples_flows_are_taken() {
+    let sample = here().join("deploy/samples/support-assistant");
+    let packed = promptrelease::samples::archive(&sample, "1428").expect("packs");
+    let folder = archive::unpack(&packed, &promptrelease::samples::digest(&packed)).expect("unpacks");
+    for (path, connections) in [("flows/support-assistant", 4), ("eval/eval-flow", 1)] {
+        let flow = flow::read(&folder, path).expect(path);
+        assert_eq!(flow::connections::named(&flow, &folder.below(path)).len(), connections, "{path}");
+    }
+}

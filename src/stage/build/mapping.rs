@@ -18,6 +18,8 @@ struct Sources<'a> {
 /// Why a mapping cannot be made. The release's fault.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum MappingError {
+    #[error("{flow}: the flow has no inputs, and Prompt flow runs no data set over such a flow")]
+    NoInputs { flow: String },
     #[error(
         "{flow}: input `{input}` has no source: no column of the data set{or_output} has this name; add it to `columnMapping`, as in {input}: data.<column>"
     )]
@@ -51,6 +53,11 @@ pub fn feeds(
     dataset: &Dataset,
     runner: &PromptFlowRunner,
 ) -> Result<Feeds, MappingError> {
+    for (path, flow) in [(path.unwrap_or("."), flow), (&runner.judge.path, judge)] {
+        if flow.inputs.is_empty() {
+            return Err(MappingError::NoInputs { flow: path.to_owned() });
+        }
+    }
     let sources = Sources { columns: dataset.columns().collect(), outputs: None };
     let of_flow = mapping(path.unwrap_or("."), names(&flow.inputs), &sources, &runner.column_mapping)?;
     let sources = Sources { outputs: Some(names(&flow.outputs).collect()), ..sources };

@@ -2,23 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::view::sentence;
+
 /// Entries that are named.
 const TOP: usize = 5;
 
-/// Bytes as people say them.
-pub(super) fn bytes(count: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "for people, with one digit behind the point")]
-    let count_f = count as f64;
-    match count {
-        0..1024 => format!("{count} B"),
-        1024..1_048_576 => format!("{:.1} KiB", count_f / 1024.0),
-        _ => format!("{:.1} MiB", count_f / 1_048_576.0),
-    }
-}
-
 /// The largest files, largest first.
 pub(super) fn largest<'a>(files: impl Iterator<Item = (&'a str, u64)>) -> String {
-    top(files, bytes)
+    top(files, |bytes| sentence::size(i64::try_from(bytes).unwrap_or(i64::MAX)))
 }
 
 /// The folders with most files, themselves and not those below counted.
@@ -27,7 +18,7 @@ pub(super) fn fullest<'a>(paths: impl Iterator<Item = &'a str>) -> String {
     for path in paths {
         *folders.entry(path.rsplit_once('/').map_or(".", |(folder, _)| folder)).or_default() += 1;
     }
-    top(folders.into_iter(), |count| format!("{count} files"))
+    top(folders.into_iter(), |count| sentence::count(i64::try_from(count).unwrap_or(i64::MAX), "file"))
 }
 
 fn top<'a>(all: impl Iterator<Item = (&'a str, u64)>, say: impl Fn(u64) -> String) -> String {
@@ -44,7 +35,7 @@ mod tests {
     #[test]
     fn the_largest_are_named_first() {
         let files = [("a", 1), ("b/c", 3 << 20), ("d", 1536), ("e", 900), ("f", 900), ("g", 2)];
-        assert_eq!(largest(files.into_iter()), "b/c 3.0 MiB, d 1.5 KiB, e 900 B, f 900 B, g 2 B");
-        assert_eq!(fullest(["a", "b/c", "b/d", "b/e/f"].into_iter()), "b 2 files, . 1 files, b/e 1 files");
+        assert_eq!(largest(files.into_iter()), "b/c 3.0 MiB, d 1.5 KiB, e 900 bytes, f 900 bytes, g 2 bytes");
+        assert_eq!(fullest(["a", "b/c", "b/d", "b/e/f"].into_iter()), "b 2 files, . 1 file, b/e 1 file");
     }
 }
