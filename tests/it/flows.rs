@@ -88,8 +88,20 @@ fn ours(files: &BTreeMap<String, String>) -> Result<(), String> {
     flow::read(&folder, "flow").map(|_| ()).map_err(|e| e.to_string())
 }
 
-/// What Prompt flow says of each, in one process: by folder, "" for a flow that it takes.
-fn theirs(root: &Path) -> BTreeMap<String, String> {
+/// What a reason says that Prompt flow itself must confirm.
+const WOULD_FAIL: &str = "the run would fail";
+
+/// What Prompt flow says of one flow; "" if it takes it.
+#[derive(Deserialize)]
+struct Verdict {
+    /// By `pf flow validate`.
+    validate: String,
+    /// By its executor, when it prepares a run.
+    load: String,
+}
+
+/// What Prompt flow says of each, in one process, by folder.
+fn theirs(root: &Path) -> BTreeMap<String, Verdict> {
     let built = Command::new(here().join("tests/promptflow/build")).output().expect("runs");
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let env = String::from_utf8(built.stdout).expect("a path");
@@ -126,8 +138,8 @@ fn our_verdicts_are_those_of_prompt_flow_but_for_the_reasons_given() {
     let theirs = theirs(root.path());
     let mut wrong = Vec::new();
     for (n, (case, files)) in corpus.iter().enumerate() {
-        let (ours, theirs) = (ours(files), &theirs[&format!("{n:03}")]);
-        let got = ours.err();
+        let Verdict { validate: theirs, load } = &theirs[&format!("{n:03}")];
+        let got = ours(files).err();
         let as_said = match (&got, &case.ours) {
             (None, None) => true,
             (Some(got), Some(said)) => got.contains(said.as_str()),
@@ -135,6 +147,9 @@ fn our_verdicts_are_those_of_prompt_flow_but_for_the_reasons_given() {
         };
         if !as_said {
             wrong.push(format!("{}: we say {got:?}, the corpus {:?}", case.name, case.ours));
+        }
+        if case.why.as_ref().is_some_and(|why| why.contains(WOULD_FAIL)) && load.is_empty() {
+            wrong.push(format!("{}: the reason says that the run would fail, and Prompt flow would run it", case.name));
         }
         match (got.is_some() != theirs.is_empty(), &case.why) {
             (true, Some(_)) => wrong.push(format!("{}: Prompt flow agrees, so no reason is needed", case.name)),

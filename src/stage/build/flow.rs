@@ -79,6 +79,9 @@ pub struct Node {
     pub inputs: BTreeMap<String, Value>,
     #[serde(default)]
     pub connection: Option<String>,
+    /// Of an LLM node: `chat` or `completion`.
+    #[serde(default)]
+    pub api: Option<String>,
     #[serde(default)]
     pub use_variants: bool,
     /// Runs once, after all lines.
@@ -123,6 +126,9 @@ pub struct VariantNode {
     pub inputs: BTreeMap<String, Value>,
     #[serde(default)]
     pub connection: Option<String>,
+    /// Of an LLM node: `chat` or `completion`.
+    #[serde(default)]
+    pub api: Option<String>,
 }
 
 /// Reads and checks the flow in the folder `path` of an archive.
@@ -178,15 +184,24 @@ struct Running<'a> {
     source: Option<&'a Source>,
     inputs: &'a BTreeMap<String, Value>,
     connection: Option<&'a str>,
+    api: Option<&'a str>,
     activate: Option<&'a Value>,
 }
 
 fn running<'a>(flow: &'a Flow, node: &'a Node) -> Result<Running<'a>, FlowError> {
     let name = node.name.as_str();
     if !node.use_variants {
-        let Node { type_, source, inputs, connection, activate, .. } = node;
-        let (type_, connection) = (type_.as_deref(), connection.as_deref());
-        return Ok(Running { name, type_, source: source.as_ref(), inputs, connection, activate: activate.as_ref() });
+        let Node { type_, source, inputs, connection, api, activate, .. } = node;
+        let (type_, connection, api) = (type_.as_deref(), connection.as_deref(), api.as_deref());
+        return Ok(Running {
+            name,
+            type_,
+            source: source.as_ref(),
+            inputs,
+            connection,
+            api,
+            activate: activate.as_ref(),
+        });
     }
     let variants = flow.node_variants.get(name).ok_or_else(|| FlowError::NoSource(name.to_owned()))?;
     let Variant { node: variant } = variants
@@ -204,6 +219,7 @@ impl<'a> Running<'a> {
             source: variant.source.as_ref(),
             inputs: &variant.inputs,
             connection: variant.connection.as_deref(),
+            api: variant.api.as_deref(),
             activate: node.activate.as_ref(),
         }
     }

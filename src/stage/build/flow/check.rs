@@ -17,6 +17,9 @@ use crate::stage::build::archive::Folder;
 /// Prompt flow's `ToolType`, without what it keeps for itself.
 const NODE_TYPES: [&str; 5] = ["llm", "python", "csharp", "prompt", "custom_llm"];
 
+/// What an LLM node can ask of a connection (promptflow-tools).
+const APIS: [&str; 2] = ["chat", "completion"];
+
 /// `folder`: the flow's own.
 ///
 /// # Errors
@@ -82,6 +85,9 @@ fn check_source(node: &Running<'_>, folder: &Folder) -> Result<(), FlowError> {
     }
     match source.type_.as_deref() {
         None | Some("code") => {
+            if type_ == "custom_llm" {
+                return Err(FlowError::CustomLlm(name()));
+            }
             let path = source.path.as_deref().ok_or_else(|| FlowError::NoPath(name()))?;
             check_code(node, type_, path, folder)?;
         }
@@ -93,10 +99,19 @@ fn check_source(node: &Running<'_>, folder: &Folder) -> Result<(), FlowError> {
         }
         Some(other) => return Err(FlowError::SourceType { node: name(), type_: other.to_owned() }),
     }
-    if type_ == "llm" && node.connection.is_none_or(str::is_empty) {
+    if type_ == "llm" { check_llm(node) } else { Ok(()) }
+}
+
+fn check_llm(node: &Running<'_>) -> Result<(), FlowError> {
+    let name = || node.name.to_owned();
+    if node.connection.is_none_or(str::is_empty) {
         return Err(FlowError::NoConnection(name()));
     }
-    Ok(())
+    match node.api {
+        Some(api) if APIS.contains(&api) => Ok(()),
+        Some(api) => Err(FlowError::Api { node: name(), has: format!("has the `api` `{api}`") }),
+        None => Err(FlowError::Api { node: name(), has: "has no `api`".to_owned() }),
+    }
 }
 
 fn there<'a>(node: &Running<'_>, path: &str, folder: &'a Folder) -> Result<&'a [u8], FlowError> {

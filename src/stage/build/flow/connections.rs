@@ -47,13 +47,13 @@ mod tests {
         let yaml = "
 inputs: {store: {type: string}}
 nodes:
-- {name: a, type: llm, source: {path: a.jinja2}, connection: aoai}
+- {name: a, type: llm, source: {path: a.jinja2}, connection: aoai, api: chat}
 - {name: b, type: python, source: {path: b.py}, inputs: {store: custom, text: aoai}}
 - {name: c, type: python, source: {type: package, tool: x.y}, inputs: {connection: serp, query: q}}
 - {name: d, type: python, source: {path: b.py}, inputs: {store: '${inputs.store}', text: x}}
 - {name: e, use_variants: true}
 node_variants:
-  e: {default_variant_id: v, variants: {v: {node: {type: llm, source: {path: a.jinja2}, connection: second}}}}
+  e: {default_variant_id: v, variants: {v: {node: {type: llm, source: {path: a.jinja2}, connection: second, api: chat}}}}
 ";
         let python = "@tool\ndef b(text: str, store: CustomConnection): pass\n";
         let folder = Folder::of([("flow.dag.yaml", yaml), ("a.jinja2", ""), ("b.py", python)]);

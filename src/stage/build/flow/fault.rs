@@ -62,6 +62,12 @@ pub enum FlowError {
     NoVariant { node: String, variant: String },
     #[error("llm node `{0}` names no connection")]
     NoConnection(String),
+    #[error("llm node `{node}` {has}: say chat or completion")]
+    Api { node: String, has: String },
+    #[error(
+        "node `{0}` is of type custom_llm, which runs a package's tool: its source must be of type package_with_prompt"
+    )]
+    CustomLlm(String),
     #[error("nodes {0} wait for each other in a circle")]
     Circle(String),
 }

@@ -11,7 +11,7 @@ outputs:
   answer: {type: string, reference: '${draft.output}'}
 nodes:
 - {name: find, type: python, source: {type: code, path: find.py}, inputs: {q: '${inputs.question}'}}
-- {name: draft, type: llm, source: {type: code, path: draft.jinja2}, connection: aoai, inputs: {facts: '${find.output}'}}
+- {name: draft, type: llm, source: {type: code, path: draft.jinja2}, connection: aoai, api: chat, inputs: {facts: '${find.output}'}}
 ";
 
 /// A Python file with a tool.
@@ -43,6 +43,8 @@ fn a_broken_one_names_the_node() {
         ("name: draft", "name: find", "node `find` exists twice"),
         ("name: draft", "name: inputs", "taken by the flow's own inputs"),
         ("connection: aoai,", "", "llm node `draft` names no connection"),
+        ("api: chat,", "", "llm node `draft` has no `api`: say chat or completion"),
+        ("api: chat,", "api: talk,", "llm node `draft` has the `api` `talk`: say chat or completion"),
         ("'${draft.output}'", "'${nobody.output}'", "output `answer`: `${nobody.output}` refers to `nobody`"),
         ("'${draft.output}'", "'text'", "output `answer` must refer to a node"),
         ("source: {type: code, path: find.py},", "", "node `find` has neither `source` nor variants"),
@@ -65,7 +67,7 @@ node_variants:
   draft:
     default_variant_id: v1
     variants:
-      v1: {node: {type: llm, source: {path: draft.jinja2}, connection: aoai, inputs: {q: '${inputs.question}'}}}
+      v1: {node: {type: llm, source: {path: draft.jinja2}, connection: aoai, api: chat, inputs: {q: '${inputs.question}'}}}
 ";
     flow(yaml).expect("good");
     let error = flow(&yaml.replace("default_variant_id: v1", "default_variant_id: v2")).expect_err("bad");
