@@ -69,6 +69,8 @@ pub enum BuildError {
     Gone(String),
     #[error("`environmentImage` {0} has no digest; it must be pinned, as in registry/name@sha256:<64 hex digits>")]
     Unpinned(String),
+    #[error("{0}")]
+    Image(String),
     /// Azure understood what it was sent and finds it wrong; it would find the same again.
     #[error("what the release names is not taken: {0}")]
     Invalid(azure::Error),

@@ -208,6 +208,16 @@ mod tests {
         assert!(feed("q", &[("q", "data.")]).expect_err("no name").contains("names no column"));
     }
 
+    #[test]
+    fn a_flow_without_inputs_answers_no_questions() {
+        let flow = |inputs: &str| -> Flow { serde_saphyr::from_str(&format!("inputs: {{{inputs}}}")).expect("a flow") };
+        let dataset = Dataset::parse(b"{\"class\": \"a\", \"q\": \"x\"}\n").expect("rows");
+        let runner: PromptFlowRunner =
+            serde_json::from_value(serde_json::json!({"judge": {"path": "judge"}})).expect("a runner");
+        let error = feeds(Some("qa"), &flow(""), &flow("q: {type: string}"), &dataset, &runner).expect_err("no inputs");
+        assert_eq!(error.to_string(), "qa: the flow has no inputs, and Prompt flow runs no data set over such a flow");
+    }
+
     proptest! {
         /// Every input is fed, from something that is there, and nothing else is.
         #[test]

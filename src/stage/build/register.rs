@@ -1,6 +1,6 @@
 //! What was uploaded, registered under names that a deployment can use.
 
-use super::{BuildError, Plan, archive, content};
+use super::{BuildError, Plan, archive, content, sizes};
 use crate::{
     api::{release::PromptFlow, status},
     azure::{self, AssetKind, Azure, Datastore, EnvironmentBody, ModelBody, Route},
@@ -57,6 +57,8 @@ pub(super) async fn environment(azure: &Azure, plan: &Plan<'_>, flow: &PromptFlo
     let name = naming::environment(plan.release);
     let unpinned = || BuildError::Unpinned(flow.environment_image.clone());
     let version = naming::environment_version(&flow.environment_image).ok_or_else(unpinned)?;
+    let layers = azure.image_layers(&flow.environment_image).await.unwrap_or_default();
+    sizes::check_image(&flow.environment_image, &layers).map_err(BuildError::Image)?;
     let health = Route { path: "/health".into(), port: 8080 };
     let body = EnvironmentBody {
         image: flow.environment_image.clone(),
