@@ -122,24 +122,27 @@ mod tests {
         let of =
             |arch: &str, digest: &str| json!({"digest": digest, "platform": {"os": "linux", "architecture": arch}});
         let index = json!({"manifests": [of("arm64", "sha256:0"), of("amd64", &digest(&image))]}).to_string();
-        let name = format!("mcr.example.com/azureml/flow@{}", digest(&index));
+        let name = format!("archives.example.com/azureml/flow@{}", digest(&index));
         let (found, asked) = sizes(&name, &[(200, &index), (200, &image)]).await;
         assert_eq!(found, Some(vec![5, 6]));
         assert_eq!(asked[1], format!("/v2/azureml/flow/manifests/{}", digest(&image)));
-        let name = format!("mcr.example.com/flow@{}", digest(&image));
+        let name = format!("archives.example.com/flow@{}", digest(&image));
         assert_eq!(sizes(&name, &[(200, &image)]).await.0, Some(vec![5, 6]));
     }
 
     #[tokio::test]
     async fn what_a_registry_does_not_tell_is_not_known() {
         let image = manifest(&[5]);
-        let name = format!("mcr.example.com/flow@{}", digest(&image));
+        let name = format!("archives.example.com/flow@{}", digest(&image));
         for answer in [(401, ""), (404, ""), (200, "<html>"), (200, "{}"), (500, "")] {
             assert_eq!(sizes(&name, &[answer]).await.0, None, "{answer:?}");
         }
-        for name in
-            ["flow@sha256:0", "library/flow@sha256:0", "mcr.example.com/flow:1", "user@mcr.example.com/x@sha256:0"]
-        {
+        for name in [
+            "flow@sha256:0",
+            "library/flow@sha256:0",
+            "archives.example.com/flow:1",
+            "user@archives.example.com/x@sha256:0",
+        ] {
             assert_eq!(sizes(name, &[]).await, (None, Vec::new()), "{name}");
         }
     }

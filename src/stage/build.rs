@@ -57,7 +57,7 @@ pub enum BuildError {
     NoDataset { path: String, hint: String },
     #[error("{0}")]
     Ignore(String),
-    #[error("ConnectionNotFound: {0}")]
+    #[error(transparent)]
     Connection(#[from] ConnectionError),
     #[error(transparent)]
     Mapping(#[from] MappingError),

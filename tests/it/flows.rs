@@ -210,6 +210,6 @@ fn the_samples_flows_are_taken() {
     let folder = archive::unpack(&packed, &promptrelease::samples::digest(&packed)).expect("unpacks");
     for (path, connections) in [("flows/support-assistant", 4), ("eval/eval-flow", 1)] {
         let flow = flow::read(&folder, path).expect(path);
-        assert_eq!(flow::connections::named(&flow, &folder.below(path)).len(), connections, "{path}");
+        assert_eq!(flow::connections::named(&flow, &folder.below(path), &[]).len(), connections, "{path}");
     }
 }

@@ -34,7 +34,10 @@ pub fn check(packed: &[u8], spec: &PromptReleaseSpec, flow: &PromptFlow) -> Resu
     let flows: Vec<&str> = runner.map(|runner| runner.judge.path.as_str()).into_iter().chain([main_path]).collect();
     ignore::apply(&mut folder, &flows).map_err(BuildError::Ignore)?;
     let main = flow::read(&folder, main_path)?;
-    let mut named = vec![(main_path, flow::connections::named(&main, &folder.below(main_path)))];
+    let overrides = runner.map(|runner| runner.connection_overrides.as_slice()).unwrap_or_default();
+    let known: Vec<&str> = overrides.iter().map(|overridden| overridden.from.as_str()).collect();
+    let named_in = |flow, path| flow::connections::named(flow, &folder.below(path), &known);
+    let mut named = vec![(main_path, named_in(&main, main_path))];
     let Some(evaluation) = &spec.evaluation else {
         let connections = connections::needed(&named, None);
         return Ok(Checked { folder, rows: Vec::new(), connections });
@@ -51,7 +54,8 @@ pub fn check(packed: &[u8], spec: &PromptReleaseSpec, flow: &PromptFlow) -> Resu
         let judge = flow::read(&folder, &runner.judge.path)?;
         let feeds = mapping::feeds(flow.path.as_deref(), &main, &judge, &dataset, runner)?;
         no_holes(&dataset, &path, feeds.flow.values().chain(feeds.judge.values()))?;
-        named.push((&runner.judge.path, flow::connections::named(&judge, &folder.below(&runner.judge.path))));
+        named.push((&runner.judge.path, named_in(&judge, &runner.judge.path)));
+        connections::check_overrides(&named, &known)?;
     }
     let connections = connections::needed(&named, evaluation.prompt_flow.as_ref());
     Ok(Checked { folder, rows: dataset.counts(), connections })

@@ -1,6 +1,8 @@
 //! The connections that a release needs, and whether the workspace has them: a flow without one starts, answers nothing,
 //! and says so late.
 
+use std::collections::BTreeSet;
+
 use super::{flow, flow::connections::Named};
 use crate::api::release::PromptFlowRunner;
 
@@ -15,14 +17,15 @@ pub struct Use {
     pub instead_of: Option<String>,
 }
 
-/// A connection that does not exist, in words for the release's author.
+/// What is wrong with a connection, in words for the release's author.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{what}, and workspace `{workspace}` has none of that name: {remedy}. It has {has}")]
-pub struct ConnectionError {
-    what: String,
-    workspace: String,
-    remedy: &'static str,
-    has: String,
+pub enum ConnectionError {
+    #[error("ConnectionNotFound: {what}, and workspace `{workspace}` has none of that name: {remedy}. It has {has}")]
+    Lost { what: String, workspace: String, remedy: &'static str, has: String },
+    #[error(
+        "`connectionOverrides` names connection `{from}`, which no node of the flow or the judge uses; they use {has}"
+    )]
+    Idle { from: String, has: String },
 }
 
 /// What is needed by the flows (`named`: the deployed one first, then the judge, by folder): the deployed flow's own
@@ -66,8 +69,24 @@ pub fn check(needed: &[Use], there: &[String], workspace: &str) -> Result<(), Co
             "create it there, or name another in `connectionOverrides`",
         ),
     };
-    let has = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
-    Err(ConnectionError { what, workspace: workspace.to_owned(), remedy, has })
+    let has = list(there);
+    Err(ConnectionError::Lost { what, workspace: workspace.to_owned(), remedy, has })
+}
+
+/// An override that replaces nothing is a slip of the pen, and the evaluation would spend what production needs.
+///
+/// # Errors
+/// The first connection of `from` that nobody uses.
+pub fn check_overrides(named: &[(&str, Vec<Named>)], from: &[&str]) -> Result<(), ConnectionError> {
+    let used: BTreeSet<&str> = named.iter().flat_map(|(_, nodes)| nodes).map(|node| node.connection.as_str()).collect();
+    from.iter().find(|from| !used.contains(*from)).map_or(Ok(()), |from| {
+        let has = list(&used.iter().copied().collect::<Vec<_>>());
+        Err(ConnectionError::Idle { from: (*from).to_owned(), has })
+    })
+}
+
+fn list<T: AsRef<str>>(names: &[T]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ") }
 }
 
 #[cfg(test)]
@@ -96,11 +115,11 @@ mod tests {
         assert_eq!(lost(&json!([]), &["Prod", "judge"]), None, "names are compared as Azure does");
         assert_eq!(
             lost(&json!([]), &["judge", "other"]).expect("lost"),
-            "node `draft` of flows/qa/flow.dag.yaml names connection `prod`, and workspace `ws` has none of that name: \
+            "ConnectionNotFound: node `draft` of flows/qa/flow.dag.yaml names connection `prod`, and workspace `ws` has none of that name: \
              create it there, or name another in the flow. It has judge, other"
         );
         let judge = lost(&json!([]), &["prod"]).expect("lost");
-        assert!(judge.starts_with("node `rubric` of eval/judge/flow.dag.yaml names connection `judge`"), "{judge}");
+        assert!(judge.contains("node `rubric` of eval/judge/flow.dag.yaml names connection `judge`"), "{judge}");
         assert!(lost(&json!([]), &[]).expect("lost").ends_with("It has none"));
     }
 
@@ -109,12 +128,23 @@ mod tests {
         let overrides = json!([{"from": "prod", "to": "eval"}, {"from": "judge", "to": "eval"}]);
         assert_eq!(lost(&overrides, &["prod", "eval"]), None, "the judge's own is not used");
         let own = lost(&overrides, &["eval", "judge"]).expect("what is deployed needs its own");
-        assert!(own.starts_with("node `draft`") && own.contains("connection `prod`"), "{own}");
+        assert!(own.contains("node `draft`") && own.contains("connection `prod`"), "{own}");
         let other = lost(&overrides, &["prod", "judge"]).expect("lost");
         assert!(
-            other.starts_with("`connectionOverrides` puts connection `eval` in place of `prod` of node `draft`"),
+            other.contains("`connectionOverrides` puts connection `eval` in place of `prod` of node `draft`"),
             "{other}"
         );
         assert!(other.contains("or name another in `connectionOverrides`"), "{other}");
+    }
+
+    #[test]
+    fn an_override_that_replaces_nothing_is_told() {
+        let flows = [("qa", named(&[("draft", "prod")])), ("judge", named(&[("rubric", "judge")]))];
+        assert_eq!(check_overrides(&flows, &["prod", "judge"]), Ok(()));
+        let told = check_overrides(&flows, &["prod", "prd"]).expect_err("idle").to_string();
+        assert_eq!(
+            told,
+            "`connectionOverrides` names connection `prd`, which no node of the flow or the judge uses; they use judge, prod"
+        );
     }
 }

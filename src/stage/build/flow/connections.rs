@@ -16,8 +16,9 @@ pub struct Named {
 }
 
 /// `connection` of a node; inputs of a Python tool that its file declares as a connection; `connection` of a package's
-/// tool. Others cannot be told from text without running the tool. `folder`: the flow's own.
-pub fn named(flow: &Flow, folder: &Folder) -> Vec<Named> {
+/// tool. Others cannot be told from text without running the tool, but for those that somebody says are connections
+/// (`known`). `folder`: the flow's own.
+pub fn named(flow: &Flow, folder: &Folder, known: &[&str]) -> Vec<Named> {
     let mut all = Vec::new();
     for node in &flow.nodes {
         let Ok(runs) = running(flow, node) else { continue };
@@ -29,6 +30,8 @@ pub fn named(flow: &Flow, folder: &Folder) -> Vec<Named> {
         keys.extend(from_package.then_some(INPUT_OF_PACKAGE));
         let inputs = keys.into_iter().filter_map(|key| runs.inputs.get(key)?.as_str());
         let names = runs.connection.into_iter().chain(inputs).filter(|name| !name.is_empty() && !name.contains("${"));
+        let names =
+            names.chain(known.iter().copied().filter(|known| flow.keys_of_connection(node, known).next().is_some()));
         let name = node.name.as_str();
         all.extend(names.map(|connection| Named { node: name.to_owned(), connection: connection.to_owned() }));
     }
@@ -48,7 +51,7 @@ mod tests {
 inputs: {store: {type: string}}
 nodes:
 - {name: a, type: llm, source: {path: a.jinja2}, connection: aoai, api: chat}
-- {name: b, type: python, source: {path: b.py}, inputs: {store: custom, text: aoai}}
+- {name: b, type: python, source: {path: b.py}, inputs: {store: custom, text: aoi}}
 - {name: c, type: python, source: {type: package, tool: x.y}, inputs: {connection: serp, query: q}}
 - {name: d, type: python, source: {path: b.py}, inputs: {store: '${inputs.store}', text: x}}
 - {name: e, use_variants: true}
@@ -58,8 +61,13 @@ node_variants:
         let python = "@tool\ndef b(text: str, store: CustomConnection): pass\n";
         let folder = Folder::of([("flow.dag.yaml", yaml), ("a.jinja2", ""), ("b.py", python)]);
         let flow = flow::read(&folder, "").expect("a flow");
-        let got = named(&flow, &folder);
-        let got: Vec<(&str, &str)> = got.iter().map(|n| (n.node.as_str(), n.connection.as_str())).collect();
-        assert_eq!(got, [("a", "aoai"), ("b", "custom"), ("c", "serp"), ("e", "second")]);
+        let found = |known: &[&str]| -> Vec<(String, String)> {
+            named(&flow, &folder, known).into_iter().map(|n| (n.node, n.connection)).collect()
+        };
+        let pairs =
+            |all: &[(&str, &str)]| all.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>();
+        assert_eq!(found(&[]), pairs(&[("a", "aoai"), ("b", "custom"), ("c", "serp"), ("e", "second")]));
+        let with_q = [("a", "aoai"), ("b", "custom"), ("c", "q"), ("c", "serp"), ("e", "second")];
+        assert_eq!(found(&["q", "aoa"]), pairs(&with_q), "an override says that it is one");
     }
 }
