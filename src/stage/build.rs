@@ -4,36 +4,26 @@ pub mod archive;
 pub mod checked;
 pub mod connections;
 pub mod content;
+mod fault;
 pub mod flow;
 pub mod ignore;
 pub mod mapping;
+mod paths;
 pub mod register;
 pub mod room;
 pub mod sizes;
 
-use archive::ArchiveError;
-use connections::ConnectionError;
-use flow::FlowError;
-use mapping::MappingError;
+pub use fault::BuildError;
+pub use register::Plan;
 use room::{Place, Room};
 
 use super::{Decision, Facts, Then};
 use crate::{
-    api::{At, PromptReleaseSpec, release::PromptFlow, status},
+    api::{At, release::PromptFlow, status},
     azure::{self, Azure},
-    policy::{dataset::DatasetError, digest},
+    policy::digest,
     view::sentence,
 };
-
-/// What registering needs to know.
-#[derive(Clone, Debug)]
-pub struct Plan<'a> {
-    pub spec: &'a PromptReleaseSpec,
-    /// Of the PromptRelease: the model's name.
-    pub release: &'a str,
-    /// Of artifact and deployment.
-    pub hash: &'a str,
-}
 
 /// One step, idempotent by content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,52 +32,6 @@ pub enum Step {
     Upload,
     RegisterModel,
     RegisterEnvironment,
-}
-
-/// Why a build step did not succeed.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    #[error(transparent)]
-    Archive(#[from] ArchiveError),
-    #[error(transparent)]
-    Flow(#[from] FlowError),
-    #[error("{path}: {error}")]
-    Dataset { path: String, error: DatasetError },
-    #[error("`{path}` is not in the archive{hint}: `evaluation.dataset.path` must name a file in it")]
-    NoDataset { path: String, hint: String },
-    #[error("{0}")]
-    Ignore(String),
-    #[error(transparent)]
-    Connection(#[from] ConnectionError),
-    #[error(transparent)]
-    Mapping(#[from] MappingError),
-    #[error("{path}: line {line} has no column `{column}`, from which an input is fed; every line must have it")]
-    Hole { path: String, column: String, line: usize },
-    #[error("`artifact.promptFlow` is not set: name the flow's archive there")]
-    NoArtifact,
-    #[error("archive cannot be fetched: {0}")]
-    Gone(String),
-    #[error("`environmentImage` {0} has no digest; it must be pinned, as in registry/name@sha256:<64 hex digits>")]
-    Unpinned(String),
-    #[error("{0}")]
-    Image(String),
-    /// Azure understood what it was sent and finds it wrong; it would find the same again.
-    #[error("what the release names is not taken: {0}")]
-    Invalid(azure::Error),
-    /// Not the archive's fault, and tried again.
-    #[error(transparent)]
-    Azure(azure::Error),
-}
-
-impl From<azure::Error> for BuildError {
-    /// Only a 400, 413 or 422 is about the content. A conflict, a policy, a missing right, container or connection can
-    /// be mended without another version.
-    fn from(error: azure::Error) -> Self {
-        match error {
-            azure::Error::Refused { status: 400 | 413 | 422, .. } => Self::Invalid(error),
-            error => Self::Azure(error),
-        }
-    }
 }
 
 /// Why the build is given up, if its time is over.

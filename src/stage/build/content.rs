@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{
     archive::{self, MAX_UNPACKED},
     checked::Checked,
-    register,
+    paths::{address_in, model_uri, root},
 };
 use crate::{
     api::{PromptReleaseSpec, release::PromptFlow, status},
@@ -18,20 +18,6 @@ use crate::{
 
 /// Files on their way at once.
 const AT_ONCE: usize = 8;
-/// Digits of an address.
-const DIGITS: usize = 64;
-
-/// Where the content of this address lies in the workspace's datastore.
-fn root(address: &str) -> String {
-    format!("LocalUpload/{address}")
-}
-
-/// The address in a path that [`root`] made.
-pub fn address_in(folder: &str) -> Option<&str> {
-    let address = folder.strip_prefix("LocalUpload/")?;
-    (address.len() == DIGITS && address.bytes().all(|b| b.is_ascii_hexdigit())).then_some(address)
-}
-
 /// Uploads what is not there yet.
 ///
 /// # Errors
@@ -93,7 +79,7 @@ async fn read_back(azure: &Azure, store: &Datastore, folder: &str) -> azure::Res
 pub async fn differs(azure: &Azure, flow: &PromptFlow, build: &status::Build) -> azure::Result<Option<String>> {
     let (Some(folder), Some(model)) = (&build.folder, &build.model) else { return Ok(None) };
     let (name, version) = model.split_once(':').unwrap_or((model, ""));
-    let wanted = register::model_uri(azure, flow, folder).await?;
+    let wanted = model_uri(azure, flow, folder).await?;
     let found = azure.get_asset(AssetKind::Model, name, version).await?.value;
     let uri = found.properties["modelUri"].as_str().unwrap_or_default();
     if !uri.eq_ignore_ascii_case(&wanted) {
@@ -102,18 +88,4 @@ pub async fn differs(azure: &Azure, flow: &PromptFlow, build: &status::Build) ->
     let store = azure.default_datastore().await?.value;
     let same = read_back(azure, &store, folder).await?;
     Ok(same.err().map(|why| format!("{}/{folder} is not what was evaluated, {why}", store.name)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_found_in_the_path_that_it_made() {
-        let address = "4be1c04f".repeat(8);
-        assert_eq!(address_in(&root(&address)), Some(address.as_str()));
-        for other in ["LocalUpload/ab", "elsewhere", "LocalUpload/", &format!("LocalUpload/{}", "x".repeat(64))] {
-            assert_eq!(address_in(other), None, "{other}");
-        }
-    }
 }

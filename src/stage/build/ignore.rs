@@ -52,11 +52,16 @@ impl Rules {
         let (mut globs, mut out) = (GlobSetBuilder::new(), Vec::new());
         for line in lines {
             let Some((pattern, leaves_out)) = pattern(line) else { continue };
-            for glob in [pattern.clone(), format!("{pattern}/**")] {
-                // A folder stands for all that is in it.
-                if glob.ends_with("/**/**") || (line.trim_end().ends_with('/') && glob == pattern) {
-                    continue;
-                }
+            let inside = format!("{pattern}/**");
+            let wanted = if pattern.ends_with("**") {
+                vec![pattern]
+            } else if line.trim_end().ends_with('/') {
+                vec![inside]
+            } else {
+                // If it is a folder, it stands for all that is in it.
+                vec![pattern, inside]
+            };
+            for glob in wanted {
                 globs.add(glob_of(&glob).map_err(|error| format!("`{name}`: `{line}` is no pattern, {error}"))?);
                 out.push(leaves_out);
             }
@@ -114,8 +119,9 @@ mod tests {
         folder.files().map(|(path, _)| path.to_owned()).filter(|path| path != ".amlignore").collect()
     }
 
+    /// Wanted is what Microsoft's client leaves (PromptflowIgnoreFile of promptflow 1.18.5).
     #[test]
-    fn patterns_mean_what_git_says() {
+    fn patterns_mean_what_they_mean_to_microsofts_client() {
         for (ignore, paths, wanted) in [
             ("*.log", &["a.log", "b/c.log", "a.logs"][..], &["a.logs"][..]),
             ("/a.txt", &["a.txt", "b/a.txt"], &["b/a.txt"]),
@@ -130,6 +136,14 @@ mod tests {
             ("?.[ab]", &["x.a", "x.c", "xx.a"], &["x.c", "xx.a"]),
             ("", &["__pycache__/a.pyc", "b/__pycache__/a", ".git/config", ".runs/x", "a"], &["a"]),
             ("!__pycache__", &["__pycache__/a.pyc"], &["__pycache__/a.pyc"]),
+            ("a/\n!a/b", &["a/b", "a/c"], &["a/b"]),
+            ("*\n!.amlignore\n!keep/\n", &["keep/x", "y"], &["keep/x"]),
+            ("*.txt \n", &["a.txt"], &[]),
+            ("a/**/b", &["a/b", "a/x/b", "a/x/y/b"], &[]),
+            ("[!a].t", &["a.t", "b.t"], &["a.t"]),
+            ("**", &["a", "b/c"], &[]),
+            ("/", &["a"], &["a"]),
+            ("b/**/", &["b/a", "b/c/d"], &[]),
         ] {
             assert_eq!(left(ignore, paths), wanted, "{ignore:?}");
         }

@@ -1,35 +1,27 @@
 //! What was uploaded, registered under names that a deployment can use.
 
-use super::{BuildError, Plan, archive, content, sizes};
+use super::{
+    BuildError,
+    paths::{address_in, model_uri},
+    sizes,
+};
 use crate::{
-    api::{release::PromptFlow, status},
-    azure::{self, AssetKind, Azure, Datastore, EnvironmentBody, ModelBody, Route},
+    api::{PromptReleaseSpec, release::PromptFlow, status},
+    azure::{AssetKind, Azure, EnvironmentBody, ModelBody, Route},
     policy::naming,
 };
 
 /// Tag of a model that says what is in it, as 64 hex digits: the address of the content that was evaluated.
 pub const TAG_CONTENT: &str = "promptrelease.content";
 
-/// The datastore's path in the spelling that assets and runs use.
-fn datastore_uri(azure: &Azure, store: &Datastore, path: &str) -> String {
-    let id = azure.workspace_id();
-    format!(
-        "azureml://subscriptions/{}/resourcegroups/{}/workspaces/{}/datastores/{}/paths/{path}",
-        id.subscription, id.resource_group, id.workspace, store.name
-    )
-}
-
-/// Where the flow of a build lies, for the model.
-///
-/// # Errors
-/// If the datastore cannot be read.
-pub(super) async fn model_uri(azure: &Azure, flow: &PromptFlow, folder: &str) -> azure::Result<String> {
-    let store = azure.default_datastore().await?.value;
-    let path = match archive::normal(flow.path.as_deref().unwrap_or_default()) {
-        root if root.is_empty() => folder.to_owned(),
-        path => format!("{folder}/{path}"),
-    };
-    Ok(datastore_uri(azure, &store, &path))
+/// What registering needs to know.
+#[derive(Clone, Debug)]
+pub struct Plan<'a> {
+    pub spec: &'a PromptReleaseSpec,
+    /// Of the PromptRelease: the model's name.
+    pub release: &'a str,
+    /// Of artifact and deployment.
+    pub hash: &'a str,
 }
 
 pub(super) async fn model(
@@ -40,7 +32,7 @@ pub(super) async fn model(
 ) -> Result<String, BuildError> {
     let folder = build.folder.clone().unwrap_or_default();
     let (name, version) = (naming::model(plan.release), naming::model_version(&plan.spec.version, plan.hash));
-    let content = content::address_in(&folder).unwrap_or_default();
+    let content = address_in(&folder).unwrap_or_default();
     let body = ModelBody {
         uri: model_uri(azure, flow, &folder).await?,
         // Lifts Azure's limit on a request's time from 180 s to 300 s.

@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    Flow, FlowError, Running,
+    Flow, FlowError,
     circle::circle,
-    connections::OF_PACKAGE,
+    graph::{OF_PACKAGE, Running, running},
     jinja,
     python::{self, Tools},
-    running,
 };
 use crate::stage::build::archive::Folder;
 

@@ -1,10 +1,12 @@
 //! Which connections of the workspace a flow's nodes name.
 
-use super::{Flow, python, running};
+use super::{
+    Flow,
+    graph::{OF_PACKAGE, running},
+    python,
+};
 use crate::stage::build::archive::Folder;
 
-/// Kinds of a source whose code is in a package of the image, and so cannot be read.
-pub(super) const OF_PACKAGE: [&str; 2] = ["package", "package_with_prompt"];
 /// What tools of Prompt flow's own packages call the input that takes a connection.
 const INPUT_OF_PACKAGE: &str = "connection";
 
