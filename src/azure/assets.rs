@@ -91,6 +91,11 @@ impl Azure {
         let request = self.arm(Method::PUT, &[kind.segment(), name, "versions", version])?;
         self.send(request.json(body)).await?.seen()
     }
+
+    /// A version as it is registered.
+    pub async fn get_asset(&self, kind: AssetKind, name: &str, version: &str) -> Result<Seen<Asset>> {
+        self.send(self.arm(Method::GET, &[kind.segment(), name, "versions", version])?).await?.seen()
+    }
 }
 
 #[cfg(test)]

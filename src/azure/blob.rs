@@ -15,7 +15,7 @@ use super::{
 };
 
 /// The version of the Blob REST API that takes Entra tokens in all clouds.
-const VERSION: (HeaderName, HeaderValue) =
+pub(super) const VERSION: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-ms-version"), HeaderValue::from_static("2023-11-03"));
 const BLOB_TYPE: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-ms-blob-type"), HeaderValue::from_static("BlockBlob"));
@@ -92,9 +92,13 @@ impl Azure {
     }
 
     fn blob(&self, method: Method, store: &Datastore, path: &str) -> Result<Outgoing> {
+        self.in_store(method, store, &path.split('/').collect::<Vec<_>>(), format!("{}/{path}", store.name))
+    }
+
+    /// A request about the store's container, or what lies in it.
+    pub(super) fn in_store(&self, method: Method, store: &Datastore, path: &[&str], what: String) -> Result<Outgoing> {
         let host = format!("https://{}.blob.{}", store.account, store.endpoint_suffix);
-        let segments: Vec<&str> = std::iter::once(store.container.as_str()).chain(path.split('/')).collect();
-        let what = format!("{}/{path}", store.name);
+        let segments: Vec<&str> = std::iter::once(store.container.as_str()).chain(path.iter().copied()).collect();
         let url = join(&host, &segments)
             .ok_or_else(|| Error::NotSent { call: what.clone(), reason: "account or path make no address".into() })?;
         let within = self.inner.timeouts.slow;

@@ -82,7 +82,7 @@ async fn go_on(
             }
             turn
         }
-        Stage::Deploy => deploy_one(scene, release).await,
+        Stage::Deploy => deploy_one(scene, release, spec).await,
         Stage::Canary => Turn::settled(watch(scene, spec, attempt).await),
         Stage::Promote => {
             let ahead = promote::next(attempt, scene.facts);
@@ -221,7 +221,7 @@ async fn evaluate_one(scene: &Scene<'_>, release: &Release, spec: &PromptRelease
     }
 }
 
-async fn deploy_one(scene: &Scene<'_>, release: &Release) -> Turn {
+async fn deploy_one(scene: &Scene<'_>, release: &Release, spec: &PromptReleaseSpec) -> Turn {
     let location = match scene.tenant.location().await {
         Ok(location) => location,
         Err(error) => return Turn::retry(scene, Cause::DeploymentUnavailable, &error),
@@ -232,7 +232,19 @@ async fn deploy_one(scene: &Scene<'_>, release: &Release) -> Turn {
     let plan = deploy::Plan { recipe, log: scene.log, refused: scene.refusal, since, deadline, poll };
     let found = scene.deployments.to_vec();
     let look = deploy::look(&scene.tenant.azure, &scene.spec.azure.endpoint, scene.log, found).await;
-    Turn::settled(deploy::next(&plan, scene.facts, &look, scene.now))
+    let decision = deploy::next(&plan, scene.facts, &look, scene.now);
+    // What is about to be deployed is read once more, when nothing but a deployment is still to come.
+    let flow =
+        spec.artifact.prompt_flow.as_ref().filter(|_| matches!(decision.then, Then::Ask(Wish::Create { .. }, _)));
+    let (Some(flow), Some(built)) = (flow, &scene.facts.build) else { return Turn::settled(decision) };
+    let Some(_place) = scene.room.for_archive() else {
+        return Turn::wait(scene.facts, scene.soon(waiting::crowded()));
+    };
+    match build::content::differs(&scene.tenant.azure, flow, built).await {
+        Ok(None) => Turn::settled(decision),
+        Ok(Some(why)) => Turn::withdraw(scene.facts, Cause::DeploymentUnavailable, why),
+        Err(error) => Turn::retry(scene, Cause::DeploymentUnavailable, &error),
+    }
 }
 
 /// What the attempt's deployment is made of, once it is built.

@@ -177,15 +177,7 @@ impl Default for World {
                 traffic: BTreeMap::new(),
                 deployments: Vec::new(),
             }],
-            connections: ["azure-openai-prod", "azure-openai-eval"]
-                .map(|name| ConnectionFacts {
-                    name: name.into(),
-                    category: azure_openai(),
-                    target: format!("https://{name}.openai.azure.com/"),
-                    key: None,
-                    deployments: models(),
-                })
-                .into(),
+            connections: ["prod", "eval"].into_iter().flat_map(Self::sample_connections).collect(),
             receivers: Vec::new(),
             federated: vec![Federated {
                 tenant: "9c11c3f0-6a52-4b8d-8e0f-1d2a3b4c5d6e".into(),
@@ -253,6 +245,21 @@ impl EndpointFacts {
 }
 
 impl World {
+    /// The two connections of the sample's flow: to the models, and to the check of its answers.
+    fn sample_connections(stage: &str) -> [ConnectionFacts; 2] {
+        let of = |name: String, category: &str, host: &str| ConnectionFacts {
+            target: format!("https://{name}.{host}"),
+            name,
+            category: category.into(),
+            key: None,
+            deployments: models(),
+        };
+        [
+            of(format!("azure-openai-{stage}"), "AzureOpenAI", "openai.azure.com"),
+            of(format!("content-safety-{stage}"), "CognitiveService", "cognitiveservices.azure.com"),
+        ]
+    }
+
     /// Reads a world from YAML or JSON.
     ///
     /// # Errors

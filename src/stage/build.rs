@@ -1,37 +1,29 @@
 //! Build: fetch the archive, prove that it is the one released, read its flow, upload it by content, register it.
 
 pub mod archive;
+pub mod checked;
+pub mod connections;
+pub mod content;
+mod fault;
 pub mod flow;
+pub mod ignore;
 pub mod mapping;
+mod paths;
+pub mod register;
 pub mod room;
+pub mod sizes;
 
-use std::collections::BTreeSet;
-
-use archive::{ArchiveError, Folder};
-use flow::FlowError;
-use mapping::MappingError;
+pub use fault::BuildError;
+pub use register::Plan;
 use room::{Place, Room};
 
 use super::{Decision, Facts, Then};
 use crate::{
-    api::{At, PromptReleaseSpec, release::PromptFlow, status},
-    azure::{self, AssetKind, Azure, Datastore, EnvironmentBody, ModelBody, Route},
-    policy::{
-        dataset::{Column, Dataset, DatasetError},
-        digest, naming,
-    },
+    api::{At, release::PromptFlow, status},
+    azure::{self, Azure},
+    policy::digest,
     view::sentence,
 };
-
-/// What registering needs to know.
-#[derive(Clone, Debug)]
-pub struct Plan<'a> {
-    pub spec: &'a PromptReleaseSpec,
-    /// Of the PromptRelease: the model's name.
-    pub release: &'a str,
-    /// Of artifact and deployment.
-    pub hash: &'a str,
-}
 
 /// One step, idempotent by content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,56 +34,9 @@ pub enum Step {
     RegisterEnvironment,
 }
 
-/// Why a build step did not succeed.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    #[error(transparent)]
-    Archive(#[from] ArchiveError),
-    #[error(transparent)]
-    Flow(#[from] FlowError),
-    #[error("{path}: {error}")]
-    Dataset { path: String, error: DatasetError },
-    #[error("`{0}` is not in the archive: `evaluation.dataset.path` must name a file in it")]
-    NoDataset(String),
-    #[error(transparent)]
-    Mapping(#[from] MappingError),
-    #[error("{path}: line {line} has no column `{column}`, from which an input is fed; every line must have it")]
-    Hole { path: String, column: String, line: usize },
-    #[error("`artifact.promptFlow` is not set: name the flow's archive there")]
-    NoArtifact,
-    #[error("archive cannot be fetched: {0}")]
-    Gone(String),
-    #[error("`environmentImage` {0} has no digest; it must be pinned, as in registry/name@sha256:<64 hex digits>")]
-    Unpinned(String),
-    /// Azure understood what it was sent and finds it wrong; it would find the same again.
-    #[error("what the release names is not taken: {0}")]
-    Invalid(azure::Error),
-    /// Not the archive's fault, and tried again.
-    #[error(transparent)]
-    Azure(azure::Error),
-}
-
-impl From<azure::Error> for BuildError {
-    /// Only a 400, 413 or 422 is about the content. A conflict, a policy, a missing right, container or connection can
-    /// be mended without another version.
-    fn from(error: azure::Error) -> Self {
-        match error {
-            azure::Error::Refused { status: 400 | 413 | 422, .. } => Self::Invalid(error),
-            error => Self::Azure(error),
-        }
-    }
-}
-
 /// Why the build is given up, if its time is over.
 pub fn overdue(started: At, deadline: jiff::SignedDuration, now: At) -> Option<String> {
     (now >= started.plus(deadline)).then(|| format!("the build did not succeed within {}", sentence::span(deadline)))
-}
-
-/// Everything about an archive that can be known before anything is uploaded.
-#[derive(Debug)]
-pub struct Checked {
-    pub folder: Folder,
-    pub rows: Vec<status::ClassRows>,
 }
 
 /// Which parts are missing: the facts say it, Azure need not be asked.
@@ -131,15 +76,20 @@ pub async fn act(
     match step {
         Step::Upload => {
             let packed = fetch(azure, flow).await?;
-            let checked = check(&packed, plan.spec, flow)?;
-            build = upload(azure, plan.spec, &checked).await?;
+            let checked = checked::check(&packed, plan.spec, flow)?;
+            drop(packed);
+            if !checked.connections.is_empty() {
+                let there = azure.connections().await?.value;
+                connections::check(&checked.connections, &there, &azure.workspace_id().workspace)?;
+            }
+            build = content::upload(azure, plan.spec, &checked).await?;
             let test_hash = Some(digest::test_hash(plan.spec));
             let rows = build.rows.iter().map(|class| class.rows).sum();
             let evaluation = Some(status::EvaluationStatus { test_hash, rows, ..Default::default() });
             return Ok(Facts { build: Some(build), evaluation, ..facts.clone() });
         }
-        Step::RegisterModel => build.model = Some(register_model(azure, plan, flow, &build).await?),
-        Step::RegisterEnvironment => build.environment = Some(register_environment(azure, plan, flow).await?),
+        Step::RegisterModel => build.model = Some(register::model(azure, plan, flow, &build).await?),
+        Step::RegisterEnvironment => build.environment = Some(register::environment(azure, plan, flow).await?),
     }
     Ok(Facts { build: Some(build), ..facts.clone() })
 }
@@ -153,107 +103,6 @@ async fn fetch(azure: &Azure, flow: &PromptFlow) -> Result<bytes::Bytes, BuildEr
         }
         other => Ok(other?),
     }
-}
-
-/// All checks on the archive, in the order in which their faults are easiest to understand.
-///
-/// # Errors
-/// The first fault.
-pub fn check(packed: &[u8], spec: &PromptReleaseSpec, flow: &PromptFlow) -> Result<Checked, BuildError> {
-    let folder = archive::unpack(packed, &flow.archive.digest)?;
-    let main = flow::read(&folder, flow.path.as_deref().unwrap_or_default())?;
-    let Some(evaluation) = &spec.evaluation else { return Ok(Checked { folder, rows: Vec::new() }) };
-    let path = archive::normal(&evaluation.dataset.path);
-    let bytes = folder.get(&path).cloned().ok_or_else(|| BuildError::NoDataset(path.clone()))?;
-    let wrong = |error| BuildError::Dataset { path: path.clone(), error };
-    let dataset = Dataset::parse(&bytes).map_err(wrong)?;
-    dataset.check(&evaluation.dataset.classes).map_err(wrong)?;
-    if let Some(runner) = &evaluation.prompt_flow {
-        let judge = flow::read(&folder, &runner.judge.path)?;
-        let feeds = mapping::feeds(flow.path.as_deref(), &main, &judge, &dataset, runner)?;
-        no_holes(&dataset, &path, feeds.flow.values().chain(feeds.judge.values()))?;
-    }
-    Ok(Checked { folder, rows: dataset.counts() })
-}
-
-/// A column that is missing in one row aborts the whole run on the service; here it costs nothing.
-fn no_holes<'a>(dataset: &Dataset, path: &str, fed: impl Iterator<Item = &'a String>) -> Result<(), BuildError> {
-    let columns: BTreeSet<&str> = fed.filter_map(|source| source.strip_prefix("${data.")?.strip_suffix('}')).collect();
-    for column in columns {
-        if let Column::MissingInLine(line) = dataset.column(column) {
-            return Err(BuildError::Hole { path: path.to_owned(), column: column.to_owned(), line });
-        }
-    }
-    Ok(())
-}
-
-/// Where the content of this address lies in the workspace's datastore.
-fn root(address: &str) -> String {
-    format!("LocalUpload/{address}")
-}
-
-async fn upload(azure: &Azure, spec: &PromptReleaseSpec, checked: &Checked) -> Result<status::Build, BuildError> {
-    let store = azure.default_datastore().await?.value;
-    let root = root(&checked.folder.content_address());
-    for (path, content) in checked.folder.files() {
-        azure.put_if_absent(&store, &format!("{root}/{path}"), content.clone()).await?;
-    }
-    let dataset = spec.evaluation.as_ref().map(|e| format!("{root}/{}", archive::normal(&e.dataset.path)));
-    Ok(status::Build {
-        bytes: i64::try_from(checked.folder.bytes()).unwrap_or(i64::MAX),
-        dataset,
-        folder: Some(root),
-        rows: checked.rows.clone(),
-        ..status::Build::default()
-    })
-}
-
-/// The datastore's path in the spelling that assets and runs use.
-pub fn datastore_uri(azure: &Azure, store: &Datastore, path: &str) -> String {
-    let id = azure.workspace_id();
-    format!(
-        "azureml://subscriptions/{}/resourcegroups/{}/workspaces/{}/datastores/{}/paths/{path}",
-        id.subscription, id.resource_group, id.workspace, store.name
-    )
-}
-
-async fn register_model(
-    azure: &Azure,
-    plan: &Plan<'_>,
-    flow: &PromptFlow,
-    build: &status::Build,
-) -> Result<String, BuildError> {
-    let store = azure.default_datastore().await?.value;
-    let folder = build.folder.clone().unwrap_or_default();
-    let path = match archive::normal(flow.path.as_deref().unwrap_or_default()) {
-        root if root.is_empty() => folder,
-        path => format!("{folder}/{path}"),
-    };
-    let (name, version) = (naming::model(plan.release), naming::model_version(&plan.spec.version, plan.hash));
-    let body = ModelBody {
-        uri: datastore_uri(azure, &store, &path),
-        // Lifts Azure's limit on a request's time from 180 s to 300 s.
-        properties: [("azureml.promptflow.source_flow_id".to_owned(), plan.release.to_owned())].into(),
-        tags: [("promptrelease.hash".to_owned(), plan.hash.to_owned())].into(),
-    };
-    azure.put_asset(AssetKind::Model, &name, &version, &body.to_json()).await?;
-    Ok(format!("{name}:{version}"))
-}
-
-async fn register_environment(azure: &Azure, plan: &Plan<'_>, flow: &PromptFlow) -> Result<String, BuildError> {
-    let name = naming::environment(plan.release);
-    let unpinned = || BuildError::Unpinned(flow.environment_image.clone());
-    let version = naming::environment_version(&flow.environment_image).ok_or_else(unpinned)?;
-    let health = Route { path: "/health".into(), port: 8080 };
-    let body = EnvironmentBody {
-        image: flow.environment_image.clone(),
-        liveness: health.clone(),
-        readiness: health,
-        scoring: Route { path: "/score".into(), port: 8080 },
-        tags: [("promptrelease.hash".to_owned(), plan.hash.to_owned())].into(),
-    };
-    azure.put_asset(AssetKind::Environment, &name, version, &body.to_json()).await?;
-    Ok(format!("{name}:{version}"))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod bench;
 mod conformance;
 mod crd;
 mod demo;
+mod flows;
 mod ground;
 mod identity;
 mod lease;

@@ -9,6 +9,7 @@ use std::{
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::sizes;
 use crate::policy::digest;
 
 /// Bytes of the archive as fetched. With [`MAX_UNPACKED`] it is what one build holds in memory; see [`super::room`].
@@ -22,7 +23,12 @@ pub const MAX_FILES: usize = 5_000;
 #[derive(Clone, Debug, Default)]
 pub struct Folder {
     files: BTreeMap<String, Bytes>,
+    /// Files of the archive that are not uploaded, with what says so.
+    left_out: BTreeMap<String, String>,
 }
+
+/// What to do about an archive that is too large.
+const LEAVE: &str = "Pack without what the flow does not need; `.amlignore` is applied after unpacking";
 
 /// Why an archive was refused. All of these are the release's fault.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -37,10 +43,12 @@ pub enum ArchiveError {
     NotAFile { path: String, kind: &'static str },
     #[error("archive holds `{0}` twice")]
     Twice(String),
-    #[error("archive unpacks to more than {} MiB", MAX_UNPACKED >> 20)]
-    TooLarge,
-    #[error("archive holds more than {MAX_FILES} files")]
-    TooMany,
+    /// With the largest files that were met before the limit was.
+    #[error("archive unpacks to more than {} MiB; what takes the space: {largest}. {LEAVE}", MAX_UNPACKED >> 20)]
+    TooLarge { largest: String },
+    /// With the fullest folders that were met before the limit was.
+    #[error("archive holds more than {MAX_FILES} files; most are in: {0}. {LEAVE}")]
+    TooMany(String),
 }
 
 /// Checks the digest, then unpacks.
@@ -71,14 +79,16 @@ pub fn unpack(packed: &[u8], wanted: &str) -> Result<Folder, ArchiveError> {
         }
         // Room for what the header promises, no more than is allowed: a growing buffer would take up to twice the file.
         let room = entry.size().min(MAX_UNPACKED - total + 1);
+        let size = entry.size();
         let mut content = Vec::with_capacity(usize::try_from(room).unwrap_or_default());
         entry.take(MAX_UNPACKED - total + 1).read_to_end(&mut content).map_err(broken)?;
         total += content.len() as u64;
         if total > MAX_UNPACKED {
-            return Err(ArchiveError::TooLarge);
+            let met = folder.files.iter().map(|(path, content)| (path.as_str(), content.len() as u64));
+            return Err(ArchiveError::TooLarge { largest: sizes::largest(met.chain([(path.as_str(), size)])) });
         }
         if folder.files.len() == MAX_FILES {
-            return Err(ArchiveError::TooMany);
+            return Err(ArchiveError::TooMany(sizes::fullest(folder.files.keys().map(String::as_str))));
         }
         if folder.files.insert(path.clone(), content.into()).is_some() {
             return Err(ArchiveError::Twice(path));
@@ -133,7 +143,13 @@ pub fn normal(path: &str) -> String {
 impl Folder {
     #[cfg(test)]
     pub fn of<const N: usize>(files: [(&str, &str); N]) -> Self {
-        Self { files: files.map(|(path, text)| (path.to_owned(), Bytes::from(text.to_owned()))).into() }
+        let files = files.map(|(path, text)| (path.to_owned(), Bytes::from(text.to_owned()))).into();
+        Self { files, ..Self::default() }
+    }
+
+    #[cfg(test)]
+    pub fn put(&mut self, path: &str, text: &'static str) {
+        self.files.insert(path.to_owned(), Bytes::from_static(text.as_bytes()));
     }
 
     /// The file of this path, as people write it.
@@ -164,21 +180,41 @@ impl Folder {
             root if root.is_empty() => root,
             path => format!("{path}/"),
         };
-        let inside =
-            |(path, content): (&String, &Bytes)| Some((path.strip_prefix(&prefix)?.to_owned(), content.clone()));
-        Self { files: self.files.iter().filter_map(inside).collect() }
+        let inside = |path: &String| path.strip_prefix(&prefix).map(str::to_owned);
+        let files = self.files.iter().filter_map(|(path, content)| Some((inside(path)?, content.clone()))).collect();
+        let left_out = self.left_out.iter().filter_map(|(path, by)| Some((inside(path)?, by.clone()))).collect();
+        Self { files, left_out }
+    }
+
+    /// Takes out the files for which `by` names what leaves them out.
+    pub fn leave_out(&mut self, by: impl Fn(&str) -> Option<String>) {
+        let found: Vec<_> = self.files.keys().filter_map(|path| Some((path.clone(), by(path)?))).collect();
+        for (path, by) in found {
+            self.files.remove(&path);
+            self.left_out.insert(path, by);
+        }
+    }
+
+    /// What leaves out a file that is in the archive, to be put behind its name.
+    pub fn why_left_out(&self, path: &str) -> Option<String> {
+        self.left_out.get(&normal(path)).map(|by| format!(" ({by} leaves it out)"))
     }
 
     /// SHA-256 over paths and contents in order, as hex: the address under which it is uploaded.
     pub fn content_address(&self) -> String {
-        let mut sum = Sha256::new();
-        for (path, content) in &self.files {
-            sum.update((path.len() as u64).to_be_bytes());
-            sum.update(path.as_bytes());
-            sum.update(Sha256::digest(content));
-        }
-        digest::hex(&sum.finalize())
+        address(self.files.iter().map(|(path, content)| (path.as_str(), Sha256::digest(content))))
     }
+}
+
+/// The address of files of these paths, in order, and SHA-256.
+pub fn address<'a>(files: impl Iterator<Item = (&'a str, impl AsRef<[u8]>)>) -> String {
+    let mut sum = Sha256::new();
+    for (path, content) in files {
+        sum.update((path.len() as u64).to_be_bytes());
+        sum.update(path.as_bytes());
+        sum.update(content.as_ref());
+    }
+    digest::hex(&sum.finalize())
 }
 
 #[cfg(test)]
@@ -265,10 +301,18 @@ mod tests {
     #[test]
     fn bounded_in_every_direction() {
         let many = packed(|t| (0..=MAX_FILES).for_each(|n| file(t, &format!("f{n}"), b"")));
-        assert_eq!(refused(&many), ArchiveError::TooMany.to_string());
+        assert_eq!(
+            refused(&many),
+            "archive holds more than 5000 files; most are in: . 5000 files. Pack without what the flow does not need; \
+             `.amlignore` is applied after unpacking"
+        );
         let zeroes = vec![0; 1 << 20];
         let bomb = packed(|t| (0..=(MAX_UNPACKED >> 20)).for_each(|n| file(t, &format!("f{n}"), &zeroes)));
-        assert_eq!(refused(&bomb), ArchiveError::TooLarge.to_string());
+        let told = refused(&bomb);
+        assert!(
+            told.starts_with("archive unpacks to more than 64 MiB; what takes the space: f0 1.0 MiB, f1 1.0 MiB,"),
+            "{told}"
+        );
         assert!(
             refused(&packed(|t| {
                 file(t, "a", b"1");

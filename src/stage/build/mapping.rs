@@ -18,6 +18,8 @@ struct Sources<'a> {
 /// Why a mapping cannot be made. The release's fault.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum MappingError {
+    #[error("{flow}: the flow has no inputs, and Prompt flow runs no data set over such a flow")]
+    NoInputs { flow: String },
     #[error(
         "{flow}: input `{input}` has no source: no column of the data set{or_output} has this name; add it to `columnMapping`, as in {input}: data.<column>"
     )]
@@ -51,6 +53,11 @@ pub fn feeds(
     dataset: &Dataset,
     runner: &PromptFlowRunner,
 ) -> Result<Feeds, MappingError> {
+    for (path, flow) in [(path.unwrap_or("."), flow), (&runner.judge.path, judge)] {
+        if flow.inputs.is_empty() {
+            return Err(MappingError::NoInputs { flow: path.to_owned() });
+        }
+    }
     let sources = Sources { columns: dataset.columns().collect(), outputs: None };
     let of_flow = mapping(path.unwrap_or("."), names(&flow.inputs), &sources, &runner.column_mapping)?;
     let sources = Sources { outputs: Some(names(&flow.outputs).collect()), ..sources };
@@ -199,6 +206,16 @@ mod tests {
         let error = feed("q", &[]).expect_err("no source");
         assert!(error.contains("no column of the data set has this name") && !error.contains("output"), "{error}");
         assert!(feed("q", &[("q", "data.")]).expect_err("no name").contains("names no column"));
+    }
+
+    #[test]
+    fn a_flow_without_inputs_answers_no_questions() {
+        let flow = |inputs: &str| -> Flow { serde_saphyr::from_str(&format!("inputs: {{{inputs}}}")).expect("a flow") };
+        let dataset = Dataset::parse(b"{\"class\": \"a\", \"q\": \"x\"}\n").expect("rows");
+        let runner: PromptFlowRunner =
+            serde_json::from_value(serde_json::json!({"judge": {"path": "judge"}})).expect("a runner");
+        let error = feeds(Some("qa"), &flow(""), &flow("q: {type: string}"), &dataset, &runner).expect_err("no inputs");
+        assert_eq!(error.to_string(), "qa: the flow has no inputs, and Prompt flow runs no data set over such a flow");
     }
 
     proptest! {

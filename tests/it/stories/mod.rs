@@ -5,6 +5,7 @@
 
 mod again;
 mod alarms;
+mod built;
 mod crash;
 mod ending;
 mod golden;
