@@ -193,7 +193,8 @@ async fn build_one(scene: &Scene<'_>, release: &Release, spec: &PromptReleaseSpe
 async fn evaluate_one(scene: &Scene<'_>, release: &Release, spec: &PromptReleaseSpec, attempt: &Attempt) -> Turn {
     let (uid, facts, azure) = (release.uid(), scene.facts, &scene.tenant.azure);
     let Waits { second_count, poll, .. } = *scene.waits;
-    let plan = evaluate::Plan { spec, release_uid: &uid, attempt: attempt.n, second_count, poll };
+    let protected = &scene.spec.policy.protected_connections;
+    let plan = evaluate::Plan { spec, release_uid: &uid, attempt: attempt.n, protected, second_count, poll };
     let failed = |error: azure::Error| match evaluate::overdue(spec, facts, scene.now) {
         Some(why) => Turn::withdraw(facts, Cause::EvalInfraError, format!("{why}: {error}")),
         None => {
@@ -217,7 +218,8 @@ async fn evaluate_one(scene: &Scene<'_>, release: &Release, spec: &PromptRelease
     };
     match evaluate::act(azure, &plan, &step, facts, scene.now).await {
         Ok(facts) => Turn { why: evaluate::submitted(spec, &facts), ..Turn::of(facts) },
-        Err(error) => failed(error),
+        Err(evaluate::EvaluateError::Protected(why)) => Turn::withdraw(facts, Cause::PolicyViolation, why),
+        Err(evaluate::EvaluateError::Azure(error)) => failed(error),
     }
 }
 

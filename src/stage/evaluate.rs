@@ -1,5 +1,6 @@
 //! Evaluate: the flow answers the team's own questions, a judge scores the answers, and only a complete set has a mean.
 
+mod connections;
 mod runs;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,8 @@ pub struct Plan<'a> {
     pub spec: &'a PromptReleaseSpec,
     pub release_uid: &'a str,
     pub attempt: i64,
+    /// Connections that no run may use.
+    pub protected: &'a [String],
     /// A shortfall must be seen twice, so far apart: lines appear after the run says Completed.
     pub second_count: SignedDuration,
     /// Between two looks at a run.
@@ -267,24 +270,39 @@ impl Counted<'_> {
     }
 }
 
+/// Why a run was not submitted.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluateError {
+    /// The endpoint's policy keeps it from running as it is.
+    #[error("{0}")]
+    Protected(String),
+    /// Tried again.
+    #[error(transparent)]
+    Azure(#[from] azure::Error),
+}
+
 /// Submits one run and says what is known after it.
 ///
 /// # Errors
-/// Azure's; a run that exists already is no error.
-pub async fn act(azure: &Azure, plan: &Plan<'_>, step: &Step, facts: &Facts, now: At) -> azure::Result<Facts> {
+/// [`EvaluateError::Azure`] is worth another try; a run that exists already is no error.
+pub async fn act(azure: &Azure, plan: &Plan<'_>, step: &Step, facts: &Facts, now: At) -> Result<Facts, EvaluateError> {
     let mut known = status(facts);
     let build = facts.build.clone().unwrap_or_default();
     let id = |run| naming::run(run, &plan.spec.version, plan.release_uid, plan.attempt, 1);
+    let ready = runs::prepare(azure, plan.spec, &build).await?;
+    if let Some(why) = ready.protected(plan.protected) {
+        return Err(EvaluateError::Protected(why));
+    }
     match step {
         Step::SubmitBase => {
             let base = id(Run::Eval);
-            runs::submit_base(azure, plan.spec, &build, &base).await?;
+            ready.submit_base(azure, &base).await?;
             known.started_at.get_or_insert(now);
             known.base_run = Some(base);
         }
         Step::SubmitJudge => {
             let (base, judge) = (id(Run::Eval), id(Run::Judge));
-            runs::submit_judge(azure, plan.spec, &build, &base, &judge).await?;
+            ready.submit_judge(azure, &base, &judge).await?;
             known.answered = rows_of(&build);
             known.judge_run = Some(judge);
         }

@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::connections;
 use crate::{
-    api::{
-        PromptReleaseSpec,
-        release::{ConnectionOverride, PromptFlowRunner},
-        status::Build,
-    },
+    api::{PromptReleaseSpec, release::PromptFlowRunner, status::Build},
     azure::{self, Azure, BulkRun, DataInput, Datastore, RunState, RunStatus, Submitted},
     policy::{completeness, dataset::Dataset, digest},
     stage::build::{
@@ -19,7 +16,7 @@ use crate::{
 };
 
 /// What both submissions need of what was uploaded.
-struct Uploaded {
+pub struct Ready {
     store: Datastore,
     folder: String,
     dataset_path: String,
@@ -30,7 +27,11 @@ struct Uploaded {
     feeds: Feeds,
 }
 
-async fn uploaded(azure: &Azure, spec: &PromptReleaseSpec, build: &Build) -> azure::Result<Uploaded> {
+/// Reads what was uploaded: the graphs, and the data set.
+///
+/// # Errors
+/// Azure's, and what it holds that cannot be read.
+pub async fn prepare(azure: &Azure, spec: &PromptReleaseSpec, build: &Build) -> azure::Result<Ready> {
     let missing = |what: &str| azure::Error::NotSent { call: "submit".into(), reason: format!("{what} is not known") };
     let store = azure.default_datastore().await?.value;
     let folder = build.folder.clone().ok_or_else(|| missing("the uploaded folder"))?;
@@ -46,7 +47,7 @@ async fn uploaded(azure: &Azure, spec: &PromptReleaseSpec, build: &Build) -> azu
     // The archive was checked by the same function before it was uploaded, so this is not the release's fault.
     let feeds = mapping::feeds(path.as_deref(), &main, &judge, &dataset, &runner);
     let feeds = feeds.map_err(|e| azure::Error::NotSent { call: "submit".into(), reason: e.to_string() })?;
-    Ok(Uploaded { store, folder, dataset_path, runner, main_path, main, judge, feeds })
+    Ok(Ready { store, folder, dataset_path, runner, main_path, main, judge, feeds })
 }
 
 fn file(folder: &str, path: &str) -> String {
@@ -61,27 +62,28 @@ async fn graph(azure: &Azure, store: &Datastore, folder: &str, path: &str) -> az
         .map_err(|e| azure::Error::Malformed { call: format!("GET {path}"), reason: e.to_string() })
 }
 
-/// The flow answers every question.
-pub async fn submit_base(azure: &Azure, spec: &PromptReleaseSpec, build: &Build, id: &str) -> azure::Result<()> {
-    let up = uploaded(azure, spec, build).await?;
-    submit(azure, &up, &up.main, &up.main_path, id, &up.feeds.flow, None).await
-}
+impl Ready {
+    /// Which node would use a protected connection, and what would mend it.
+    pub fn protected(&self, protected: &[String]) -> Option<String> {
+        let main = if self.main_path.is_empty() { flow::FILE } else { &self.main_path };
+        let flows = [(main, &self.main), (self.runner.judge.path.as_str(), &self.judge)];
+        connections::refused(&flows, &self.runner.connection_overrides, protected)
+    }
 
-/// The judge scores every answer of the base run.
-pub async fn submit_judge(
-    azure: &Azure,
-    spec: &PromptReleaseSpec,
-    build: &Build,
-    base: &str,
-    id: &str,
-) -> azure::Result<()> {
-    let up = uploaded(azure, spec, build).await?;
-    submit(azure, &up, &up.judge, &up.runner.judge.path, id, &up.feeds.judge, Some(base)).await
+    /// The flow answers every question.
+    pub async fn submit_base(&self, azure: &Azure, id: &str) -> azure::Result<()> {
+        submit(azure, self, &self.main, &self.main_path, id, &self.feeds.flow, None).await
+    }
+
+    /// The judge scores every answer of the base run.
+    pub async fn submit_judge(&self, azure: &Azure, base: &str, id: &str) -> azure::Result<()> {
+        submit(azure, self, &self.judge, &self.runner.judge.path, id, &self.feeds.judge, Some(base)).await
+    }
 }
 
 async fn submit(
     azure: &Azure,
-    up: &Uploaded,
+    up: &Ready,
     flow: &Flow,
     path: &str,
     id: &str,
@@ -101,7 +103,7 @@ async fn submit(
         },
         inputs_mapping: mapping.clone(),
         variant_run_id: base.map(str::to_owned),
-        connections: connections(flow, &up.runner.connection_overrides),
+        connections: connections::overridden(flow, &up.runner.connection_overrides),
         flow_lineage_id: lineage,
         ..BulkRun::default()
     };
@@ -120,19 +122,6 @@ async fn submit(
             Err(azure::Error::NotSent { call: format!("run {id}"), reason })
         }
     }
-}
-
-/// By node and key: what replaces each connection that is named in `from`.
-fn connections(flow: &Flow, overrides: &[ConnectionOverride]) -> BTreeMap<String, BTreeMap<String, String>> {
-    let mut all: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    for node in &flow.nodes {
-        for ConnectionOverride { from, to } in overrides {
-            for key in flow.keys_of_connection(node, from) {
-                all.entry(node.name.clone()).or_default().insert(key.to_owned(), to.clone());
-            }
-        }
-    }
-    all
 }
 
 /// A line in the words of the policy. `line_number` is Prompt flow's own and no output.
@@ -178,26 +167,6 @@ pub fn failure(run: &str, state: &RunState) -> Option<String> {
 mod tests {
     use super::*;
     use crate::azure::RunSource;
-
-    #[test]
-    fn an_override_reaches_every_node_of_the_connection() {
-        let yaml = "
-nodes:
-- {name: draft, type: llm, connection: prod}
-- {name: check, type: llm, connection: safety}
-- {name: retell, type: llm, use_variants: true}
-- {name: safety, type: python, inputs: {client: prod, text: '${draft.output}'}}
-- {name: format, type: python}
-node_variants:
-  retell: {default_variant_id: one, variants: {one: {node: {type: llm, connection: prod}}}}
-";
-        let flow: Flow = serde_saphyr::from_str(yaml).expect("flow");
-        let to_eval = ConnectionOverride { from: "prod".into(), to: "eval".into() };
-        let got = connections(&flow, &[to_eval]);
-        let key = |key: &str| BTreeMap::from([(key.to_owned(), "eval".to_owned())]);
-        let wanted = [("draft", key("connection")), ("retell", key("connection")), ("safety", key("client"))];
-        assert_eq!(got, BTreeMap::from(wanted.map(|(node, keys)| (node.to_owned(), keys))));
-    }
 
     #[test]
     fn a_run_that_completed_is_counted_not_believed() {

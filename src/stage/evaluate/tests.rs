@@ -46,7 +46,7 @@ fn active(word: &str) -> Option<RunState> {
 fn decided(facts: &Facts, look: &Look, now: i64) -> Then<Step> {
     let spec = spec();
     let (second_count, poll) = (SignedDuration::from_secs(30), SignedDuration::from_secs(10));
-    let plan = Plan { spec: &spec, release_uid: "uid", attempt: 7, second_count, poll };
+    let plan = Plan { spec: &spec, release_uid: "uid", attempt: 7, protected: &[], second_count, poll };
     next(&plan, facts, look, at(now)).then
 }
 
