@@ -1,5 +1,6 @@
 //! Pure judgement: no IO, no clock, no runtime.
 
+pub mod accounting;
 pub mod availability;
 pub mod canary;
 pub mod completeness;

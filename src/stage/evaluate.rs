@@ -223,7 +223,7 @@ impl Counted<'_> {
             }
         };
         let PromptReleaseSpec { metrics, criteria, .. } = self.plan.spec;
-        let gate = gate::judge(&complete, self.dataset, &evaluation.dataset.classes, metrics, criteria);
+        let gate = gate::judge(&[complete], self.dataset, &evaluation.dataset.classes, metrics, criteria);
         let known = EvaluationStatus {
             answered: self.rows(),
             judged: self.rows(),
