@@ -143,6 +143,7 @@ pub fn release(report: &Report<'_>) -> (PromptReleaseStatus, Vec<Event>) {
 
 fn stable(stable: &log::Stable) -> StableSeen {
     StableSeen {
+        evaluated: None,
         deployment: stable.deployment.clone(),
         hash: stable.hash.clone(),
         since: stable.since,

@@ -202,7 +202,7 @@ async fn evaluate_one(scene: &Scene<'_>, release: &Release, spec: &PromptRelease
             Turn { facts, ..Turn::retry(scene, Cause::EvalInfraError, &error) }
         }
     };
-    let look = match evaluate::look(azure, facts).await {
+    let look = match evaluate::look(azure, &plan, facts).await {
         Ok(look) => look,
         Err(error) => return failed(error),
     };

@@ -90,6 +90,11 @@ pub fn revision_hash(artifact: &Artifact, deployment: Option<&Deployment>) -> St
     hex8(canonical_json(&Value::Object(parts)).as_bytes())
 }
 
+/// Of the parts that a verdict is a verdict on, each whole; 8 hex digits.
+pub fn verdict_key(parts: &[&str]) -> String {
+    hex8(canonical_json(&json!(parts)).as_bytes())
+}
+
 /// What a verdict is a verdict on, as the spec names it: data set, judge, metrics and criteria; 8 hex digits. Equal for two
 /// revisions that are asked the same.
 ///

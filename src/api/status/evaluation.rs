@@ -201,3 +201,58 @@ pub struct Differs {
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub worse_rows: Vec<i64>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> Vec<i64> {
+        (0..MAX_ROWS_NAMED as i64).map(|n| 99_990 + n).collect()
+    }
+
+    /// With the most criteria, metrics, classes and rows that a spec allows, and the longest names.
+    #[test]
+    fn the_largest_evaluation_is_a_small_part_of_what_an_object_may_weigh() {
+        let (name, run, long) = ("x".repeat(63), "r".repeat(64), "é".repeat(256));
+        let (rows, count) = (rows(), 100_000);
+        let class = ClassResult {
+            class: name.clone(),
+            error_rows: rows.clone(),
+            flow_errors: count,
+            judge_errors: count,
+            ok: count,
+            rows: count,
+        };
+        let result = CriterionResult {
+            class: name.clone(),
+            failing: Some(count),
+            failing_rows: rows.clone(),
+            metric: name.clone(),
+            minimum: "-1000.000000".into(),
+            points_left: Some("-100000000.000000".into()),
+            samples: count,
+            value: Some("-1000.000000000000000000".into()),
+            verdict: "NoData".into(),
+        };
+        let differs =
+            Differs { better: count, metric: name, p: "1.000".into(), same: count, worse: count, worse_rows: rows };
+        let repeat = Repeat { base_run: run.clone(), judge_run: run.clone() };
+        let status = EvaluationStatus {
+            base_run: Some(run.clone()),
+            judge_run: Some(run),
+            classes: vec![class; MAX_CLASSES],
+            comparison: Some(Comparison {
+                metrics: vec![differs; 16],
+                note: Some(long.clone()),
+                with: Some("v".repeat(26)),
+            }),
+            repeats: vec![repeat; 4],
+            results: vec![result; 64],
+            retried_for: Some(long.clone()),
+            verdict_on: Some(VerdictOn { judge_model: long, ..VerdictOn::default() }),
+            ..EvaluationStatus::default()
+        };
+        let bytes = serde_json::to_vec(&status).expect("JSON").len();
+        assert!(bytes < 48 << 10, "{bytes}");
+    }
+}

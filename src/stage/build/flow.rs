@@ -174,6 +174,12 @@ impl Flow {
         self.texts(node).filter(move |(_, text)| *text == connection).map(|(key, _)| key)
     }
 
+    /// Files of the flow's folder that its nodes run, sorted.
+    pub fn sources(&self) -> BTreeSet<&str> {
+        let all = self.nodes.iter().filter_map(|node| running(self, node).ok()?.source?.path.as_deref());
+        all.collect()
+    }
+
     /// What may name a connection in this node, by its key: its own `connection`, and every input that is a text.
     pub fn texts<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = (&'a str, &'a str)> {
         let runs = running(self, node).ok();

@@ -32,6 +32,21 @@ fn used<'a>(flow: &'a Flow, overrides: &'a [ConnectionOverride]) -> impl Iterato
     })
 }
 
+/// Inputs that name the model in an LLM node: of Azure OpenAI, and of others.
+const MODEL: [&str; 2] = ["deployment_name", "model"];
+
+/// What answers for each node of the judge that names a model: `score: gpt-4o on aoai-eval`, joined by semicolons.
+pub fn models(judge: &Flow, overrides: &[ConnectionOverride]) -> String {
+    let of_node = |node| {
+        let texts: BTreeMap<&str, &str> = judge.texts(node).collect();
+        let model = MODEL.iter().find_map(|key| texts.get(key))?;
+        let own = texts.get("connection").copied().unwrap_or_default();
+        let connection = overrides.iter().rev().find(|line| line.from == own).map_or(own, |line| line.to.as_str());
+        Some(format!("{}: {model} on {connection}", node.name))
+    };
+    judge.nodes.iter().filter_map(of_node).collect::<Vec<_>>().join("; ")
+}
+
 struct Use<'a> {
     node: &'a str,
     /// As the flow says it.
@@ -97,6 +112,15 @@ node_variants:
         let key = |key: &str| BTreeMap::from([(key.to_owned(), "eval".to_owned())]);
         let wanted = [("draft", key("connection")), ("retell", key("connection")), ("safety", key("client"))];
         assert_eq!(got, BTreeMap::from(wanted.map(|(node, keys)| (node.to_owned(), keys))));
+    }
+
+    #[test]
+    fn a_judge_is_told_by_model_and_connection_as_it_runs() {
+        let judge = flow(
+            "nodes: [{name: score, type: llm, connection: prod, inputs: {deployment_name: gpt-4o}}, {name: read, type: python}]",
+        );
+        assert_eq!(models(&judge, &[line("prod", "eval")]), "score: gpt-4o on eval");
+        assert_eq!(models(&judge, &[]), "score: gpt-4o on prod");
     }
 
     #[test]

@@ -6,13 +6,19 @@ use bytes::Bytes;
 
 use super::connections;
 use crate::{
-    api::{PromptReleaseSpec, release::PromptFlowRunner, status::Build},
+    api::{
+        PromptReleaseSpec,
+        release::PromptFlowRunner,
+        status::{Build, VerdictOn},
+    },
     azure::{self, Azure, BulkRun, DataInput, Datastore, RunState, RunStatus, Submitted},
     policy::{completeness, dataset::Dataset, digest},
     stage::build::{
+        archive,
         flow::{self, Flow},
         mapping::{self, Feeds},
     },
+    view::sentence,
 };
 
 /// What both submissions need of what was uploaded.
@@ -25,6 +31,9 @@ pub struct Ready {
     main: Flow,
     judge: Flow,
     feeds: Feeds,
+    /// Of the data set's bytes, and of the judge's graph and files.
+    dataset_digest: String,
+    rubric: String,
 }
 
 /// Reads what was uploaded: the graphs, and the data set.
@@ -42,24 +51,38 @@ pub async fn prepare(azure: &Azure, spec: &PromptReleaseSpec, build: &Build) -> 
     let rows = azure.get_blob(&store, &dataset_path, crate::policy::dataset::MAX_BYTES).await?;
     let unreadable = |reason: String| azure::Error::Malformed { call: format!("GET {dataset_path}"), reason };
     let dataset = Dataset::parse(&rows).map_err(|e| unreadable(e.to_string()))?;
-    let main = graph(azure, &store, &folder, &main_path).await?;
-    let judge = graph(azure, &store, &folder, &runner.judge.path).await?;
+    let main = graph(azure, &store, &folder, &main_path).await?.0;
+    let (judge, judge_text) = graph(azure, &store, &folder, &runner.judge.path).await?;
+    let judge_folder = format!("{folder}/{}", archive::normal(&runner.judge.path));
+    let rubric = rubric(azure, &store, &judge_folder, &judge, &judge_text).await?;
+    let dataset_digest = digest::hex8(&rows);
     // The archive was checked by the same function before it was uploaded, so this is not the release's fault.
     let feeds = mapping::feeds(path.as_deref(), &main, &judge, &dataset, &runner);
     let feeds = feeds.map_err(|e| azure::Error::NotSent { call: "submit".into(), reason: e.to_string() })?;
-    Ok(Ready { store, folder, dataset_path, runner, main_path, main, judge, feeds })
+    Ok(Ready { store, folder, dataset_path, runner, main_path, main, judge, feeds, dataset_digest, rubric })
 }
 
 fn file(folder: &str, path: &str) -> String {
     format!("{folder}/{}", flow::file(path))
 }
 
-async fn graph(azure: &Azure, store: &Datastore, folder: &str, path: &str) -> azure::Result<Flow> {
+async fn graph(azure: &Azure, store: &Datastore, folder: &str, path: &str) -> azure::Result<(Flow, Bytes)> {
     let path = file(folder, path);
     let text: Bytes = azure.get_blob(store, &path, flow::MAX_BYTES).await?;
-    let text = String::from_utf8_lossy(&text);
-    serde_saphyr::from_str(&text)
-        .map_err(|e| azure::Error::Malformed { call: format!("GET {path}"), reason: e.to_string() })
+    let flow = serde_saphyr::from_str(&String::from_utf8_lossy(&text))
+        .map_err(|e| azure::Error::Malformed { call: format!("GET {path}"), reason: e.to_string() })?;
+    Ok((flow, text))
+}
+
+/// Of the judge's graph and of every file that its nodes name, in the order of their names.
+async fn rubric(azure: &Azure, store: &Datastore, folder: &str, judge: &Flow, text: &[u8]) -> azure::Result<String> {
+    let mut all = digest::sha256_hex(text);
+    for source in judge.sources() {
+        let path = format!("{folder}/{}", archive::normal(source));
+        let bytes = azure.get_blob(store, &path, crate::policy::dataset::MAX_BYTES).await?;
+        all.push_str(&format!("\n{source} {}", digest::sha256_hex(&bytes)));
+    }
+    Ok(digest::hex8(all.as_bytes()))
 }
 
 impl Ready {
@@ -68,6 +91,15 @@ impl Ready {
         let main = if self.main_path.is_empty() { flow::FILE } else { &self.main_path };
         let flows = [(main, &self.main), (self.runner.judge.path.as_str(), &self.judge)];
         connections::refused(&flows, &self.runner.connection_overrides, protected)
+    }
+
+    /// What a verdict on these runs would be a verdict on.
+    pub fn on(&self, spec: &PromptReleaseSpec) -> VerdictOn {
+        let artifact = spec.artifact.prompt_flow.as_ref().map(|flow| flow.archive.digest.clone()).unwrap_or_default();
+        let judge_model = connections::models(&self.judge, &self.runner.connection_overrides);
+        let (dataset, rubric) = (self.dataset_digest.clone(), self.rubric.clone());
+        let key = digest::verdict_key(&[&artifact, &dataset, &rubric, &judge_model, &digest::test_hash(spec)]);
+        VerdictOn { artifact, dataset, judge_model: sentence::evidence(&judge_model), key, rubric }
     }
 
     /// The flow answers every question.
@@ -161,6 +193,13 @@ pub fn failure(run: &str, state: &RunState) -> Option<String> {
     };
     let why = state.error.as_ref().map_or_else(|| "the service gave no reason".to_owned(), ToString::to_string);
     Some(format!("{run} {ended}: {why}"))
+}
+
+/// Whether another run may come to a better end. What a person ended, and what the inputs are to blame for, would not.
+pub fn may_pass(state: &RunState) -> bool {
+    const LASTING: [&str; 3] = ["ApplyInputMappingError", "InputMappingError", "EmptyInputsData"];
+    let lasts = state.error.as_ref().is_some_and(|error| LASTING.contains(&error.innermost()));
+    state.status == RunStatus::Failed && !lasts
 }
 
 #[cfg(test)]
