@@ -194,7 +194,10 @@ async fn evaluate_one(scene: &Scene<'_>, release: &Release, spec: &PromptRelease
     let (uid, facts, azure) = (release.uid(), scene.facts, &scene.tenant.azure);
     let Waits { second_count, poll, .. } = *scene.waits;
     let protected = &scene.spec.policy.protected_connections;
-    let plan = evaluate::Plan { spec, release_uid: &uid, attempt: attempt.n, protected, second_count, poll };
+    // The status may be of a stable before this one, if its last write was lost.
+    let stable = release.status.stable.as_ref();
+    let stable = stable.filter(|seen| scene.log.stable.as_ref().is_some_and(|s| s.deployment == seen.deployment));
+    let plan = evaluate::Plan { spec, release_uid: &uid, attempt: attempt.n, protected, stable, second_count, poll };
     let failed = |error: azure::Error| match evaluate::overdue(spec, facts, scene.now) {
         Some(why) => Turn::withdraw(facts, Cause::EvalInfraError, format!("{why}: {error}")),
         None => {

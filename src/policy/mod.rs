@@ -3,6 +3,7 @@
 pub mod accounting;
 pub mod availability;
 pub mod canary;
+pub mod comparison;
 pub mod completeness;
 pub mod dataset;
 pub mod decimal;

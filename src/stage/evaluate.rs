@@ -1,6 +1,7 @@
 //! Evaluate: the flow answers the team's own questions, a judge scores the answers, and only a complete set has a mean.
 
 mod again;
+mod compare;
 mod connections;
 mod decide;
 mod runs;
@@ -14,7 +15,7 @@ use super::Facts;
 use crate::{
     api::{
         At, PromptReleaseSpec,
-        status::{Build, EvaluationStatus},
+        status::{Build, EvaluationStatus, StableSeen},
     },
     azure::{self, Azure, Flows, RunState, RunStatus},
     policy::{
@@ -24,6 +25,7 @@ use crate::{
     },
 };
 
+pub use compare::evaluated;
 pub use decide::{next, overdue, submitted};
 
 /// What the evaluation is of.
@@ -34,6 +36,8 @@ pub struct Plan<'a> {
     pub attempt: i64,
     /// Connections that no run may use.
     pub protected: &'a [String],
+    /// What serves now, to be compared with.
+    pub stable: Option<&'a StableSeen>,
     /// A shortfall must be seen twice, so far apart: lines appear after the run says Completed.
     pub second_count: SignedDuration,
     /// Between two looks at a run.
@@ -51,6 +55,8 @@ pub struct Look {
     judge_lines: Option<Vec<Line>>,
     /// Lines of both runs of each earlier repeat. Read with the last one's.
     repeats: Vec<(Vec<Line>, Vec<Line>)>,
+    /// What stable's evaluation scored, where it can be compared. Read at the same time.
+    stable: Option<compare::Read>,
     /// As uploaded.
     dataset: Option<Bytes>,
 }
@@ -86,6 +92,7 @@ pub async fn look(azure: &Azure, plan: &Plan<'_>, facts: &Facts) -> azure::Resul
             for repeat in &evaluation.repeats {
                 look.repeats.push((lines(&flows, &repeat.base_run).await?, lines(&flows, &repeat.judge_run).await?));
             }
+            look.stable = compare::read(&flows, plan, evaluation).await;
         }
     }
     look.base_lines = Some(lines(&flows, base).await?);

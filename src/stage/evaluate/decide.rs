@@ -3,7 +3,7 @@
 use super::{
     Look, Plan, Step,
     again::{again, anew},
-    completed,
+    compare, completed,
     runs::{self, word},
     status,
 };
@@ -190,6 +190,7 @@ impl Counted<'_> {
         let PromptReleaseSpec { metrics, criteria, .. } = self.plan.spec;
         let gate = gate::judge(repeats, self.dataset, &evaluation.dataset.classes, metrics, criteria);
         let known = EvaluationStatus {
+            comparison: compare::compare(self.plan, &self.known, self.look.stable.as_ref(), repeats, self.dataset),
             results: gate.results.iter().map(gate::Measured::result).collect(),
             short_since: None,
             verdict: Some(gate.verdict.as_str().into()),

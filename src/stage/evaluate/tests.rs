@@ -48,7 +48,7 @@ fn active(word: &str) -> Option<RunState> {
 fn decided(facts: &Facts, look: &Look, now: i64) -> Then<Step> {
     let spec = spec();
     let (second_count, poll) = (SignedDuration::from_secs(30), SignedDuration::from_secs(10));
-    let plan = Plan { spec: &spec, release_uid: "uid", attempt: 7, protected: &[], second_count, poll };
+    let plan = Plan { spec: &spec, release_uid: "uid", attempt: 7, protected: &[], stable: None, second_count, poll };
     next(&plan, facts, look, at(now)).then
 }
 
@@ -112,9 +112,19 @@ fn judged_spec(evaluation: &serde_json::Value) -> PromptReleaseSpec {
 }
 
 fn decide(evaluation: &serde_json::Value, facts: &Facts, look: &Look, now: i64) -> crate::stage::Decision<Step> {
+    beside(None, evaluation, facts, look, now)
+}
+
+fn beside(
+    stable: Option<&StableSeen>,
+    evaluation: &serde_json::Value,
+    facts: &Facts,
+    look: &Look,
+    now: i64,
+) -> crate::stage::Decision<Step> {
     let spec = judged_spec(evaluation);
     let (second_count, poll) = (SignedDuration::from_secs(30), SignedDuration::from_secs(10));
-    let plan = Plan { spec: &spec, release_uid: "uid", attempt: 7, protected: &[], second_count, poll };
+    let plan = Plan { spec: &spec, release_uid: "uid", attempt: 7, protected: &[], stable, second_count, poll };
     next(&plan, facts, look, at(now))
 }
 
@@ -238,4 +248,45 @@ fn a_verdict_is_on_the_data_set_that_was_answered_and_on_no_other() {
     let known = known(&anew);
     assert_eq!((known.verdict, known.base_run, known.retried), (None, None, Some(1)));
     assert!(known.retried_for.expect("why").contains("the data set was changed"));
+}
+
+#[test]
+fn what_serves_is_compared_question_by_question_or_it_is_said_why_not() {
+    let dataset = crate::policy::digest::hex8(complete(&[], None).dataset.as_deref().expect("bytes"));
+    let on = crate::api::status::VerdictOn { dataset: dataset.clone(), rubric: "r".into(), ..Default::default() };
+    let mut facts = facts(Some(JUDGE));
+    facts.evaluation.as_mut().expect("some").verdict_on = Some(on);
+    let evaluated = |dataset: &str, rubric: &str| {
+        let runs = ["judge-1427-1".to_owned()].into();
+        let (dataset, rubric) = (dataset.to_owned(), rubric.to_owned());
+        let found = crate::api::status::Evaluated {
+            dataset,
+            rubric,
+            judge_runs: runs,
+            version: "1427".into(),
+            ..Default::default()
+        };
+        StableSeen { version: Some("1427".into()), evaluated: Some(found), ..StableSeen::default() }
+    };
+    let found = |stable: &StableSeen, read: Option<compare::Read>| {
+        let look = Look { stable: read, ..complete(&[3, 3], Some(&[3, 2])) };
+        let decision = beside(Some(stable), &json!({}), &facts, &look, 0);
+        assert_eq!(decision.then, Then::Go, "it decides nothing");
+        known(&decision).comparison.expect("a comparison")
+    };
+    let same = evaluated(&dataset, "r");
+    let got = found(&same, Some(Ok(vec![scored(&[3, 3])])));
+    assert_eq!((got.with.as_deref(), got.note), (Some("1427"), None));
+    assert_eq!((got.metrics[0].worse, got.metrics[0].same, got.metrics[0].worse_rows.as_slice()), (1, 1, &[1][..]));
+    let never = StableSeen { deployment: "d-bootstrap".into(), ..StableSeen::default() };
+    for (stable, read, says) in [
+        (&never, None, "no comparison: no evaluation of d-bootstrap is on record here"),
+        (&evaluated("other", "r"), None, "no comparison: 1427 was evaluated on another data set"),
+        (&evaluated(&dataset, "other"), None, "no comparison: 1427 was judged by another rubric"),
+        (&same, Some(Err("GET lines: 404".to_owned())), "no comparison: GET lines: 404"),
+        (&same, Some(Ok(vec![scored(&[3])])), "no comparison: the service does not have all scores of 1427 any more"),
+    ] {
+        let got = found(stable, read);
+        assert_eq!((got.note.as_deref(), got.metrics.len()), (Some(says), 0));
+    }
 }
