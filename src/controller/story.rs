@@ -210,6 +210,7 @@ async fn evaluate_one(scene: &Scene<'_>, release: &Release, spec: &PromptRelease
         Err(error) => return failed(error),
     };
     let decision = evaluate::next(&plan, facts, &look, scene.now);
+    emit(scene, release, attempt, &decision.facts).await;
     let Then::Do(step) = decision.then else {
         let Decision { facts, told, then } = decision;
         let then = match then {
@@ -223,6 +224,30 @@ async fn evaluate_one(scene: &Scene<'_>, release: &Release, spec: &PromptRelease
         Ok(facts) => Turn { why: evaluate::submitted(spec, &facts), ..Turn::of(facts) },
         Err(evaluate::EvaluateError::Protected(why)) => Turn::withdraw(facts, Cause::PolicyViolation, why),
         Err(evaluate::EvaluateError::Azure(error)) => failed(error),
+    }
+}
+
+/// The verdict as events, in the pass that finds it. Nothing waits for them to be taken: what they say is in status too.
+async fn emit(scene: &Scene<'_>, release: &Release, attempt: &Attempt, facts: &Facts) {
+    let before = scene.facts.evaluation.as_ref().and_then(|known| known.verdict.as_ref());
+    let found = facts.evaluation.as_ref().filter(|known| before.is_none() && known.verdict.is_some());
+    let (Some(known), Some(component)) = (found, &scene.spec.application_insights) else { return };
+    let (name, namespace, endpoint) = (release.name(), release.namespace(), scene.endpoint.name());
+    let whose = evaluate::Whose {
+        namespace: &namespace,
+        release: &name,
+        endpoint: &endpoint,
+        version: &attempt.version,
+        hash: &attempt.hash,
+        attempt: attempt.n,
+    };
+    let events = evaluate::events(&whose, known, scene.now);
+    if events.is_empty() {
+        return;
+    }
+    if let Err(error) = scene.tenant.track(component, &events).await {
+        let role = "the identity needs the role Monitoring Metrics Publisher on the component";
+        tracing::warn!(release = name, %error, role, "the results of an evaluation were not sent to Application Insights");
     }
 }
 

@@ -4,6 +4,7 @@ mod again;
 mod compare;
 mod connections;
 mod decide;
+mod emit;
 mod runs;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use crate::{
 
 pub use compare::evaluated;
 pub use decide::{next, overdue, submitted};
+pub use emit::{Whose, events};
 
 /// What the evaluation is of.
 #[derive(Clone, Debug)]
