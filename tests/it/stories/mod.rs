@@ -7,6 +7,7 @@ mod again;
 mod alarms;
 mod crash;
 mod ending;
+mod evaluated;
 mod golden;
 mod in_the_way;
 mod instances;
