@@ -155,18 +155,21 @@ pub async fn act(azure: &Azure, plan: &Plan<'_>, step: &Step, facts: &Facts, now
     }
     let on = ready.on(plan.spec);
     known.rows = rows_of(&build);
-    match (step, &known.base_run) {
-        (Step::SubmitJudge, Some(base)) if known.verdict_on.as_ref().is_none_or(|before| *before == on) => {
-            let judge = id(Run::Judge);
-            ready.submit_judge(azure, base, &judge).await?;
-            known.answered = rows_of(&build);
-            known.judge_run = Some(judge);
-        }
-        (Step::SubmitJudge, _) => {
+    let begun = *step == Step::SubmitJudge || !known.repeats.is_empty();
+    let changed = known.verdict_on.as_ref().is_some_and(|before| *before != on);
+    match (step, known.base_run.clone()) {
+        // What was answered or scored already is of something else.
+        _ if begun && changed => {
             known = again::anew(known, Run::Eval, "what was uploaded was changed under the evaluation");
             known.repeats.clear();
         }
-        (Step::SubmitBase, _) => {
+        (Step::SubmitJudge, Some(base)) => {
+            let judge = id(Run::Judge);
+            ready.submit_judge(azure, &base, &judge).await?;
+            known.answered = rows_of(&build);
+            known.judge_run = Some(judge);
+        }
+        (Step::SubmitBase | Step::SubmitJudge, _) => {
             let base = id(Run::Eval);
             ready.submit_base(azure, &base).await?;
             known.started_at.get_or_insert(now);
