@@ -120,6 +120,12 @@ pub struct Policy {
     /// A release without `evaluation` is refused. Where false, the gate of such a release is recorded as waived.
     #[serde(default = "yes")]
     pub require_evaluation: bool,
+    /// Connections that serve users, by name, whatever its case. No evaluation may use one of them, so that its questions
+    /// cost users no quota: a release whose flow or judge would is refused before a run is submitted, and has to name
+    /// others in `connectionOverrides`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 128)), extend("x-kubernetes-list-type" = "atomic"))]
+    pub protected_connections: Vec<String>,
 }
 
 fn yes() -> bool {
@@ -128,7 +134,7 @@ fn yes() -> bool {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { require_evaluation: true }
+        Self { require_evaluation: true, protected_connections: Vec::new() }
     }
 }
 

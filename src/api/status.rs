@@ -2,9 +2,16 @@
 //!
 //! kubectl sorts keys and people read from the bottom, so what they want sorts last: stage, timeline, traffic.
 
+mod evaluation;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
+
+pub use evaluation::{
+    ClassResult, Comparison, CriterionResult, Differs, Evaluated, EvaluationStatus, MAX_CLASSES, MAX_ROWS_NAMED,
+    Repeat, VerdictOn,
+};
 
 use super::At;
 
@@ -95,6 +102,10 @@ pub struct StableSeen {
     /// Name in Azure.
     #[serde(default)]
     pub deployment: String,
+    /// Runs of its last evaluation, which the next one is compared with. Absent where it was never evaluated here, or this
+    /// status was lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluated: Option<Evaluated>,
     /// First 8 hex digits of the revision's hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
@@ -138,61 +149,6 @@ pub struct ClassRows {
     pub class: String,
     /// How many rows have it.
     pub rows: i64,
-}
-
-/// What the gate found.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
-#[serde(rename_all = "camelCase")]
-pub struct EvaluationStatus {
-    /// Rows that the flow answered.
-    #[serde(default)]
-    pub answered: i64,
-    /// Run of the flow over the data set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base_run: Option<String>,
-    /// Run of the judge over the answers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub judge_run: Option<String>,
-    /// Answers that the judge scored.
-    #[serde(default)]
-    pub judged: i64,
-    /// One entry a criterion.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
-    pub results: Vec<CriterionResult>,
-    /// Rows of the data set.
-    #[serde(default)]
-    pub rows: i64,
-    /// When completeness was first found wanting; it must be wanting twice.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub short_since: Option<At>,
-    /// When the base run was submitted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub started_at: Option<At>,
-    /// Of data set, judge, metrics and criteria as the spec names them, 8 hex digits: what the verdict is a verdict on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub test_hash: Option<String>,
-    /// Pass, Fail, Error or Waived.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub verdict: Option<String>,
-}
-
-/// One criterion at the gate. Decimals are text: written once, never recomputed from a float.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
-pub struct CriterionResult {
-    /// Class of the criterion; * is every row.
-    pub class: String,
-    /// Metric of the criterion.
-    pub metric: String,
-    /// Lowest mean that passes, as a decimal.
-    pub minimum: String,
-    /// Scores that the mean is of.
-    pub samples: i64,
-    /// Mean of the scores, as a decimal; absent where there is none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
-    /// Pass, Fail, NoData or Error.
-    pub verdict: String,
 }
 
 /// What live answers showed.

@@ -22,6 +22,8 @@ pub enum Audience {
     Storage,
     /// Queries of Application Insights.
     Insights,
+    /// Events to Application Insights.
+    Ingestion,
 }
 
 /// Hosts and scopes of one cloud, as in the Azure SDKs' cloud tables and the firewall pages of each service.
@@ -38,9 +40,12 @@ pub struct Cloud {
     pub storage_suffix: &'static str,
     /// Query API of Application Insights.
     pub insights_host: &'static str,
+    /// Regional hosts that take telemetry, such as `eastus-8.in.applicationinsights.azure.com`, end in this.
+    pub ingestion_suffix: &'static str,
     arm_scope: &'static str,
     ml_scope: &'static str,
     insights_scope: &'static str,
+    ingestion_scope: &'static str,
 }
 
 const PUBLIC: Cloud = Cloud {
@@ -50,9 +55,11 @@ const PUBLIC: Cloud = Cloud {
     ml_suffix: "api.azureml.ms",
     storage_suffix: "core.windows.net",
     insights_host: "api.applicationinsights.io",
+    ingestion_suffix: "in.applicationinsights.azure.com",
     arm_scope: "https://management.azure.com/.default",
     ml_scope: "https://ml.azure.com/.default",
     insights_scope: "https://api.applicationinsights.io/.default",
+    ingestion_scope: "https://monitor.azure.com/.default",
 };
 
 const CHINA: Cloud = Cloud {
@@ -62,9 +69,11 @@ const CHINA: Cloud = Cloud {
     ml_suffix: "api.ml.azure.cn",
     storage_suffix: "core.chinacloudapi.cn",
     insights_host: "api.applicationinsights.azure.cn",
+    ingestion_suffix: "in.applicationinsights.azure.cn",
     arm_scope: "https://management.chinacloudapi.cn/.default",
     ml_scope: "https://ml.azure.cn/.default",
     insights_scope: "https://api.applicationinsights.azure.cn/.default",
+    ingestion_scope: "https://monitor.azure.cn/.default",
 };
 
 const US_GOVERNMENT: Cloud = Cloud {
@@ -74,9 +83,11 @@ const US_GOVERNMENT: Cloud = Cloud {
     ml_suffix: "api.ml.azure.us",
     storage_suffix: "core.usgovcloudapi.net",
     insights_host: "api.applicationinsights.us",
+    ingestion_suffix: "in.applicationinsights.azure.us",
     arm_scope: "https://management.usgovcloudapi.net/.default",
     ml_scope: "https://ml.azure.us/.default",
     insights_scope: "https://api.applicationinsights.us/.default",
+    ingestion_scope: "https://monitor.azure.us/.default",
 };
 
 impl CloudName {
@@ -97,6 +108,7 @@ impl Cloud {
             Audience::MachineLearning => self.ml_scope,
             Audience::Storage => "https://storage.azure.com/.default",
             Audience::Insights => self.insights_scope,
+            Audience::Ingestion => self.ingestion_scope,
         }
     }
 
@@ -112,6 +124,7 @@ impl Cloud {
             Audience::MachineLearning => is_below(host, self.ml_suffix),
             Audience::Storage => host.strip_suffix(self.storage_suffix).is_some_and(|head| is_below(head, "blob.")),
             Audience::Insights => host == self.insights_host,
+            Audience::Ingestion => is_below(host, self.ingestion_suffix),
         }
     }
 }
@@ -142,10 +155,11 @@ mod tests {
             (Storage, "https://acct.blob.core.windows.net/c/b?x=1"),
             (Storage, "https://acct.privatelink.blob.core.windows.net/c/b"),
             (Insights, "https://api.applicationinsights.io/v1"),
+            (Ingestion, "https://eastus-8.in.applicationinsights.azure.com/v2.1/track"),
         ];
         for (audience, url) in hosts {
             assert!(admits(CloudName::AzurePublic, audience, url), "{audience:?} {url}");
-            for other in [Arm, MachineLearning, Storage, Insights].into_iter().filter(|a| *a != audience) {
+            for other in [Arm, MachineLearning, Storage, Insights, Ingestion].into_iter().filter(|a| *a != audience) {
                 let shared = url.contains("azureml.ms") && matches!(other, Arm | MachineLearning);
                 assert_eq!(admits(CloudName::AzurePublic, other, url), shared, "{other:?} {url}");
             }

@@ -1,5 +1,5 @@
 //! Azure's side of the wire: Resource Manager for Azure Machine Learning, the Prompt flow service, blobs, queries of
-//! Application Insights, and tokens of Entra ID. It knows nothing of the rest of this crate and could be lifted out.
+//! Application Insights and events to it, and tokens of Entra ID. It knows nothing of the rest of this crate and could be lifted out.
 //!
 //! Rules of this module:
 //!
@@ -44,6 +44,7 @@ mod table;
 #[cfg(test)]
 mod token_hosts;
 mod tokens;
+mod track;
 mod wire;
 mod workspace;
 
@@ -66,4 +67,5 @@ pub use operations::OperationStatus;
 pub use registry::Layer;
 pub use same::{differences, same_body};
 pub use table::{Column, Row, Table};
+pub use track::{CustomEvent, Ingestion};
 pub use workspace::{Component, Datastore, Workspace};

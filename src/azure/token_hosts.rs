@@ -28,6 +28,7 @@ fn no_token_is_astray(server: &Loopback) {
             "https://ml.azure.com/.default" => got.host.ends_with(".api.azureml.ms"),
             "https://storage.azure.com/.default" => got.host.ends_with(".blob.core.windows.net"),
             "https://api.applicationinsights.io/.default" => got.host == "api.applicationinsights.io",
+            "https://monitor.azure.com/.default" => got.host.ends_with(".in.applicationinsights.azure.com"),
             _ => false,
         };
         let tokens = got.headers.values().filter(|value| value.contains("token of "));

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use url::Url;
 
-use super::{Azure, Error, Result, Seen, arm::INSIGHTS_VERSION};
+use super::{Azure, Error, Ingestion, Result, Seen, arm::INSIGHTS_VERSION, endpoints::or_default};
 
 /// What is needed of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Workspace {
 pub struct Component {
     /// Names it in queries.
     pub app_id: String,
+    /// Where it takes telemetry, if it says so.
+    pub ingestion: Option<Ingestion>,
 }
 
 /// A blob container of the workspace.
@@ -51,6 +53,8 @@ struct WorkspaceProperties {
 struct ComponentProperties {
     #[serde(rename = "AppId")]
     app_id: String,
+    #[serde(default, rename = "ConnectionString", deserialize_with = "or_default")]
+    connection_string: String,
 }
 
 #[derive(Deserialize)]
@@ -87,7 +91,10 @@ impl Azure {
             ["subscriptions", &id.subscription, "resourceGroups", group].into_iter().chain(provider).collect();
         let request = self.arm_at(Method::GET, &path, format!("components/{name}"), INSIGHTS_VERSION)?;
         let read: Seen<Resource<ComponentProperties>> = self.send(request).await?.seen()?;
-        Ok(read.map(|resource| Component { app_id: resource.properties.app_id }))
+        Ok(read.map(|Resource { properties: ComponentProperties { app_id, connection_string }, .. }| Component {
+            app_id,
+            ingestion: Ingestion::parse(&connection_string),
+        }))
     }
 
     /// The datastore that the workspace uses when none is named.

@@ -7,7 +7,7 @@ use crate::{
         status::{Ended, MAX_HISTORY, MAX_REJECTED, Rejected, Revision, StableSeen},
     },
     controller::objects::Release,
-    stage::{Facts, Stage},
+    stage::{Facts, Stage, evaluate},
     view::{
         page::{self, About},
         release::{self as wording, ReleaseView},
@@ -125,7 +125,7 @@ pub fn release(report: &Report<'_>) -> (PromptReleaseStatus, Vec<Event>) {
     let before = &release.status;
     let mut status = PromptReleaseStatus {
         traffic: view.traffic.map(str::to_owned),
-        stable: view.log.stable.as_ref().map(stable),
+        stable: view.log.stable.as_ref().map(|serves| stable(serves, before.stable.as_ref(), *attempt, facts)),
         ..before.clone()
     };
     if let Some(attempt) = attempt {
@@ -141,10 +141,15 @@ pub fn release(report: &Report<'_>) -> (PromptReleaseStatus, Vec<Event>) {
     (status, new)
 }
 
-fn stable(stable: &log::Stable) -> StableSeen {
+fn stable(stable: &log::Stable, before: Option<&StableSeen>, attempt: Option<&Attempt>, facts: &Facts) -> StableSeen {
+    let (deployment, hash) = (&stable.deployment, &stable.hash);
+    let same = before.filter(|before| before.deployment == *deployment && before.hash == *hash);
+    let made_it = attempt.filter(|a| a.deployment.as_ref() == Some(deployment) && Some(&a.hash) == hash.as_ref());
+    let evaluated = made_it.and_then(|a| evaluate::evaluated(&a.version, facts.evaluation.as_ref()?));
     StableSeen {
-        deployment: stable.deployment.clone(),
-        hash: stable.hash.clone(),
+        deployment: deployment.clone(),
+        evaluated: same.and_then(|before| before.evaluated.clone()).or(evaluated),
+        hash: hash.clone(),
         since: stable.since,
         version: stable.version.clone(),
     }
@@ -217,5 +222,42 @@ fn remember(status: &mut PromptReleaseStatus, attempt: &Attempt) {
             },
         );
         status.rejected.truncate(MAX_REJECTED);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::status::{EvaluationStatus, VerdictOn};
+
+    #[test]
+    fn the_runs_of_what_was_promoted_stay_on_record_for_as_long_as_it_serves() {
+        let evaluation = EvaluationStatus {
+            judge_run: Some("judge-1428-1".into()),
+            verdict: Some("Pass".into()),
+            verdict_on: Some(VerdictOn { dataset: "d1".into(), ..VerdictOn::default() }),
+            ..EvaluationStatus::default()
+        };
+        let facts = Facts { evaluation: Some(evaluation), ..Facts::default() };
+        let attempt = |version: &str, hash: &str| Attempt {
+            version: version.into(),
+            hash: hash.into(),
+            deployment: Some(format!("d-{version}")),
+            ..Attempt::default()
+        };
+        let serves = |version: &str, hash: &str| log::Stable {
+            deployment: format!("d-{version}"),
+            version: Some(version.into()),
+            hash: Some(hash.into()),
+            ..log::Stable::default()
+        };
+        let promoted = stable(&serves("1428", "aa"), None, Some(&attempt("1428", "aa")), &facts);
+        let kept = promoted.evaluated.clone().expect("on record");
+        assert_eq!((kept.judge_runs, kept.version.as_str()), (vec!["judge-1428-1".to_owned()], "1428"));
+        // The next attempt has facts of its own.
+        let later = stable(&serves("1428", "aa"), Some(&promoted), Some(&attempt("1429", "bb")), &facts);
+        assert_eq!(later, promoted);
+        let back = stable(&serves("1427", "cc"), Some(&promoted), Some(&attempt("1429", "bb")), &facts);
+        assert_eq!(back.evaluated, None, "it is another one's");
     }
 }

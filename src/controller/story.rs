@@ -193,7 +193,11 @@ async fn build_one(scene: &Scene<'_>, release: &Release, spec: &PromptReleaseSpe
 async fn evaluate_one(scene: &Scene<'_>, release: &Release, spec: &PromptReleaseSpec, attempt: &Attempt) -> Turn {
     let (uid, facts, azure) = (release.uid(), scene.facts, &scene.tenant.azure);
     let Waits { second_count, poll, .. } = *scene.waits;
-    let plan = evaluate::Plan { spec, release_uid: &uid, attempt: attempt.n, second_count, poll };
+    let protected = &scene.spec.policy.protected_connections;
+    // The status may be of a stable before this one, if its last write was lost.
+    let stable = release.status.stable.as_ref();
+    let stable = stable.filter(|seen| scene.log.stable.as_ref().is_some_and(|s| s.deployment == seen.deployment));
+    let plan = evaluate::Plan { spec, release_uid: &uid, attempt: attempt.n, protected, stable, second_count, poll };
     let failed = |error: azure::Error| match evaluate::overdue(spec, facts, scene.now) {
         Some(why) => Turn::withdraw(facts, Cause::EvalInfraError, format!("{why}: {error}")),
         None => {
@@ -201,11 +205,12 @@ async fn evaluate_one(scene: &Scene<'_>, release: &Release, spec: &PromptRelease
             Turn { facts, ..Turn::retry(scene, Cause::EvalInfraError, &error) }
         }
     };
-    let look = match evaluate::look(azure, facts).await {
+    let look = match evaluate::look(azure, &plan, facts).await {
         Ok(look) => look,
         Err(error) => return failed(error),
     };
     let decision = evaluate::next(&plan, facts, &look, scene.now);
+    emit(scene, release, attempt, &decision.facts).await;
     let Then::Do(step) = decision.then else {
         let Decision { facts, told, then } = decision;
         let then = match then {
@@ -217,7 +222,32 @@ async fn evaluate_one(scene: &Scene<'_>, release: &Release, spec: &PromptRelease
     };
     match evaluate::act(azure, &plan, &step, facts, scene.now).await {
         Ok(facts) => Turn { why: evaluate::submitted(spec, &facts), ..Turn::of(facts) },
-        Err(error) => failed(error),
+        Err(evaluate::EvaluateError::Protected(why)) => Turn::withdraw(facts, Cause::PolicyViolation, why),
+        Err(evaluate::EvaluateError::Azure(error)) => failed(error),
+    }
+}
+
+/// The verdict as events, in the pass that finds it. Nothing waits for them to be taken: what they say is in status too.
+async fn emit(scene: &Scene<'_>, release: &Release, attempt: &Attempt, facts: &Facts) {
+    let before = scene.facts.evaluation.as_ref().and_then(|known| known.verdict.as_ref());
+    let found = facts.evaluation.as_ref().filter(|known| before.is_none() && known.verdict.is_some());
+    let (Some(known), Some(component)) = (found, &scene.spec.application_insights) else { return };
+    let (name, namespace, endpoint) = (release.name(), release.namespace(), scene.endpoint.name());
+    let whose = evaluate::Whose {
+        namespace: &namespace,
+        release: &name,
+        endpoint: &endpoint,
+        version: &attempt.version,
+        hash: &attempt.hash,
+        attempt: attempt.n,
+    };
+    let events = evaluate::events(&whose, known, scene.now);
+    if events.is_empty() {
+        return;
+    }
+    if let Err(error) = scene.tenant.track(component, &events).await {
+        let role = "the identity needs the role Monitoring Metrics Publisher on the component";
+        tracing::warn!(release = name, %error, role, "the results of an evaluation were not sent to Application Insights");
     }
 }
 

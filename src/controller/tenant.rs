@@ -96,6 +96,19 @@ impl Tenant {
         };
         Ok(scores::ApplicationInsights { azure: self.azure.clone(), app_id })
     }
+
+    /// Sends events to the component.
+    ///
+    /// # Errors
+    /// Azure's.
+    pub async fn track(&self, component: &ApplicationInsights, events: &[azure::CustomEvent]) -> azure::Result<()> {
+        let found = self.azure.get_component(component.resource_group.as_deref(), &component.name).await?.value;
+        let Some(ingestion) = found.ingestion else {
+            let reason = "its connection string names no ingestion endpoint".to_owned();
+            return Err(azure::Error::Malformed { call: format!("GET components/{}", component.name), reason });
+        };
+        self.azure.track(&ingestion, events).await
+    }
 }
 
 /// All tenants that this process has met.

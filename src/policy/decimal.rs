@@ -69,14 +69,18 @@ impl FromStr for Decimal {
 /// Exact, with at least three digits after the point: `2.850`, `0.9995`.
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut digits = DIGITS;
-        let mut value = i128::from(self.0);
-        while digits > SHOWN && value % 10 == 0 {
-            value /= 10;
-            digits -= 1;
-        }
-        f.write_str(&fixed(value, digits))
+        f.write_str(&exact(i128::from(self.0)))
     }
+}
+
+/// Millionths with at least three digits after the point.
+fn exact(millionths: i128) -> String {
+    let (mut digits, mut value) = (DIGITS, millionths);
+    while digits > SHOWN && value % 10 == 0 {
+        value /= 10;
+        digits -= 1;
+    }
+    fixed(value, digits)
 }
 
 /// A sum and a count: a mean that was not rounded yet.
@@ -132,6 +136,12 @@ impl Mean {
             over: i128::from(self.sum) - i128::from(minimum.0) * i128::from(self.samples),
             under: (i128::from(self.samples) * i128::from(width.0)).max(1),
         }
+    }
+
+    /// How far the sum of the questions' means lies above `minimum` for each, where each question has `repeats` samples:
+    /// the points that may still be lost. Rounded down to millionths, so that no more is promised than there is.
+    pub fn points_over(self, minimum: Decimal, repeats: i64) -> String {
+        exact(self.margin(minimum, Decimal::ONE).over.div_euclid(i128::from(repeats.max(1))))
     }
 
     fn rounded(self, digits: u32) -> i128 {

@@ -90,13 +90,18 @@ pub fn revision_hash(artifact: &Artifact, deployment: Option<&Deployment>) -> St
     hex8(canonical_json(&Value::Object(parts)).as_bytes())
 }
 
+/// Of the parts that a verdict is a verdict on, each whole; 8 hex digits.
+pub fn verdict_key(parts: &[&str]) -> String {
+    hex8(canonical_json(&json!(parts)).as_bytes())
+}
+
 /// What a verdict is a verdict on, as the spec names it: data set, judge, metrics and criteria; 8 hex digits. Equal for two
 /// revisions that are asked the same.
 ///
 /// It is known before the archive is fetched. Next to a revision's hash, which pins the archive and so every file in it,
 /// nothing else can differ: the log and `status.rejected` are compared with hash and version.
 ///
-/// The order of lists that have keys, a default that is written out and `evaluation.timeout` do not change it.
+/// The order of lists that have keys, a default that is written out, `evaluation.timeout` and `evaluation.retries` do not change it.
 pub fn test_hash(spec: &PromptReleaseSpec) -> String {
     let mut metrics: Vec<Value> = spec.metrics.iter().map(metric).collect();
     let mut criteria: Vec<Value> = spec.criteria.iter().map(criterion).collect();
@@ -123,7 +128,11 @@ fn evaluation(evaluation: &Evaluation) -> Value {
             "judge": {"columnMapping": runner.judge.column_mapping, "path": runner.judge.path},
         })
     });
-    json!({"classes": classes, "dataset": evaluation.dataset.path, "promptFlow": runner})
+    let mut test = json!({"classes": classes, "dataset": evaluation.dataset.path, "promptFlow": runner});
+    if evaluation.repeats() > 1 {
+        test["repeats"] = evaluation.repeats().into();
+    }
+    test
 }
 
 fn metric(metric: &Metric) -> Value {

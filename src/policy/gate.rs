@@ -10,7 +10,7 @@ use super::{
 };
 use crate::api::{
     release::{Class, Criterion, Metric},
-    status::CriterionResult,
+    status::{CriterionResult, MAX_ROWS_NAMED},
 };
 
 /// What the gate found.
@@ -49,8 +49,12 @@ pub struct Measured {
     pub minimum: Decimal,
     /// Highest less lowest score.
     pub width: Decimal,
-    /// None: it could not be measured.
+    /// Over all scores. None: it could not be measured.
     pub mean: Option<Mean>,
+    /// Scores of each question.
+    pub repeats: i64,
+    /// Rows whose own mean is below the minimum, the worst first.
+    pub failing: Vec<usize>,
 }
 
 impl Measured {
@@ -74,9 +78,12 @@ impl Measured {
             class: self.class.clone(),
             metric: self.metric.clone(),
             minimum: self.minimum.to_string(),
-            samples: self.mean.map_or(0, Mean::samples),
+            samples: self.mean.map_or(0, Mean::samples) / self.repeats.max(1),
             value: self.mean.and_then(|mean| mean.text(self.minimum)),
             verdict: verdict.into(),
+            points_left: self.mean.map(|mean| mean.points_over(self.minimum, self.repeats)),
+            failing: self.mean.map(|_| i64::try_from(self.failing.len()).unwrap_or(i64::MAX)),
+            failing_rows: self.failing.iter().take(MAX_ROWS_NAMED).filter_map(|row| i64::try_from(*row).ok()).collect(),
         }
     }
 }
@@ -100,17 +107,19 @@ pub enum GateError {
     BadScore { metric: String, row: usize, found: String, allowed: String },
 }
 
-/// Applies the criteria. It takes its lines from the proof that they are complete: there is no mean without one.
+/// Applies the criteria. It takes its lines from proofs that they are complete, one a repeat: there is no mean without.
+/// A question counts with the mean of its scores; each has as many, so the mean of a class is that of all its scores.
 pub fn judge(
-    complete: &Complete<'_>,
+    repeats: &[Complete<'_>],
     dataset: &Dataset,
     declared: &[Class],
     metrics: &[Metric],
     criteria: &[Criterion],
 ) -> Gate {
     let mut errors = Vec::new();
-    if complete.rows() != dataset.rows() {
-        errors.push(GateError::OtherSet { proven: complete.rows(), rows: dataset.rows() });
+    let other = repeats.iter().map(Complete::rows).find(|rows| *rows != dataset.rows());
+    if let Some(proven) = other.or(repeats.is_empty().then_some(0)) {
+        errors.push(GateError::OtherSet { proven, rows: dataset.rows() });
     }
     if criteria.is_empty() {
         errors.push(GateError::NoCriteria);
@@ -125,13 +134,16 @@ pub fn judge(
                 continue;
             }
         };
-        let mean = measure(&rule, complete, dataset).map_err(|error| errors.push(error)).ok();
+        let found = measure(&rule, repeats, dataset).map_err(|error| errors.push(error)).ok();
+        let (mean, failing) = found.map_or((None, Vec::new()), |(mean, failing)| (Some(mean), failing));
         results.push(Measured {
             class: rule.class.to_owned(),
             metric: rule.metric.name.clone(),
             minimum: rule.minimum,
             width: rule.width(),
             mean,
+            repeats: i64::try_from(repeats.len()).unwrap_or(i64::MAX),
+            failing,
         });
     }
     errors.dedup();
@@ -158,13 +170,34 @@ fn short_classes(dataset: &Dataset, declared: &[Class]) -> Vec<GateError> {
         .collect()
 }
 
-fn measure(rule: &Rule<'_>, complete: &Complete<'_>, dataset: &Dataset) -> Result<Mean, GateError> {
+/// The mean over all scores, and the rows that are below the minimum by themselves.
+fn measure(rule: &Rule<'_>, repeats: &[Complete<'_>], dataset: &Dataset) -> Result<(Mean, Vec<usize>), GateError> {
+    let (mut mean, mut failing) = (Mean::default(), Vec::new());
+    for row in (0..dataset.rows()).filter(|row| rule.covers(dataset.class(*row).unwrap_or_default())) {
+        let of_row = question(rule, repeats, row)?;
+        if !of_row.meets(rule.minimum) {
+            failing.push((of_row.sum_millionths(), row));
+        }
+        mean = mean.plus(of_row);
+    }
+    if mean.samples() == 0 {
+        let counts = dataset.counts();
+        let known = list(counts.iter().map(|c| c.class.as_str()));
+        return Err(GateError::UnknownClass { class: rule.class.to_owned(), known });
+    }
+    // Every question has as many scores, so that their sums order their means.
+    failing.sort_unstable();
+    Ok((mean, failing.into_iter().map(|(_, row)| row).collect()))
+}
+
+/// The scores of one question by one metric, one a repeat.
+///
+/// # Errors
+/// A score that is missing, or is none.
+pub fn question(rule: &Rule<'_>, repeats: &[Complete<'_>], row: usize) -> Result<Mean, GateError> {
     let output = rule.metric.output.as_deref().unwrap_or(&rule.metric.name);
     let mut mean = Mean::default();
-    for (row, line) in complete.lines().iter().enumerate() {
-        if !rule.covers(dataset.class(row).unwrap_or_default()) {
-            continue;
-        }
+    for line in repeats.iter().filter_map(|complete| complete.lines().get(row)) {
         let value = line.outputs.get(output).ok_or_else(|| GateError::MissingMetric {
             metric: rule.metric.name.clone(),
             output: output.to_owned(),
@@ -177,11 +210,6 @@ fn measure(rule: &Rule<'_>, complete: &Complete<'_>, dataset: &Dataset) -> Resul
             found,
             allowed,
         })?);
-    }
-    if mean.samples() == 0 {
-        let counts = dataset.counts();
-        let known = list(counts.iter().map(|c| c.class.as_str()));
-        return Err(GateError::UnknownClass { class: rule.class.to_owned(), known });
     }
     Ok(mean)
 }
@@ -237,7 +265,7 @@ mod tests {
     fn run(classes: &[(&str, i64, i64)], judged: &[Line], metrics: &[Metric], criteria: &[Criterion]) -> Gate {
         let counts: Vec<_> = classes.iter().map(|(class, rows, _)| (*class, *rows)).collect();
         let set = dataset(&counts);
-        judge(&prove(set.rows(), judged, judged).expect("complete"), &set, &[], metrics, criteria)
+        judge(&[prove(set.rows(), judged, judged).expect("complete")], &set, &[], metrics, criteria)
     }
 
     fn errors(gate: Gate) -> String {
@@ -260,6 +288,44 @@ mod tests {
         assert_eq!((multi_hop.value.as_deref(), multi_hop.samples), (Some("2.882"), 17));
         assert_eq!(gate.results[2].result().samples, 51);
         assert_eq!(gate.results[2].result().verdict, "Pass");
+    }
+
+    #[test]
+    fn a_class_shows_what_it_may_still_lose_and_which_rows_fell_the_furthest() {
+        let judged: Vec<Line> =
+            [3, 1, 3, 2, 3].iter().enumerate().map(|(i, s)| line(i, json!({"groundedness": s}))).collect();
+        let rules = criteria(&[("a", "groundedness", 2.25), ("a", "groundedness", 2.5)]);
+        let gate = run(&[("a", 5, 12)], &judged, &metrics(), &rules);
+        let shown = |n: usize| {
+            let result = gate.results[n].result();
+            (result.points_left, result.failing, result.failing_rows, result.verdict)
+        };
+        assert_eq!(shown(0), (Some("0.750".into()), Some(2), vec![1, 3], "Pass".into()));
+        assert_eq!(shown(1), (Some("-0.500".into()), Some(2), vec![1, 3], "Fail".into()));
+        let many = lines(&[("a", 40, 0)]);
+        let gate = run(&[("a", 40, 0)], &many, &metrics(), &criteria(&[("a", "groundedness", 1.0)]));
+        let result = gate.results[0].result();
+        assert_eq!((result.failing, result.failing_rows.len()), (Some(40), 10), "the others are counted");
+    }
+
+    #[test]
+    fn a_question_counts_with_the_mean_of_its_repeats() {
+        let set = dataset(&[("a", 2)]);
+        let scored = |scores: [i64; 2]| -> Vec<Line> {
+            scores.iter().enumerate().map(|(i, s)| line(i, json!({"groundedness": s}))).collect()
+        };
+        // By themselves the first repeat passes and the others do not.
+        let runs = [scored([3, 3]), scored([3, 1]), scored([2, 1])];
+        let proofs: Vec<_> = runs.iter().map(|run| prove(2, run, run).expect("complete")).collect();
+        let gate = judge(&proofs, &set, &[], &metrics(), &criteria(&[("a", "groundedness", 2.1)]));
+        let result = gate.results[0].result();
+        assert_eq!((result.value.as_deref(), result.samples, result.verdict.as_str()), (Some("2.167"), 2, "Pass"));
+        // 8/3 + 5/3 less twice 2.1, rounded down; row 1 is below the minimum on average.
+        assert_eq!((result.points_left.as_deref(), result.failing_rows), (Some("0.133333"), vec![1]));
+        assert!(
+            errors(judge(&[], &set, &[], &metrics(), &criteria(&[("a", "groundedness", 2.1)])))
+                .contains("is of 0 rows")
+        );
     }
 
     #[test]
@@ -316,8 +382,9 @@ mod tests {
         let set = dataset(&[("a", 2)]);
         let judged = lines(&[("a", 2, 6)]);
         let complete = prove(2, &judged, &judged).expect("complete");
-        let told =
-            |declared: &[Class], rules: &[Criterion]| errors(judge(&complete, &set, declared, &metrics(), rules));
+        let told = |declared: &[Class], rules: &[Criterion]| {
+            errors(judge(std::slice::from_ref(&complete), &set, declared, &metrics(), rules))
+        };
         let rules = criteria(&[("b", "groundedness", 1.0)]);
         assert_eq!(told(&[], &rules), "class b has no rows; the data set has: a\n");
         let rules = criteria(&[("a", "groundedness", 1.0)]);
@@ -326,7 +393,8 @@ mod tests {
         assert!(told(&[], &[]).contains("add at least one"));
         let other = dataset(&[("a", 3)]);
         assert!(
-            errors(judge(&complete, &other, &[], &metrics(), &rules)).contains("proof of completeness is of 2 rows")
+            errors(judge(std::slice::from_ref(&complete), &other, &[], &metrics(), &rules))
+                .contains("proof of completeness is of 2 rows")
         );
     }
 
@@ -358,7 +426,7 @@ mod tests {
             let set = dataset(&[("a", rows)]);
             let full = lines(&classes);
             let passes = prove(set.rows(), &full, &judged)
-                .is_ok_and(|proof| judge(&proof, &set, &[], &metrics, &rules).verdict == Verdict::Pass);
+                .is_ok_and(|proof| judge(&[proof], &set, &[], &metrics, &rules).verdict == Verdict::Pass);
             prop_assert!(!passes);
         }
 

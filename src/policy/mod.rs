@@ -1,7 +1,9 @@
 //! Pure judgement: no IO, no clock, no runtime.
 
+pub mod accounting;
 pub mod availability;
 pub mod canary;
+pub mod comparison;
 pub mod completeness;
 pub mod dataset;
 pub mod decimal;

@@ -55,10 +55,12 @@ impl Run {
 }
 
 /// `eval-<version>-<8 hex>`: the client chooses a run's id, so that a submission that was sent twice is one run. The
-/// digits are of the release's uid, the attempt and the try, so that no other release or attempt has the same.
-pub fn run(kind: Run, version: &str, release_uid: &str, attempt: i64, try_: i64) -> String {
+/// digits are of the release's uid, the attempt and the try, so that no other release or attempt has the same. Repeats
+/// from the second on say so: `eval-<version>-r2-<8 hex>`.
+pub fn run(kind: Run, version: &str, release_uid: &str, attempt: i64, try_: i64, repeat: i64) -> String {
     let hash = hex8(format!("{release_uid}/{attempt}/{try_}").as_bytes());
-    cut(&format!("{}-{version}-{hash}", kind.as_str()), MAX_RUN, '-')
+    let repeat = if repeat > 1 { format!("-r{repeat}") } else { String::new() };
+    cut(&format!("{}-{version}{repeat}-{hash}", kind.as_str()), MAX_RUN, '-')
 }
 
 /// Name of the model and of the environment of a release: `support-assistant`, `support-assistant-env`.
@@ -138,7 +140,7 @@ mod tests {
             taken.push(name);
         }
         assert_eq!(taken.len(), 99);
-        assert!(run(Run::Judge, &version, "6a9d8db9-fbdf-4412-9478-8362172f994d", 12345, 3).len() <= 64);
+        assert!(run(Run::Judge, &version, "6a9d8db9-fbdf-4412-9478-8362172f994d", 12345, 3, 5).len() <= 64);
         assert_eq!(model_version(&version, "5f3a9c1e").len(), 30);
     }
 
@@ -152,14 +154,15 @@ mod tests {
 
     #[test]
     fn a_run_belongs_to_one_try_of_one_attempt_of_one_release() {
-        let id = run(Run::Eval, "1428", "6a9d8db9", 7, 1);
+        let id = run(Run::Eval, "1428", "6a9d8db9", 7, 1, 1);
         // printf 6a9d8db9/7/1 | sha256sum
         assert_eq!(id, "eval-1428-2405221e");
-        assert_eq!(run(Run::Judge, "1428", "6a9d8db9", 7, 1), id.replace("eval", "judge"));
-        for other in [run(Run::Eval, "1428", "6a9d8db9", 7, 2), run(Run::Eval, "1428", "6a9d8db9", 8, 1)] {
+        assert_eq!(run(Run::Judge, "1428", "6a9d8db9", 7, 1, 1), id.replace("eval", "judge"));
+        assert_eq!(run(Run::Eval, "1428", "6a9d8db9", 7, 1, 2), "eval-1428-r2-2405221e");
+        for other in [run(Run::Eval, "1428", "6a9d8db9", 7, 2, 1), run(Run::Eval, "1428", "6a9d8db9", 8, 1, 1)] {
             assert_ne!(other, id);
         }
-        assert_ne!(run(Run::Eval, "1428", "other", 7, 1), id);
+        assert_ne!(run(Run::Eval, "1428", "other", 7, 1, 1), id);
     }
 
     #[test]

@@ -1,5 +1,10 @@
 //! Evaluate: the flow answers the team's own questions, a judge scores the answers, and only a complete set has a mean.
 
+mod again;
+mod compare;
+mod connections;
+mod decide;
+mod emit;
 mod runs;
 #[cfg(test)]
 mod tests;
@@ -7,22 +12,23 @@ mod tests;
 use bytes::Bytes;
 use jiff::SignedDuration;
 
-use super::{Decision, Facts, Then, Wait};
+use super::Facts;
 use crate::{
     api::{
-        At, Cause, PromptReleaseSpec,
-        release::Evaluation,
-        status::{Build, EvaluationStatus},
+        At, PromptReleaseSpec,
+        status::{Build, EvaluationStatus, StableSeen},
     },
-    azure::{self, Azure, RunState, RunStatus},
+    azure::{self, Azure, Flows, RunState, RunStatus},
     policy::{
-        completeness::{self, Line},
-        dataset::{Dataset, MAX_BYTES, MAX_ROWS},
-        gate::{self, Verdict},
+        completeness::Line,
+        dataset::{MAX_BYTES, MAX_ROWS},
         naming::{self, Run},
     },
-    view::sentence,
 };
+
+pub use compare::evaluated;
+pub use decide::{next, overdue, submitted};
+pub use emit::{Whose, events};
 
 /// What the evaluation is of.
 #[derive(Clone, Debug)]
@@ -30,6 +36,10 @@ pub struct Plan<'a> {
     pub spec: &'a PromptReleaseSpec,
     pub release_uid: &'a str,
     pub attempt: i64,
+    /// Connections that no run may use.
+    pub protected: &'a [String],
+    /// What serves now, to be compared with.
+    pub stable: Option<&'a StableSeen>,
     /// A shortfall must be seen twice, so far apart: lines appear after the run says Completed.
     pub second_count: SignedDuration,
     /// Between two looks at a run.
@@ -45,6 +55,10 @@ pub struct Look {
     /// Read once their runs are completed.
     base_lines: Option<Vec<Line>>,
     judge_lines: Option<Vec<Line>>,
+    /// Lines of both runs of each earlier repeat. Read with the last one's.
+    repeats: Vec<(Vec<Line>, Vec<Line>)>,
+    /// What stable's evaluation scored, where it can be compared. Read at the same time.
+    stable: Option<compare::Read>,
     /// As uploaded.
     dataset: Option<Bytes>,
 }
@@ -60,7 +74,7 @@ pub enum Step {
 ///
 /// # Errors
 /// Azure's.
-pub async fn look(azure: &Azure, facts: &Facts) -> azure::Result<Look> {
+pub async fn look(azure: &Azure, plan: &Plan<'_>, facts: &Facts) -> azure::Result<Look> {
     let mut look = Look::default();
     let Some(evaluation) = &facts.evaluation else { return Ok(look) };
     let Some(base) = &evaluation.base_run else { return Ok(look) };
@@ -75,9 +89,15 @@ pub async fn look(azure: &Azure, facts: &Facts) -> azure::Result<Look> {
         if !completed(look.judge.as_ref()) {
             return Ok(look);
         }
-        look.judge_lines = Some(lines(flows.child_runs(judge, MAX_ROWS).await?));
+        look.judge_lines = Some(lines(&flows, judge).await?);
+        if is_last_repeat(plan.spec, evaluation) {
+            for repeat in &evaluation.repeats {
+                look.repeats.push((lines(&flows, &repeat.base_run).await?, lines(&flows, &repeat.judge_run).await?));
+            }
+            look.stable = compare::read(&flows, plan, evaluation).await;
+        }
     }
-    look.base_lines = Some(lines(flows.child_runs(base, MAX_ROWS).await?));
+    look.base_lines = Some(lines(&flows, base).await?);
     if let Some(path) = facts.build.as_ref().and_then(|b| b.dataset.as_ref()) {
         let store = azure.default_datastore().await?.value;
         look.dataset = Some(azure.get_blob(&store, path, MAX_BYTES).await?);
@@ -89,70 +109,13 @@ fn completed(state: Option<&RunState>) -> bool {
     state.is_some_and(|s| s.status == RunStatus::Completed)
 }
 
-fn lines(lines: Vec<azure::Line>) -> Vec<Line> {
-    lines.into_iter().map(runs::line).collect()
+async fn lines(flows: &Flows, run: &str) -> azure::Result<Vec<Line>> {
+    Ok(flows.child_runs(run, MAX_ROWS).await?.into_iter().map(runs::line).collect())
 }
 
-/// What a run that was just submitted is waited for.
-pub fn submitted(spec: &PromptReleaseSpec, facts: &Facts) -> String {
-    let known = status(facts);
-    format!("{}{}", progress(&known, &Look::default()), gives_up(spec, &known))
-}
-
-/// Gate, count again, wait or give up. Means are taken only of a proven set.
-pub fn next(plan: &Plan<'_>, facts: &Facts, look: &Look, now: At) -> Decision<Step> {
-    let known = status(facts);
-    let withdraw = |why: String| Decision::withdraw(facts.clone(), Cause::EvalInfraError, why);
-    let Some(evaluation) = &plan.spec.evaluation else {
-        let waived = EvaluationStatus { verdict: Some("Waived".into()), ..known };
-        return Decision::new(Facts { evaluation: Some(waived), ..facts.clone() }, Then::Go);
-    };
-    if let Some(why) = overdue(plan.spec, facts, now) {
-        return withdraw(format!("{why}: {}", progress(&known, look)));
-    }
-    for (run, state) in [("base run", &look.base), ("judge run", &look.judge)] {
-        if let Some(why) = state.as_ref().and_then(|s| runs::failure(run, s)) {
-            return withdraw(why);
-        }
-    }
-    if known.base_run.is_none() || look.base.is_none() {
-        return Decision::new(facts.clone(), Then::Do(Step::SubmitBase));
-    }
-    let Some(base_lines) = &look.base_lines else {
-        let judge_is_lost = completed(look.base.as_ref()) && look.judge.is_none();
-        let then = if judge_is_lost {
-            Then::Do(Step::SubmitJudge)
-        } else {
-            let why = format!("{}{}", progress(&known, look), gives_up(plan.spec, &known));
-            Then::Wait(Wait::until(now.plus(plan.poll), why))
-        };
-        return Decision::new(facts.clone(), then);
-    };
-    let dataset = match look.dataset.as_deref().map(Dataset::parse) {
-        Some(Ok(dataset)) => dataset,
-        Some(Err(error)) => return withdraw(error.to_string()),
-        None => return withdraw("the data set was not uploaded".into()),
-    };
-    let counted = Counted { plan, facts, known, base_lines, dataset: &dataset, now };
-    match &look.judge_lines {
-        None => counted.base(),
-        Some(judge_lines) => counted.judged(evaluation, judge_lines),
-    }
-}
-
-/// Why the evaluation is given up, if its time is over.
-pub fn overdue(spec: &PromptReleaseSpec, facts: &Facts, now: At) -> Option<String> {
-    let timeout = &spec.evaluation.as_ref()?.timeout;
-    let end = deadline(spec, facts.evaluation.as_ref()?)?;
-    (now >= end).then(|| format!("the evaluation did not end within {timeout}"))
-}
-
-fn deadline(spec: &PromptReleaseSpec, known: &EvaluationStatus) -> Option<At> {
-    Some(known.started_at?.plus(spec.evaluation.as_ref()?.timeout.signed()))
-}
-
-fn gives_up(spec: &PromptReleaseSpec, known: &EvaluationStatus) -> String {
-    deadline(spec, known).map_or_else(String::new, |end| format!("; gives up at {}", end.clock()))
+fn is_last_repeat(spec: &PromptReleaseSpec, known: &EvaluationStatus) -> bool {
+    let wanted = spec.evaluation.as_ref().map_or(1, crate::api::release::Evaluation::repeats);
+    i64::try_from(known.repeats.len()).unwrap_or(i64::MAX) + 1 >= wanted
 }
 
 /// The facts once it was tried: from then on its time runs, even if no run can be submitted.
@@ -166,130 +129,54 @@ fn status(facts: &Facts) -> EvaluationStatus {
     facts.evaluation.clone().unwrap_or_default()
 }
 
-/// `61 of 95 rows answered by eval-1428-5f3a9c1e`, as far as the service tells: it counts no lines of a run that is under
-/// way. Changes with the run's state only.
-fn progress(known: &EvaluationStatus, look: &Look) -> String {
-    match (&known.judge_run, &known.base_run, &look.base) {
-        (Some(judge), ..) => format!("{} of {} rows answered; {judge} scores them", known.answered, known.rows),
-        (None, Some(base), Some(RunState { partial: Some(lines), .. })) => {
-            let answered = lines.total.saturating_sub(lines.user_errors + lines.system_errors);
-            format!("{answered} of {} rows answered by {base}", known.rows)
-        }
-        (None, Some(base), Some(state)) => {
-            format!("{} rows are answered by {base} ({})", known.rows, runs::word(&state.status))
-        }
-        (None, Some(base), None) => format!("{} rows are answered by {base} (submitted)", known.rows),
-        (None, None, _) => "nothing was submitted".to_owned(),
-    }
-}
-
-/// Everything that can be counted.
-struct Counted<'a> {
-    plan: &'a Plan<'a>,
-    facts: &'a Facts,
-    known: EvaluationStatus,
-    base_lines: &'a [Line],
-    dataset: &'a Dataset,
-    now: At,
-}
-
-impl Counted<'_> {
-    fn with(&self, evaluation: EvaluationStatus) -> Facts {
-        Facts { evaluation: Some(evaluation), ..self.facts.clone() }
-    }
-
-    fn rows(&self) -> i64 {
-        i64::try_from(self.dataset.rows()).unwrap_or(i64::MAX)
-    }
-
-    /// Are all questions answered? Then the judge is paid for.
-    fn base(&self) -> Decision<Step> {
-        match completeness::check_base(self.dataset.rows(), self.base_lines) {
-            Ok(()) => Decision::new(self.facts.clone(), Then::Do(Step::SubmitJudge)),
-            Err(short) => self.short(completeness::sentence(&short), 0),
-        }
-    }
-
-    /// Is every answer scored? Then the criteria speak.
-    fn judged(&self, evaluation: &Evaluation, judge_lines: &[Line]) -> Decision<Step> {
-        let rows = self.dataset.rows();
-        let complete = match completeness::prove(rows, self.base_lines, judge_lines) {
-            Ok(complete) => complete,
-            Err(short) => {
-                return self.short(completeness::sentence(&short), completeness::answered(rows, judge_lines));
-            }
-        };
-        let PromptReleaseSpec { metrics, criteria, .. } = self.plan.spec;
-        let gate = gate::judge(&complete, self.dataset, &evaluation.dataset.classes, metrics, criteria);
-        let known = EvaluationStatus {
-            answered: self.rows(),
-            judged: self.rows(),
-            results: gate.results.iter().map(gate::Measured::result).collect(),
-            rows: self.rows(),
-            short_since: None,
-            verdict: Some(gate.verdict.as_str().into()),
-            ..self.known.clone()
-        };
-        let facts = self.with(known);
-        match &gate.verdict {
-            Verdict::Pass => Decision::new(facts, Then::Go),
-            Verdict::Regression(failed) => {
-                let failed: Vec<_> = failed.iter().map(gate::Measured::result).collect();
-                Decision::withdraw(facts, Cause::EvalRegression, sentence::criteria_failed(&failed))
-            }
-            Verdict::Error(errors) => {
-                let first = errors.first().map_or_else(String::new, ToString::to_string);
-                let more = errors.len().saturating_sub(1);
-                let and = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-                Decision::withdraw(facts, Cause::EvalInfraError, format!("{first}{and}"))
-            }
-        }
-    }
-
-    /// Counted short: once is a service that lags, twice is an evaluation that did not run cleanly.
-    fn short(&self, why: String, judged: i64) -> Decision<Step> {
-        let answered = completeness::answered(self.dataset.rows(), self.base_lines);
-        let known = EvaluationStatus { answered, judged, rows: self.rows(), ..self.known.clone() };
-        match known.short_since {
-            Some(since) if self.now >= since.plus(self.plan.second_count) => {
-                let error = EvaluationStatus { verdict: Some("Error".into()), ..known };
-                Decision::withdraw(self.with(error), Cause::EvalInfraError, why)
-            }
-            since => {
-                let since = since.unwrap_or(self.now);
-                let until = since.plus(self.plan.second_count);
-                let noted = EvaluationStatus { short_since: Some(since), ..known };
-                let retry = Some(Cause::EvalInfraError);
-                let wait = Wait { until, why: format!("{why}; counting once more"), retry };
-                Decision::new(self.with(noted), Then::Wait(wait))
-            }
-        }
-    }
+/// Why a run was not submitted.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluateError {
+    /// The endpoint's policy keeps it from running as it is.
+    #[error("{0}")]
+    Protected(String),
+    /// Tried again.
+    #[error(transparent)]
+    Azure(#[from] azure::Error),
 }
 
 /// Submits one run and says what is known after it.
 ///
 /// # Errors
-/// Azure's; a run that exists already is no error.
-pub async fn act(azure: &Azure, plan: &Plan<'_>, step: &Step, facts: &Facts, now: At) -> azure::Result<Facts> {
+/// [`EvaluateError::Azure`] is worth another try; a run that exists already is no error.
+pub async fn act(azure: &Azure, plan: &Plan<'_>, step: &Step, facts: &Facts, now: At) -> Result<Facts, EvaluateError> {
     let mut known = status(facts);
     let build = facts.build.clone().unwrap_or_default();
-    let id = |run| naming::run(run, &plan.spec.version, plan.release_uid, plan.attempt, 1);
-    match step {
-        Step::SubmitBase => {
-            let base = id(Run::Eval);
-            runs::submit_base(azure, plan.spec, &build, &base).await?;
-            known.started_at.get_or_insert(now);
-            known.base_run = Some(base);
+    let (repeat, try_) = (i64::try_from(known.repeats.len()).unwrap_or(i64::MAX) + 1, known.retried.unwrap_or(0) + 1);
+    let id = |run| naming::run(run, &plan.spec.version, plan.release_uid, plan.attempt, try_, repeat);
+    let ready = runs::prepare(azure, plan.spec, &build).await?;
+    if let Some(why) = ready.protected(plan.protected) {
+        return Err(EvaluateError::Protected(why));
+    }
+    let on = ready.on(plan.spec);
+    known.rows = rows_of(&build);
+    let begun = *step == Step::SubmitJudge || !known.repeats.is_empty();
+    let changed = known.verdict_on.as_ref().is_some_and(|before| *before != on);
+    match (step, known.base_run.clone()) {
+        // What was answered or scored already is of something else.
+        _ if begun && changed => {
+            known = again::anew(known, Run::Eval, "what was uploaded was changed under the evaluation");
+            known.repeats.clear();
         }
-        Step::SubmitJudge => {
-            let (base, judge) = (id(Run::Eval), id(Run::Judge));
-            runs::submit_judge(azure, plan.spec, &build, &base, &judge).await?;
+        (Step::SubmitJudge, Some(base)) => {
+            let judge = id(Run::Judge);
+            ready.submit_judge(azure, &base, &judge).await?;
             known.answered = rows_of(&build);
             known.judge_run = Some(judge);
         }
+        (Step::SubmitBase | Step::SubmitJudge, _) => {
+            let base = id(Run::Eval);
+            ready.submit_base(azure, &base).await?;
+            known.started_at.get_or_insert(now);
+            (known.base_run, known.judge_run) = (Some(base), None);
+        }
     }
-    known.rows = rows_of(&build);
+    known.verdict_on = Some(on);
     Ok(Facts { evaluation: Some(known), ..facts.clone() })
 }
 

@@ -174,6 +174,7 @@ mod tests {
             samples: 17,
             value: value.map(Into::into),
             verdict: "Fail".into(),
+            ..CriterionResult::default()
         }
     }
 

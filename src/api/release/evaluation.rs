@@ -18,9 +18,29 @@ pub struct Evaluation {
     /// Runs on the Prompt flow service of the workspace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_flow: Option<PromptFlowRunner>,
-    /// How long both runs may take together.
+    /// How often every question is asked and judged, 1 to 5. A question counts with the mean of its scores, so that the
+    /// gate depends less on chance. Absent: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 5))]
+    pub repeats: Option<i64>,
+    /// How many runs may be made once more because they failed, or rows were not answered or scored. Scores are no reason.
+    /// Absent: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10))]
+    pub retries: Option<i64>,
+    /// How long all runs may take together.
     #[serde(default = "default_evaluation_timeout")]
     pub timeout: Duration,
+}
+
+impl Evaluation {
+    pub fn repeats(&self) -> i64 {
+        self.repeats.unwrap_or(1).max(1)
+    }
+
+    pub fn retries(&self) -> i64 {
+        self.retries.unwrap_or(1).max(0)
+    }
 }
 
 fn default_evaluation_timeout() -> Duration {

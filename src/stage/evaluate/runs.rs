@@ -4,22 +4,25 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::connections;
 use crate::{
     api::{
         PromptReleaseSpec,
-        release::{ConnectionOverride, PromptFlowRunner},
-        status::Build,
+        release::PromptFlowRunner,
+        status::{Build, VerdictOn},
     },
     azure::{self, Azure, BulkRun, DataInput, Datastore, RunState, RunStatus, Submitted},
     policy::{completeness, dataset::Dataset, digest},
     stage::build::{
+        archive,
         flow::{self, Flow},
         mapping::{self, Feeds},
     },
+    view::sentence,
 };
 
 /// What both submissions need of what was uploaded.
-struct Uploaded {
+pub struct Ready {
     store: Datastore,
     folder: String,
     dataset_path: String,
@@ -28,9 +31,16 @@ struct Uploaded {
     main: Flow,
     judge: Flow,
     feeds: Feeds,
+    /// Of the data set's bytes, and of the judge's graph and files.
+    dataset_digest: String,
+    rubric: String,
 }
 
-async fn uploaded(azure: &Azure, spec: &PromptReleaseSpec, build: &Build) -> azure::Result<Uploaded> {
+/// Reads what was uploaded: the graphs, and the data set.
+///
+/// # Errors
+/// Azure's, and what it holds that cannot be read.
+pub async fn prepare(azure: &Azure, spec: &PromptReleaseSpec, build: &Build) -> azure::Result<Ready> {
     let missing = |what: &str| azure::Error::NotSent { call: "submit".into(), reason: format!("{what} is not known") };
     let store = azure.default_datastore().await?.value;
     let folder = build.folder.clone().ok_or_else(|| missing("the uploaded folder"))?;
@@ -41,47 +51,71 @@ async fn uploaded(azure: &Azure, spec: &PromptReleaseSpec, build: &Build) -> azu
     let rows = azure.get_blob(&store, &dataset_path, crate::policy::dataset::MAX_BYTES).await?;
     let unreadable = |reason: String| azure::Error::Malformed { call: format!("GET {dataset_path}"), reason };
     let dataset = Dataset::parse(&rows).map_err(|e| unreadable(e.to_string()))?;
-    let main = graph(azure, &store, &folder, &main_path).await?;
-    let judge = graph(azure, &store, &folder, &runner.judge.path).await?;
+    let main = graph(azure, &store, &folder, &main_path).await?.0;
+    let (judge, judge_text) = graph(azure, &store, &folder, &runner.judge.path).await?;
+    let judge_folder = format!("{folder}/{}", archive::normal(&runner.judge.path));
+    let rubric = rubric(azure, &store, &judge_folder, &judge, &judge_text).await?;
+    let dataset_digest = digest::hex8(&rows);
     // The archive was checked by the same function before it was uploaded, so this is not the release's fault.
     let feeds = mapping::feeds(path.as_deref(), &main, &judge, &dataset, &runner);
     let feeds = feeds.map_err(|e| azure::Error::NotSent { call: "submit".into(), reason: e.to_string() })?;
-    Ok(Uploaded { store, folder, dataset_path, runner, main_path, main, judge, feeds })
+    Ok(Ready { store, folder, dataset_path, runner, main_path, main, judge, feeds, dataset_digest, rubric })
 }
 
 fn file(folder: &str, path: &str) -> String {
     format!("{folder}/{}", flow::file(path))
 }
 
-async fn graph(azure: &Azure, store: &Datastore, folder: &str, path: &str) -> azure::Result<Flow> {
+async fn graph(azure: &Azure, store: &Datastore, folder: &str, path: &str) -> azure::Result<(Flow, Bytes)> {
     let path = file(folder, path);
     let text: Bytes = azure.get_blob(store, &path, flow::MAX_BYTES).await?;
-    let text = String::from_utf8_lossy(&text);
-    serde_saphyr::from_str(&text)
-        .map_err(|e| azure::Error::Malformed { call: format!("GET {path}"), reason: e.to_string() })
+    let flow = serde_saphyr::from_str(&String::from_utf8_lossy(&text))
+        .map_err(|e| azure::Error::Malformed { call: format!("GET {path}"), reason: e.to_string() })?;
+    Ok((flow, text))
 }
 
-/// The flow answers every question.
-pub async fn submit_base(azure: &Azure, spec: &PromptReleaseSpec, build: &Build, id: &str) -> azure::Result<()> {
-    let up = uploaded(azure, spec, build).await?;
-    submit(azure, &up, &up.main, &up.main_path, id, &up.feeds.flow, None).await
+/// Of the judge's graph and of every file that its nodes name, in the order of their names.
+async fn rubric(azure: &Azure, store: &Datastore, folder: &str, judge: &Flow, text: &[u8]) -> azure::Result<String> {
+    let mut all = digest::sha256_hex(text);
+    for source in judge.sources() {
+        let path = format!("{folder}/{}", archive::normal(source));
+        let bytes = azure.get_blob(store, &path, crate::policy::dataset::MAX_BYTES).await?;
+        all.push_str(&format!("\n{source} {}", digest::sha256_hex(&bytes)));
+    }
+    Ok(digest::hex8(all.as_bytes()))
 }
 
-/// The judge scores every answer of the base run.
-pub async fn submit_judge(
-    azure: &Azure,
-    spec: &PromptReleaseSpec,
-    build: &Build,
-    base: &str,
-    id: &str,
-) -> azure::Result<()> {
-    let up = uploaded(azure, spec, build).await?;
-    submit(azure, &up, &up.judge, &up.runner.judge.path, id, &up.feeds.judge, Some(base)).await
+impl Ready {
+    /// Which node would use a protected connection, and what would mend it.
+    pub fn protected(&self, protected: &[String]) -> Option<String> {
+        let main = if self.main_path.is_empty() { flow::FILE } else { &self.main_path };
+        let flows = [(main, &self.main), (self.runner.judge.path.as_str(), &self.judge)];
+        connections::refused(&flows, &self.runner.connection_overrides, protected)
+    }
+
+    /// What a verdict on these runs would be a verdict on.
+    pub fn on(&self, spec: &PromptReleaseSpec) -> VerdictOn {
+        let artifact = spec.artifact.prompt_flow.as_ref().map(|flow| flow.archive.digest.clone()).unwrap_or_default();
+        let judge_model = connections::models(&self.judge, &self.runner.connection_overrides);
+        let (dataset, rubric) = (self.dataset_digest.clone(), self.rubric.clone());
+        let key = digest::verdict_key(&[&artifact, &dataset, &rubric, &judge_model, &digest::test_hash(spec)]);
+        VerdictOn { artifact, dataset, judge_model: sentence::evidence(&judge_model), key, rubric }
+    }
+
+    /// The flow answers every question.
+    pub async fn submit_base(&self, azure: &Azure, id: &str) -> azure::Result<()> {
+        submit(azure, self, &self.main, &self.main_path, id, &self.feeds.flow, None).await
+    }
+
+    /// The judge scores every answer of the base run.
+    pub async fn submit_judge(&self, azure: &Azure, base: &str, id: &str) -> azure::Result<()> {
+        submit(azure, self, &self.judge, &self.runner.judge.path, id, &self.feeds.judge, Some(base)).await
+    }
 }
 
 async fn submit(
     azure: &Azure,
-    up: &Uploaded,
+    up: &Ready,
     flow: &Flow,
     path: &str,
     id: &str,
@@ -101,7 +135,7 @@ async fn submit(
         },
         inputs_mapping: mapping.clone(),
         variant_run_id: base.map(str::to_owned),
-        connections: connections(flow, &up.runner.connection_overrides),
+        connections: connections::overridden(flow, &up.runner.connection_overrides),
         flow_lineage_id: lineage,
         ..BulkRun::default()
     };
@@ -120,19 +154,6 @@ async fn submit(
             Err(azure::Error::NotSent { call: format!("run {id}"), reason })
         }
     }
-}
-
-/// By node and key: what replaces each connection that is named in `from`.
-fn connections(flow: &Flow, overrides: &[ConnectionOverride]) -> BTreeMap<String, BTreeMap<String, String>> {
-    let mut all: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    for node in &flow.nodes {
-        for ConnectionOverride { from, to } in overrides {
-            for key in flow.keys_of_connection(node, from) {
-                all.entry(node.name.clone()).or_default().insert(key.to_owned(), to.clone());
-            }
-        }
-    }
-    all
 }
 
 /// A line in the words of the policy. `line_number` is Prompt flow's own and no output.
@@ -174,30 +195,17 @@ pub fn failure(run: &str, state: &RunState) -> Option<String> {
     Some(format!("{run} {ended}: {why}"))
 }
 
+/// Whether another run may come to a better end. What a person ended, and what the inputs are to blame for, would not.
+pub fn may_pass(state: &RunState) -> bool {
+    const LASTING: [&str; 3] = ["ApplyInputMappingError", "InputMappingError", "EmptyInputsData"];
+    let lasts = state.error.as_ref().is_some_and(|error| LASTING.contains(&error.innermost()));
+    state.status == RunStatus::Failed && !lasts
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::azure::RunSource;
-
-    #[test]
-    fn an_override_reaches_every_node_of_the_connection() {
-        let yaml = "
-nodes:
-- {name: draft, type: llm, connection: prod}
-- {name: check, type: llm, connection: safety}
-- {name: retell, type: llm, use_variants: true}
-- {name: safety, type: python, inputs: {client: prod, text: '${draft.output}'}}
-- {name: format, type: python}
-node_variants:
-  retell: {default_variant_id: one, variants: {one: {node: {type: llm, connection: prod}}}}
-";
-        let flow: Flow = serde_saphyr::from_str(yaml).expect("flow");
-        let to_eval = ConnectionOverride { from: "prod".into(), to: "eval".into() };
-        let got = connections(&flow, &[to_eval]);
-        let key = |key: &str| BTreeMap::from([(key.to_owned(), "eval".to_owned())]);
-        let wanted = [("draft", key("connection")), ("retell", key("connection")), ("safety", key("client"))];
-        assert_eq!(got, BTreeMap::from(wanted.map(|(node, keys)| (node.to_owned(), keys))));
-    }
 
     #[test]
     fn a_run_that_completed_is_counted_not_believed() {

@@ -184,7 +184,9 @@ fn next_step(reason: &str, view: &ReleaseView<'_>) -> String {
         Ok(Cause::EvalRegression | Cause::CanaryFailed | Cause::AvailabilityFailed | Cause::RejectedBefore) => {
             "ship another version, or change the test (`evaluation`, `metrics`, `criteria`)".into()
         }
-        Ok(Cause::PolicyViolation) => "add an `evaluation`, or ask the platform team to change the policy".into(),
+        Ok(Cause::PolicyViolation) => {
+            "change `evaluation` as the message says, or ask the platform team to change the policy".into()
+        }
         Ok(Cause::AbortRequested) => {
             let lift = by_hand::annotate(view.namespace, "promptrelease", view.name, &format!("{ABORT}-"));
             format!("ship another version; the order stands until: {lift}")

@@ -25,6 +25,12 @@ pub enum Event {
         run: String,
         rows: i64,
     },
+    /// A run did not come to its end, and is made once more: the n-th time of so many.
+    EvaluationRetried {
+        n: i64,
+        of: i64,
+        why: String,
+    },
     /// The gate is open; what it found.
     EvaluationPassed {
         found: String,
@@ -117,6 +123,7 @@ impl Event {
             Self::Opened { kind, version, hash, stable, .. } => opened(kind, version, hash, stable.as_ref()),
             Self::Built { .. } => format!("built: {}", self.note()),
             Self::EvaluationStarted { .. } => format!("evaluation started: {}", self.note()),
+            Self::EvaluationRetried { .. } => format!("evaluation {}", self.note()),
             Self::EvaluationPassed { found } => format!("evaluation passed: {found}"),
             Self::EvaluationWaived => format!("evaluation waived: {}", self.note()),
             Self::Deployed { .. } => format!("deployed {}", self.note()),
@@ -145,6 +152,7 @@ impl Event {
             }
             Self::Built { model, bytes } => format!("model {}, {}", bare(model), sentence::size(*bytes)),
             Self::EvaluationStarted { run, rows } => format!("{run} over {}", sentence::count(*rows, "row")),
+            Self::EvaluationRetried { n, of, why } => format!("run once more ({n} of {of}): {why}"),
             Self::EvaluationPassed { found } => found.clone(),
             Self::EvaluationWaived => "the release has no `evaluation`, and the endpoint's policy requires none".into(),
             Self::Deployed { deployment, instances } => {
@@ -223,6 +231,7 @@ impl Event {
         match self {
             Self::Built { .. } => "built: ".into(),
             Self::EvaluationStarted { .. } => "evaluation started: ".into(),
+            Self::EvaluationRetried { n, of, .. } => format!("evaluation run once more ({n} of {of}): "),
             Self::EvaluationPassed { .. } => "evaluation passed: ".into(),
             Self::Deployed { deployment, .. } => format!("deployed {deployment}: "),
             Self::Verified { split, .. } => format!("traffic verified: {split};"),

@@ -56,6 +56,7 @@ impl Event {
         let (warning, reason) = self.reason();
         let what = match self {
             Self::WindowFailed { number, .. } | Self::WindowUnmeasured { number, .. } => format!("Window{number}"),
+            Self::EvaluationRetried { n, .. } => format!("Retry{n}"),
             other => other.action().to_owned(),
         };
         Announcement {
@@ -71,6 +72,7 @@ impl Event {
             Self::Opened { .. } => (false, "RevisionAccepted"),
             Self::Built { .. } => (false, "Built"),
             Self::EvaluationStarted { .. } => (false, "EvaluationStarted"),
+            Self::EvaluationRetried { .. } => (true, Cause::EvalInfraError.as_str()),
             Self::EvaluationPassed { .. } => (false, "EvaluationPassed"),
             Self::EvaluationWaived => (false, "EvaluationWaived"),
             Self::Deployed { .. } => (false, "Deployed"),
@@ -96,7 +98,10 @@ impl Event {
         match self {
             Self::Opened { .. } => "Open",
             Self::Built { .. } => "Build",
-            Self::EvaluationStarted { .. } | Self::EvaluationPassed { .. } | Self::EvaluationWaived => "Evaluate",
+            Self::EvaluationStarted { .. }
+            | Self::EvaluationRetried { .. }
+            | Self::EvaluationPassed { .. }
+            | Self::EvaluationWaived => "Evaluate",
             Self::Deployed { .. } => "Deploy",
             Self::Verified { .. } => "ReadBack",
             Self::WindowFailed { .. } | Self::WindowUnmeasured { .. } => "Judge",

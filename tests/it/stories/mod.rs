@@ -8,6 +8,7 @@ mod alarms;
 mod built;
 mod crash;
 mod ending;
+mod evaluated;
 mod golden;
 mod in_the_way;
 mod instances;

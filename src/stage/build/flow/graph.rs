@@ -1,6 +1,6 @@
 //! `flow.dag.yaml` as types, and which variant of a node runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -113,11 +113,21 @@ impl Flow {
     /// Where the node names this connection: as its own, or as the input of a Python tool. The keys are those by which
     /// Prompt flow overrides it.
     pub fn keys_of_connection<'a>(&'a self, node: &'a Node, connection: &'a str) -> impl Iterator<Item = &'a str> {
+        self.texts(node).filter(move |(_, text)| *text == connection).map(|(key, _)| key)
+    }
+
+    /// Files of the flow's folder that its nodes run, sorted.
+    pub fn sources(&self) -> BTreeSet<&str> {
+        let all = self.nodes.iter().filter_map(|node| running(self, node).ok()?.source?.path.as_deref());
+        all.collect()
+    }
+
+    /// What may name a connection in this node, by its key: its own `connection`, and every input that is a text.
+    pub fn texts<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = (&'a str, &'a str)> {
         let runs = running(self, node).ok();
-        let own = runs.as_ref().and_then(|runs| runs.connection).filter(|own| *own == connection);
+        let own = runs.as_ref().and_then(|runs| runs.connection).map(|own| ("connection", own));
         let inputs = runs.map(|runs| runs.inputs).into_iter().flatten();
-        let inputs = inputs.filter(move |(_, value)| value.as_str() == Some(connection));
-        own.map(|_| "connection").into_iter().chain(inputs.map(|(name, _)| name.as_str()))
+        own.into_iter().chain(inputs.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?))))
     }
 }
 
