@@ -8,13 +8,17 @@ pub mod room;
 use std::collections::BTreeSet;
 
 use archive::{ArchiveError, Folder};
-use flow::FlowError;
-use mapping::MappingError;
+use flow::{Flow, FlowError};
+use mapping::{Feeds, MappingError};
 use room::{Place, Room};
 
 use super::{Decision, Facts, Then};
 use crate::{
-    api::{At, PromptReleaseSpec, release::PromptFlow, status},
+    api::{
+        At, PromptReleaseSpec,
+        release::{Evaluation, PromptFlow},
+        status,
+    },
     azure::{self, AssetKind, Azure, Datastore, EnvironmentBody, ModelBody, Route},
     policy::{
         dataset::{Column, Dataset, DatasetError},
@@ -161,19 +165,65 @@ async fn fetch(azure: &Azure, flow: &PromptFlow) -> Result<bytes::Bytes, BuildEr
 /// The first fault.
 pub fn check(packed: &[u8], spec: &PromptReleaseSpec, flow: &PromptFlow) -> Result<Checked, BuildError> {
     let folder = archive::unpack(packed, &flow.archive.digest)?;
-    let main = flow::read(&folder, flow.path.as_deref().unwrap_or_default())?;
-    let Some(evaluation) = &spec.evaluation else { return Ok(Checked { folder, rows: Vec::new() }) };
-    let path = archive::normal(&evaluation.dataset.path);
-    let bytes = folder.get(&path).cloned().ok_or_else(|| BuildError::NoDataset(path.clone()))?;
-    let wrong = |error| BuildError::Dataset { path: path.clone(), error };
-    let dataset = Dataset::parse(&bytes).map_err(wrong)?;
-    dataset.check(&evaluation.dataset.classes).map_err(wrong)?;
-    if let Some(runner) = &evaluation.prompt_flow {
-        let judge = flow::read(&folder, &runner.judge.path)?;
-        let feeds = mapping::feeds(flow.path.as_deref(), &main, &judge, &dataset, runner)?;
-        no_holes(&dataset, &path, feeds.flow.values().chain(feeds.judge.values()))?;
+    let (content, faults) = inspect(&folder, spec, flow);
+    match faults.into_iter().next() {
+        Some(Fault { error, .. }) => Err(error),
+        None => Ok(Checked { folder, rows: content.dataset.map_or_else(Vec::new, |dataset| dataset.counts()) }),
     }
-    Ok(Checked { folder, rows: dataset.counts() })
+}
+
+/// What a release names in its archive. None: it is not asked for, or a fault says why it cannot be read.
+#[derive(Debug, Default)]
+pub struct Content {
+    pub flow: Option<Flow>,
+    pub dataset: Option<Dataset>,
+    pub judge: Option<Flow>,
+    pub feeds: Option<Feeds>,
+}
+
+/// Something that is wrong, and the file in the archive that has it. No file: the manifest has.
+#[derive(Debug)]
+pub struct Fault {
+    pub file: Option<String>,
+    pub error: BuildError,
+}
+
+/// Reads all that the release names, as far as it can be read.
+pub fn inspect(folder: &Folder, spec: &PromptReleaseSpec, flow: &PromptFlow) -> (Content, Vec<Fault>) {
+    let (mut content, mut faults) = (Content::default(), Vec::new());
+    let read_flow = |path: &str, faults: &mut Vec<Fault>| {
+        let wrong = |error| faults.push(Fault { file: Some(flow::file(path)), error: BuildError::Flow(error) });
+        flow::read(folder, path).map_err(wrong).ok()
+    };
+    content.flow = read_flow(flow.path.as_deref().unwrap_or_default(), &mut faults);
+    let Some(evaluation) = &spec.evaluation else { return (content, faults) };
+    let path = archive::normal(&evaluation.dataset.path);
+    match questions(folder, &path, evaluation) {
+        Ok(dataset) => content.dataset = Some(dataset),
+        Err(error) => faults.push(Fault { file: Some(path.clone()), error }),
+    }
+    let Some(runner) = &evaluation.prompt_flow else { return (content, faults) };
+    content.judge = read_flow(&runner.judge.path, &mut faults);
+    if let (Some(main), Some(judge), Some(dataset)) = (&content.flow, &content.judge, &content.dataset) {
+        match mapping::feeds(flow.path.as_deref(), main, judge, dataset, runner) {
+            Err(error) => faults.push(Fault { file: None, error: error.into() }),
+            Ok(feeds) => {
+                let fed = feeds.flow.values().chain(feeds.judge.values());
+                let hole = no_holes(dataset, &path, fed).err();
+                faults.extend(hole.map(|error| Fault { file: Some(path), error }));
+                content.feeds = Some(feeds);
+            }
+        }
+    }
+    (content, faults)
+}
+
+fn questions(folder: &Folder, path: &str, evaluation: &Evaluation) -> Result<Dataset, BuildError> {
+    let bytes = folder.get(path).ok_or_else(|| BuildError::NoDataset(path.to_owned()))?;
+    let wrong = |error| BuildError::Dataset { path: path.to_owned(), error };
+    let dataset = Dataset::parse(bytes).map_err(wrong)?;
+    dataset.check(&evaluation.dataset.classes).map_err(wrong)?;
+    Ok(dataset)
 }
 
 /// A column that is missing in one row aborts the whole run on the service; here it costs nothing.

@@ -7,6 +7,7 @@ mod tests;
 use bytes::Bytes;
 use jiff::SignedDuration;
 
+pub use self::runs::connections;
 use super::{Decision, Facts, Then, Wait};
 use crate::{
     api::{

@@ -123,7 +123,7 @@ async fn submit(
 }
 
 /// By node and key: what replaces each connection that is named in `from`.
-fn connections(flow: &Flow, overrides: &[ConnectionOverride]) -> BTreeMap<String, BTreeMap<String, String>> {
+pub fn connections(flow: &Flow, overrides: &[ConnectionOverride]) -> BTreeMap<String, BTreeMap<String, String>> {
     let mut all: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for node in &flow.nodes {
         for ConnectionOverride { from, to } in overrides {
