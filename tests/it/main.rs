@@ -2,6 +2,7 @@
 
 mod architecture;
 mod bench;
+mod cli;
 mod crd;
 mod demo;
 mod ground;
