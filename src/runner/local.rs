@@ -109,8 +109,7 @@ pub async fn run(pf: &Path, run: &Run<'_>, mut seen: impl FnMut(usize)) -> Resul
             }
         }
     };
-    let report = stdout.find('{').and_then(|at| serde_json::from_str::<Report>(&stdout[at..]).ok());
-    let Some(report) = report else { return Err(refused(run, &stderr)) };
+    let Some(report) = report(&stdout) else { return Err(refused(run, &stderr)) };
     if report.status != "Completed" {
         let message = report.error.map_or_else(|| format!("its status is {}", report.status), |e| e.message);
         return Err(RunError::Failed { run: run.name.to_owned(), message });
@@ -137,6 +136,12 @@ fn arguments(run: &Run<'_>) -> Vec<String> {
         args.extend(all.map(|(node, key, to)| format!("{node}.{key}={to}")));
     }
     args
+}
+
+/// Among what else is printed, as where traces can be seen.
+fn report(stdout: &str) -> Option<Report> {
+    let parse = |(at, _)| serde_json::Deserializer::from_str(&stdout[at..]).into_iter().next()?.ok();
+    stdout.match_indices('{').find_map(parse)
 }
 
 async fn all(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<String> {
@@ -258,6 +263,13 @@ mod tests {
             "run create --name judge --flow eval --data set.jsonl --run base --column-mapping \
              answer=${run.outputs.answer} --connections draft.connection=eval"
         );
+    }
+
+    #[test]
+    fn the_report_is_found_among_what_else_is_printed() {
+        let text = "see {traces}\n{\n \"name\": \"a\", \"status\": \"Completed\", \"properties\": {\"output_path\": \"/r\"}\n}\nmore\n";
+        assert_eq!(report(text).expect("a report").properties.output_path, Path::new("/r"));
+        assert!(report("{\"status\": 1}").is_none() && report("").is_none());
     }
 
     #[test]
