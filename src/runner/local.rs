@@ -109,7 +109,7 @@ pub async fn run(pf: &Path, run: &Run<'_>, mut seen: impl FnMut(usize)) -> Resul
             }
         }
     };
-    let Some(report) = report(&stdout) else { return Err(refused(run, &stderr)) };
+    let Some(report) = report(&stdout) else { return Err(refused(run, &format!("{stderr}\n{stdout}"))) };
     if report.status != "Completed" {
         let message = report.error.map_or_else(|| format!("its status is {}", report.status), |e| e.message);
         return Err(RunError::Failed { run: run.name.to_owned(), message });
@@ -173,11 +173,12 @@ fn rows_done(folder: &Path) -> usize {
     fs::read_dir(folder.join(ARTIFACTS)).map_or(0, Iterator::count)
 }
 
-/// `pf.run.create failed with ConnectionNotFoundError: Connection 'x' is not found.`: nothing was recorded.
-fn refused(run: &Run<'_>, stderr: &str) -> RunError {
-    let said = stderr.lines().rev().find_map(|line| line.split_once(" failed with "));
-    let Some((code, message)) = said.and_then(|(_, rest)| rest.split_once(": ")) else {
-        let last = stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+/// `pf.run.create failed with ConnectionNotFoundError: Connection 'x' is not found.`, on standard output: nothing was
+/// recorded.
+fn refused(run: &Run<'_>, said: &str) -> RunError {
+    let error = said.lines().rev().find_map(|line| line.split_once(" failed with "));
+    let Some((code, message)) = error.and_then(|(_, rest)| rest.split_once(": ")) else {
+        let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
         return RunError::Refused { run: run.name.to_owned(), message: last.trim().to_owned() };
     };
     match message.split('\'').nth(1) {
@@ -275,7 +276,7 @@ mod tests {
     #[test]
     fn what_pf_refuses_is_told_in_its_own_words() {
         let mapping = BTreeMap::new();
-        let told = |stderr: &str| refused(&of(&mapping, None), stderr).to_string();
+        let told = |said: &str| refused(&of(&mapping, None), said).to_string();
         let missing =
             "[INFO] - Submitting\npf.run.create failed with ConnectionNotFoundError: Connection 'x' is not found.\n";
         assert_eq!(told(missing), "pf has no connection `x`");
