@@ -52,6 +52,12 @@ impl Project {
     }
 }
 
+/// The sample's workspace, which has all connections that its flows name.
+fn world() -> World {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/samples/support-assistant/demo/world.yaml");
+    World::parse(&fs::read_to_string(file).expect("a file")).expect("a world")
+}
+
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).expect("a folder") {
@@ -87,7 +93,7 @@ impl Laptop {
         let python = told.lines().last().expect("a path").into();
         let set = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/samples/support-assistant/eval/eval-set.jsonl");
         let knowledge = vec![fs::read_to_string(set).expect("the data set")];
-        let running = start(Options { knowledge, ..Options::default() }).await.expect("starts");
+        let running = start(Options { knowledge, world: world(), ..Options::default() }).await.expect("starts");
         Self { running, home: tempfile::tempdir().expect("a folder"), python }
     }
 
@@ -107,7 +113,7 @@ impl Laptop {
 
     /// Those of the workspace, but for `without`.
     async fn connect(&self, without: &str) {
-        let world = World::default();
+        let world = world();
         let wanted = world
             .connections
             .iter()
