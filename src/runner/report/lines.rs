@@ -1,7 +1,9 @@
 //! Lines that several reports share.
 
+use serde_json::Value;
+
 use crate::{
-    runner::outcome::{Criterion, Outcome, Row},
+    runner::outcome::{Criterion, Outcome, Row, RowState},
     view::sentence,
 };
 
@@ -21,17 +23,20 @@ pub(super) fn below<'a>(outcome: &'a Outcome, criterion: &'a Criterion) -> (Vec<
     (named, criterion.below.len().saturating_sub(MOST_ROWS))
 }
 
-/// The score of a row as the judge gave it.
+/// The score of a row as the judge gave it, a fraction to three digits.
 pub(super) fn score(row: &Row, criterion: &Criterion) -> String {
-    row.scores.get(&criterion.result.metric).map_or_else(|| "-".to_owned(), ToString::to_string)
+    match row.scores.get(&criterion.result.metric) {
+        None => "-".to_owned(),
+        Some(Value::Number(number)) if number.is_f64() => {
+            number.as_f64().map_or_else(String::new, |n| format!("{n:.3}"))
+        }
+        Some(other) => other.to_string(),
+    }
 }
 
 /// Rows without an answer or a score, by what is missing and why.
 pub(super) fn broken(row: &Row) -> String {
-    let what = match row.state {
-        crate::runner::outcome::RowState::FlowError => "no answer",
-        _ => "no score",
-    };
+    let what = if row.state == RowState::FlowError { "no answer" } else { "no score" };
     let cause = row.cause.as_deref().map(|cause| format!(" ({cause})")).unwrap_or_default();
     format!("{what}{cause}: {}", question(row))
 }
