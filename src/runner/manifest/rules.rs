@@ -13,9 +13,9 @@ pub(super) fn holds(message: &str, value: &Value) -> Option<bool> {
     RULES.iter().find(|(known, _)| message.starts_with(known)).map(|(_, holds)| holds(value))
 }
 
-/// Whether a text fits the regular expression, and what it asks for. None: it is not known.
-pub(super) fn pattern(regex: &str) -> Option<(fn(&str) -> bool, &'static str)> {
-    PATTERNS.iter().find(|(known, ..)| *known == regex).map(|(_, fits, must)| (*fits, *must))
+/// What a regular expression asks for. None: it is not known.
+pub(super) fn pattern(regex: &str) -> Option<&'static Pattern> {
+    PATTERNS.iter().find(|(known, ..)| *known == regex)
 }
 
 type Holds = fn(&Value) -> bool;
@@ -68,7 +68,8 @@ const RULES: &[(&str, Holds)] = &[
     }),
 ];
 
-type Pattern = (&'static str, fn(&str) -> bool, &'static str);
+/// A regular expression, whether a text fits it, and what it asks for.
+pub(super) type Pattern = (&'static str, fn(&str) -> bool, &'static str);
 
 const PATTERNS: &[Pattern] = &[
     ("^([0-9]{1,5}(h|m|s|ms)){1,4}$", |text| text.parse::<Duration>().is_ok(), "a duration such as 90s, 20m or 1h30m"),

@@ -168,7 +168,7 @@ fn size_fault(schema: &Value, value: &Value) -> Option<String> {
                 return Some(format!("is {text:?}, must be one of {}", words.join(", ")));
             }
             let pattern = schema["pattern"].as_str().and_then(rules::pattern);
-            if let Some((_, must)) = pattern.filter(|(fits, _)| !fits(text)) {
+            if let Some((.., must)) = pattern.filter(|(_, fits, _)| !fits(text)) {
                 return Some(format!("is {text:?}, must be {must}"));
             }
             length(text.chars().count(), "characters", "minLength", "maxLength")
