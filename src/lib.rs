@@ -12,6 +12,7 @@ pub mod view;
 
 pub mod endpoint;
 pub mod notify;
+pub mod runner;
 pub mod stage;
 
 pub mod controller;

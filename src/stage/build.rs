@@ -13,6 +13,7 @@ pub mod register;
 pub mod room;
 pub mod sizes;
 
+pub use checked::{Content, Fault, inspect};
 pub use fault::BuildError;
 pub use register::Plan;
 use room::{Place, Room};

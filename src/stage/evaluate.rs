@@ -25,6 +25,7 @@ use crate::{
         naming::{self, Run},
     },
 };
+pub use connections::overridden;
 
 pub use compare::evaluated;
 pub use decide::{next, overdue, submitted};

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod bench;
+mod cli;
 mod conformance;
 mod crd;
 mod demo;

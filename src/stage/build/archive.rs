@@ -140,6 +140,13 @@ pub fn normal(path: &str) -> String {
     path.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/")
 }
 
+/// Files that lie somewhere else than in an archive, by their paths in its spelling.
+impl FromIterator<(String, Bytes)> for Folder {
+    fn from_iter<I: IntoIterator<Item = (String, Bytes)>>(files: I) -> Self {
+        Self { files: files.into_iter().collect(), left_out: BTreeMap::new() }
+    }
+}
+
 impl Folder {
     #[cfg(test)]
     pub fn of<const N: usize>(files: [(&str, &str); N]) -> Self {

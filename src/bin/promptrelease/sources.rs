@@ -1,0 +1,51 @@
+//! Where manifest and project are.
+
+use std::{fs, io::Read, path::PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use promptrelease::runner::{
+    manifest,
+    project::{self, Finding, Prepared},
+};
+
+#[derive(Args)]
+pub struct Sources {
+    /// The PromptRelease, in a YAML file that may hold other objects; - is standard input.
+    #[arg(short = 'f', long = "filename", value_name = "FILE", default_value = "release.yaml")]
+    manifest: PathBuf,
+    /// Which PromptRelease, if the file has several.
+    #[arg(long, value_name = "NAME")]
+    release: Option<String>,
+    /// The folder that is packed into the archive: the manifest's paths begin there.
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub project: PathBuf,
+}
+
+impl Sources {
+    pub fn manifest(&self) -> String {
+        self.manifest.display().to_string()
+    }
+
+    /// Reads and checks all that an evaluation needs.
+    ///
+    /// # Errors
+    /// The manifest or the project's folder cannot be read at all.
+    pub fn prepare(&self) -> anyhow::Result<Result<Prepared, Vec<Finding>>> {
+        let yaml = if self.manifest.as_os_str() == "-" {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).context("standard input")?;
+            text
+        } else {
+            let next = "name the release's manifest with -f";
+            fs::read_to_string(&self.manifest).with_context(|| format!("{} cannot be read; {next}", self.manifest()))?
+        };
+        let meta = fs::metadata(&self.project).with_context(|| format!("--project {}", self.project.display()))?;
+        anyhow::ensure!(meta.is_dir(), "--project {} is no folder", self.project.display());
+        let finding = |wrong: manifest::Wrong| Finding { file: self.manifest(), message: wrong.to_string() };
+        Ok(match manifest::read(&yaml, self.release.as_deref()) {
+            Err(wrong) => Err(wrong.into_iter().map(finding).collect()),
+            Ok(release) => project::prepare(&self.project, &self.manifest(), release),
+        })
+    }
+}
