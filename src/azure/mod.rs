@@ -41,6 +41,7 @@ mod table;
 #[cfg(test)]
 mod token_hosts;
 mod tokens;
+pub mod troubles;
 mod wire;
 mod workspace;
 

@@ -1,0 +1,262 @@
+//! What is known to go wrong in Azure: how it shows, what it means, what to do about it, and who can. One table, from which
+//! messages are made and `docs/troubleshooting.md` is written.
+
+pub mod roles;
+mod table;
+
+use super::{Error, Fault, Service, error::EXPIRED};
+pub use table::TABLE;
+
+/// One thing that goes wrong.
+#[derive(Debug)]
+pub struct Trouble {
+    /// One word in CamelCase; Azure's own code where there is one. Unique.
+    pub name: &'static str,
+    pub places: &'static [Place],
+    pub sign: Sign,
+    pub blame: Blame,
+    pub who: Who,
+    /// What it means, as half a sentence. Empty where the message that it follows says so already.
+    pub meaning: &'static str,
+    /// What to do, as half a sentence. May hold the placeholders of [`fill`].
+    pub remedy: &'static str,
+    /// A command that finds the cause or mends it, for the documentation.
+    pub command: &'static str,
+    /// What Azure says, shortened, for the documentation.
+    pub says: &'static str,
+}
+
+/// Where it shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// Entra ID's reply to the request for a token.
+    Token,
+    /// A service's reply to a call.
+    Call,
+    /// The end of an operation on a deployment, or the refusal to begin it.
+    Operation,
+    /// The end of a bulk run of Prompt flow.
+    Run,
+    /// A line of such a run.
+    Line,
+}
+
+/// By what it is known. What is given must all fit; of several codes or texts, one.
+#[derive(Debug)]
+pub struct Sign {
+    pub service: Option<Service>,
+    pub statuses: &'static [u16],
+    /// In any position of the chain, in any case.
+    pub codes: &'static [&'static str],
+    /// Parts of what the service says, in lower case.
+    pub texts: &'static [&'static str],
+}
+
+/// Whose fault it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// What was sent: the same content would fail again.
+    Content,
+    /// Rights, quotas, networks, other clients, or Azure itself.
+    Environment,
+}
+
+/// Who can mend it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Whoever writes what is released.
+    Author,
+    /// Whoever owns the Azure resources.
+    Owner,
+    /// Whoever owns the cluster.
+    Cluster,
+    /// It passes.
+    Nobody,
+}
+
+/// What was seen.
+#[derive(Clone, Copy, Debug)]
+struct Seen<'a> {
+    place: Place,
+    service: Option<Service>,
+    status: Option<u16>,
+    codes: &'a [String],
+    text: &'a str,
+}
+
+impl Sign {
+    fn fits(&self, seen: &Seen<'_>) -> bool {
+        let text = seen.text.to_lowercase();
+        let known = |code: &&str| seen.codes.iter().any(|seen| seen.eq_ignore_ascii_case(code));
+        (self.service.is_none() || self.service == seen.service)
+            && (self.statuses.is_empty() || seen.status.is_some_and(|status| self.statuses.contains(&status)))
+            && (self.codes.is_empty() || self.codes.iter().any(known))
+            && (self.texts.is_empty() || self.texts.iter().any(|part| text.contains(part)))
+    }
+}
+
+fn find(seen: &Seen<'_>) -> Option<&'static Trouble> {
+    TABLE.iter().find(|row| row.places.contains(&seen.place) && row.sign.fits(seen))
+}
+
+/// The row of this name.
+///
+/// # Panics
+/// If there is none.
+pub fn named(name: &str) -> &'static Trouble {
+    let found = TABLE.iter().find(|row| row.name == name);
+    found.unwrap_or_else(|| panic!("the table of troubles has no row {name:?}"))
+}
+
+/// What a call that failed comes to, if it is known.
+pub fn of(error: &Error) -> Option<&'static Trouble> {
+    match error {
+        Error::Refused { status, fault, .. } => of_refusal(*status, fault),
+        Error::NotFound { fault, .. } => of_refusal(404, fault),
+        Error::Unknown { status, reason, .. } => of_unknown(*status, reason),
+        Error::Forbidden { service, .. } => of_denial(403, *service, ""),
+        Error::Unauthorized { service, message, .. } => of_denial(401, *service, message),
+        Error::Token { message, .. } => of_token(message),
+        Error::Throttled { .. } => Some(throttled()),
+        Error::TooLarge { .. } => Some(too_large()),
+        _ => None,
+    }
+}
+
+const CALL: Seen<'static> = Seen { place: Place::Call, service: None, status: None, codes: &[], text: "" };
+
+pub(super) fn of_refusal(status: u16, fault: &Fault) -> Option<&'static Trouble> {
+    find(&Seen { status: Some(status), codes: &fault.codes, text: &fault.sentence(), ..CALL })
+}
+
+pub(super) fn of_unknown(status: Option<u16>, reason: &str) -> Option<&'static Trouble> {
+    find(&Seen { status, text: reason, ..CALL })
+}
+
+/// 401 or 403, whatever the service made of them. One that is not listed does not exist: the last rows take any.
+pub(super) fn of_denial(status: u16, service: Service, text: &str) -> Option<&'static Trouble> {
+    find(&Seen { service: Some(service), status: Some(status), text, ..CALL })
+}
+
+pub(super) fn of_token(text: &str) -> Option<&'static Trouble> {
+    find(&Seen { place: Place::Token, text, ..CALL })
+}
+
+pub(super) fn throttled() -> &'static Trouble {
+    named("TooManyRequests")
+}
+
+/// What a release consists of is larger than is taken, by Azure or by us.
+pub fn too_large() -> &'static Trouble {
+    named("ArtifactTooLarge")
+}
+
+/// What an operation on a deployment came to; `log` is the end of its container's log.
+pub fn of_operation(fault: &Fault, log: Option<&str>) -> Option<&'static Trouble> {
+    let text = format!("{} {} {}", fault.message, fault.sentence(), log.unwrap_or_default());
+    find(&Seen { place: Place::Operation, codes: &fault.codes, text: &text, ..CALL })
+}
+
+/// What ended a bulk run.
+pub fn of_run(fault: &Fault) -> Option<&'static Trouble> {
+    find(&Seen { place: Place::Run, codes: &fault.codes, text: &fault.sentence(), ..CALL })
+}
+
+/// What most lines of a bulk run failed of.
+pub fn of_line(cause: &str) -> Option<&'static Trouble> {
+    find(&Seen { place: Place::Line, text: cause, ..CALL })
+}
+
+impl Trouble {
+    /// `; <meaning>: <remedy>`, to go after what Azure said.
+    pub fn told(&self) -> String {
+        let Self { meaning, remedy, .. } = self;
+        if meaning.is_empty() { format!("; {remedy}") } else { format!("; {meaning}: {remedy}") }
+    }
+}
+
+/// Puts values in place of `{name}`.
+pub fn fill(text: &str, values: &[(&str, &str)]) -> String {
+    values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+}
+
+/// Characters kept of what Azure says where more follows: a condition, and the evidence in a log, hold only so much.
+const BRIEF: usize = 180;
+
+/// Code and words, short enough for a remedy to fit behind them.
+pub fn brief(fault: &Fault) -> String {
+    cut(&fault.to_string(), BRIEF)
+}
+
+/// At most so many characters; a cut is shown.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text[..end].trim_end()),
+        None => text.trim_end_matches('.').to_owned(),
+    }
+}
+
+/// The sources that no line has, of a run that ended for them: `data.gold_answer`.
+pub fn missing_sources(fault: &Fault) -> Vec<String> {
+    let sentence = fault.sentence();
+    let Some((_, rest)) = sentence.split_once("mapping relations: ") else { return Vec::new() };
+    let parts = rest.split("${").skip(1).filter_map(|part| part.split_once('}'));
+    parts.map(|(source, _)| source.trim().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_row_has_a_name_of_its_own_and_says_what_to_do() {
+        let names: BTreeSet<&str> = TABLE.iter().map(|row| row.name).collect();
+        assert_eq!(names.len(), TABLE.len());
+        for row in TABLE {
+            assert!(!row.places.is_empty() && !row.remedy.is_empty() && !row.says.is_empty(), "{row:?}");
+            let lower = |text: &&str| text.to_lowercase() == **text;
+            assert!(row.sign.texts.iter().all(lower), "{row:?}");
+            // What Azure says, this, and the words around it have to fit into 512 bytes of evidence.
+            assert!(row.told().len() <= 270, "{}: {}", row.name, row.told().len());
+        }
+    }
+
+    #[test]
+    fn no_row_hides_behind_another() {
+        for (at, row) in TABLE.iter().enumerate() {
+            let hides = |first: &&Trouble| {
+                let (a, b) = (&first.sign, &row.sign);
+                row.places.iter().all(|place| first.places.contains(place))
+                    && (a.service.is_none() || a.service == b.service)
+                    && (a.statuses.is_empty() || !b.statuses.is_empty() && b.statuses.iter().all(|s| a.statuses.contains(s)))
+                    && (a.codes.is_empty() || !b.codes.is_empty() && b.codes.iter().all(|c| a.codes.contains(c)))
+                    && (a.texts.is_empty() || !b.texts.is_empty() && b.texts.iter().all(|t| a.texts.contains(t)))
+            };
+            let hidden = TABLE[..at].iter().find(hides);
+            assert!(hidden.is_none(), "{} is never found: {} takes all of it", row.name, hidden.unwrap().name);
+        }
+    }
+
+    #[test]
+    fn what_is_cut_leaves_room_and_shows_it() {
+        assert_eq!(brief(&Fault::new("C", "No.")), "C: No");
+        let long = brief(&Fault::new("C", "é".repeat(500)));
+        assert!(long.chars().count() <= BRIEF + 1 && long.ends_with('…'));
+    }
+
+    #[test]
+    fn the_sources_that_a_mapping_lacks_are_read_from_its_error() {
+        let text = "The input for batch run is incorrect. Couldn't find these mapping relations: ${data.gold_answer}, \
+                    ${run.outputs.answer}. Please make sure your input mapping keys and values match.";
+        assert_eq!(missing_sources(&Fault::new("UserError", text)), ["data.gold_answer", "run.outputs.answer"]);
+        assert_eq!(missing_sources(&Fault::new("UserError", "something else")), [""; 0]);
+    }
+
+    #[test]
+    fn an_expired_token_is_known_by_our_own_word_for_it() {
+        let row = of_denial(401, Service::Arm, &format!("X: {EXPIRED}")).expect("a row");
+        assert_eq!(row.name, "TokenExpired");
+    }
+}
