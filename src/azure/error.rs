@@ -269,8 +269,9 @@ mod tests {
     #[test]
     fn a_wait_is_told_in_whole_seconds() {
         let throttled = |retry_after| Error::Throttled { call: "GET x".into(), retry_after }.to_string();
+        let said = |text: &str| format!("{text}{}", troubles::throttled().told());
         let wait = Duration::from_millis(1_500);
-        assert_eq!(throttled(Some(wait)), "GET x: throttled, the service asks to wait 2 s");
-        assert_eq!(throttled(None), "GET x: throttled, the service does not say for how long");
+        assert_eq!(throttled(Some(wait)), said("GET x: throttled, the service asks to wait 2 s"));
+        assert_eq!(throttled(None), said("GET x: throttled, the service does not say for how long"));
     }
 }

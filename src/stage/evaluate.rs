@@ -4,6 +4,8 @@ mod runs;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use jiff::SignedDuration;
 
@@ -14,7 +16,7 @@ use crate::{
         release::Evaluation,
         status::{Build, EvaluationStatus},
     },
-    azure::{self, Azure, RunState, RunStatus},
+    azure::{self, Azure, RunState, RunStatus, troubles},
     policy::{
         completeness::{self, Line},
         dataset::{Dataset, MAX_BYTES, MAX_ROWS},
@@ -68,21 +70,48 @@ pub async fn look(azure: &Azure, facts: &Facts) -> azure::Result<Look> {
     let flows = azure.flows(workspace.discovery()?)?;
     look.base = flows.run_state(base).await?;
     if !completed(look.base.as_ref()) {
+        if lacks_a_source(look.base.as_ref()) {
+            look.dataset = dataset(azure, facts).await?;
+        }
         return Ok(look);
     }
     if let Some(judge) = &evaluation.judge_run {
         look.judge = flows.run_state(judge).await?;
+        if lacks_a_source(look.judge.as_ref()) {
+            look.base_lines = Some(lines(flows.child_runs(base, MAX_ROWS).await?));
+            look.dataset = dataset(azure, facts).await?;
+        }
         if !completed(look.judge.as_ref()) {
             return Ok(look);
         }
         look.judge_lines = Some(lines(flows.child_runs(judge, MAX_ROWS).await?));
     }
     look.base_lines = Some(lines(flows.child_runs(base, MAX_ROWS).await?));
-    if let Some(path) = facts.build.as_ref().and_then(|b| b.dataset.as_ref()) {
-        let store = azure.default_datastore().await?.value;
-        look.dataset = Some(azure.get_blob(&store, path, MAX_BYTES).await?);
-    }
+    look.dataset = dataset(azure, facts).await?;
     Ok(look)
+}
+
+async fn dataset(azure: &Azure, facts: &Facts) -> azure::Result<Option<Bytes>> {
+    let Some(path) = facts.build.as_ref().and_then(|b| b.dataset.as_ref()) else { return Ok(None) };
+    let store = azure.default_datastore().await?.value;
+    azure.get_blob(&store, path, MAX_BYTES).await.map(Some)
+}
+
+/// It ended for a source that its lines do not have, so people are told what there is.
+fn lacks_a_source(state: Option<&RunState>) -> bool {
+    let failed = state.filter(|state| state.status == RunStatus::Failed);
+    failed.and_then(|state| state.error.as_ref()).is_some_and(|fault| !troubles::missing_sources(fault).is_empty())
+}
+
+impl Look {
+    /// What the runs can be fed from.
+    fn there(&self) -> runs::There {
+        let dataset = self.dataset.as_deref().and_then(|bytes| Dataset::parse(bytes).ok());
+        let columns = dataset.iter().flat_map(Dataset::columns).map(str::to_owned).collect();
+        let answers = self.base_lines.iter().flatten().filter(|line| line.answered());
+        let outputs: BTreeSet<&String> = answers.flat_map(|line| line.outputs.keys()).collect();
+        runs::There { columns, outputs: outputs.into_iter().cloned().collect() }
+    }
 }
 
 fn completed(state: Option<&RunState>) -> bool {
@@ -111,7 +140,7 @@ pub fn next(plan: &Plan<'_>, facts: &Facts, look: &Look, now: At) -> Decision<St
         return withdraw(format!("{why}: {}", progress(&known, look)));
     }
     for (run, state) in [("base run", &look.base), ("judge run", &look.judge)] {
-        if let Some(why) = state.as_ref().and_then(|s| runs::failure(run, s)) {
+        if let Some(why) = state.as_ref().and_then(|s| runs::failure(run, s, &look.there())) {
             return withdraw(why);
         }
     }
@@ -183,6 +212,12 @@ fn progress(known: &EvaluationStatus, look: &Look) -> String {
     }
 }
 
+/// What is missing, and what to do about what most lines failed of.
+fn told(short: &[completeness::Shortfall]) -> String {
+    let known = completeness::main_cause(short).and_then(troubles::of_line);
+    completeness::sentence(short) + &known.map(troubles::Trouble::told).unwrap_or_default()
+}
+
 /// Everything that can be counted.
 struct Counted<'a> {
     plan: &'a Plan<'a>,
@@ -206,7 +241,7 @@ impl Counted<'_> {
     fn base(&self) -> Decision<Step> {
         match completeness::check_base(self.dataset.rows(), self.base_lines) {
             Ok(()) => Decision::new(self.facts.clone(), Then::Do(Step::SubmitJudge)),
-            Err(short) => self.short(completeness::sentence(&short), 0),
+            Err(short) => self.short(told(&short), 0),
         }
     }
 
@@ -216,7 +251,7 @@ impl Counted<'_> {
         let complete = match completeness::prove(rows, self.base_lines, judge_lines) {
             Ok(complete) => complete,
             Err(short) => {
-                return self.short(completeness::sentence(&short), completeness::answered(rows, judge_lines));
+                return self.short(told(&short), completeness::answered(rows, judge_lines));
             }
         };
         let PromptReleaseSpec { metrics, criteria, .. } = self.plan.spec;

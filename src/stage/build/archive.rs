@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use crate::policy::digest;
+use crate::{azure::troubles, policy::digest};
 
 /// Bytes of the archive as fetched. With [`MAX_UNPACKED`] it is what one build holds in memory; see [`super::room`].
 pub const MAX_PACKED: usize = 32 << 20;
@@ -37,7 +37,7 @@ pub enum ArchiveError {
     NotAFile { path: String, kind: &'static str },
     #[error("archive holds `{0}` twice")]
     Twice(String),
-    #[error("archive unpacks to more than {} MiB", MAX_UNPACKED >> 20)]
+    #[error("archive unpacks to more than {} MiB{}", MAX_UNPACKED >> 20, troubles::too_large().told())]
     TooLarge,
     #[error("archive holds more than {MAX_FILES} files")]
     TooMany,
