@@ -209,9 +209,11 @@ fn bare(message: &str) -> &str {
 
 fn forbidden(service: Service, action: &str, scope: &str, message: &str) -> String {
     let remedy = told(troubles::of_denial(403, service, message));
-    let role = roles::with(action).map_or_else(|| "a role with this action".to_owned(), |role| format!("the role {role}"));
+    let role =
+        roles::with(action).map_or_else(|| "a role with this action".to_owned(), |role| format!("the role {role}"));
     let known = !action.is_empty() && !scope.is_empty();
-    let remedy = troubles::fill(&remedy, &[("role", &role), ("where", if known { "there" } else { "on the workspace" })]);
+    let remedy =
+        troubles::fill(&remedy, &[("role", &role), ("where", if known { "there" } else { "on the workspace" })]);
     if known { format!("{action} on {scope}{remedy}") } else { format!("{}{remedy}", bare(message)) }
 }
 

@@ -230,7 +230,8 @@ mod tests {
                 let (a, b) = (&first.sign, &row.sign);
                 row.places.iter().all(|place| first.places.contains(place))
                     && (a.service.is_none() || a.service == b.service)
-                    && (a.statuses.is_empty() || !b.statuses.is_empty() && b.statuses.iter().all(|s| a.statuses.contains(s)))
+                    && (a.statuses.is_empty()
+                        || !b.statuses.is_empty() && b.statuses.iter().all(|s| a.statuses.contains(s)))
                     && (a.codes.is_empty() || !b.codes.is_empty() && b.codes.iter().all(|c| a.codes.contains(c)))
                     && (a.texts.is_empty() || !b.texts.is_empty() && b.texts.iter().all(|t| a.texts.contains(t)))
             };

@@ -13,3 +13,4 @@ mod prompt_flow;
 mod rbac;
 mod simulator;
 mod stories;
+mod troubles;

@@ -99,7 +99,7 @@ fn what_a_reply_of_the_management_api_means() {
     ] {
         let error = arm(status, &body);
         assert_eq!(error.class(), class, "{when}: {error}");
-        assert!(error.to_string().contains(says), "{when}: {error}\ndoes not say {says}");
+        assert!(error.to_string().contains(says.trim_end_matches('.')), "{when}: {error}\ndoes not say {says}");
         assert_eq!(error.may_have_landed(), class == Unknown, "{when}");
     }
 }

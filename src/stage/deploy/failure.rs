@@ -112,7 +112,12 @@ mod tests {
     #[test]
     fn a_refusal_says_code_and_remedy_and_whether_it_will_stay() {
         for (error, cause, says, stays) in [
-            (refused(400, "OutOfQuota"), Cause::DeploymentUnavailable, "OutOfQuota: No; the subscription has no room for it: ask for more quota", false),
+            (
+                refused(400, "OutOfQuota"),
+                Cause::DeploymentUnavailable,
+                "OutOfQuota: No; the subscription has no room for it: ask for more quota",
+                false,
+            ),
             (refused(400, "BadArgument"), Cause::DeploymentFailed, "BadArgument: No; Azure refuses a setting", true),
             (refused(400, "Strange"), Cause::DeploymentFailed, "Strange: No.", true),
             (refused(409, "Conflict"), Cause::DeploymentUnavailable, "Conflict: No; another operation runs", false),
