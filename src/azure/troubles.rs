@@ -1,11 +1,18 @@
 //! What is known to go wrong in Azure: how it shows, what it means, what to do about it, and who can. One table, from which
 //! messages are made and `docs/troubleshooting.md` is written.
 
+mod calls;
+mod deployments;
 pub mod roles;
-mod table;
+mod row;
+mod runs;
 
 use super::{Error, Fault, Service, error::EXPIRED};
-pub use table::TABLE;
+
+/// All that is known. The first row that fits counts, so what says more comes first.
+pub fn all() -> impl Iterator<Item = &'static Trouble> {
+    [calls::ROWS, deployments::ROWS, runs::ROWS].into_iter().flatten()
+}
 
 /// One thing that goes wrong.
 #[derive(Debug)]
@@ -96,7 +103,7 @@ impl Sign {
 }
 
 fn find(seen: &Seen<'_>) -> Option<&'static Trouble> {
-    TABLE.iter().find(|row| row.places.contains(&seen.place) && row.sign.fits(seen))
+    all().find(|row| row.places.contains(&seen.place) && row.sign.fits(seen))
 }
 
 /// The row of this name.
@@ -104,7 +111,7 @@ fn find(seen: &Seen<'_>) -> Option<&'static Trouble> {
 /// # Panics
 /// If there is none.
 pub fn named(name: &str) -> &'static Trouble {
-    let found = TABLE.iter().find(|row| row.name == name);
+    let found = all().find(|row| row.name == name);
     found.unwrap_or_else(|| panic!("the table of troubles has no row {name:?}"))
 }
 
@@ -212,9 +219,9 @@ mod tests {
 
     #[test]
     fn every_row_has_a_name_of_its_own_and_says_what_to_do() {
-        let names: BTreeSet<&str> = TABLE.iter().map(|row| row.name).collect();
-        assert_eq!(names.len(), TABLE.len());
-        for row in TABLE {
+        let names: BTreeSet<&str> = all().map(|row| row.name).collect();
+        assert_eq!(names.len(), all().count());
+        for row in all() {
             assert!(!row.places.is_empty() && !row.remedy.is_empty() && !row.says.is_empty(), "{row:?}");
             let lower = |text: &&str| text.to_lowercase() == **text;
             assert!(row.sign.texts.iter().all(lower), "{row:?}");
@@ -225,7 +232,7 @@ mod tests {
 
     #[test]
     fn no_row_hides_behind_another() {
-        for (at, row) in TABLE.iter().enumerate() {
+        for (at, row) in all().enumerate() {
             let hides = |first: &&Trouble| {
                 let (a, b) = (&first.sign, &row.sign);
                 row.places.iter().all(|place| first.places.contains(place))
@@ -235,7 +242,7 @@ mod tests {
                     && (a.codes.is_empty() || !b.codes.is_empty() && b.codes.iter().all(|c| a.codes.contains(c)))
                     && (a.texts.is_empty() || !b.texts.is_empty() && b.texts.iter().all(|t| a.texts.contains(t)))
             };
-            let hidden = TABLE[..at].iter().find(hides);
+            let hidden = all().take(at).find(hides);
             assert!(hidden.is_none(), "{} is never found: {} takes all of it", row.name, hidden.unwrap().name);
         }
     }

@@ -10,7 +10,7 @@ use promptrelease::{
     api::Cause,
     azure::{
         Error,
-        troubles::{self, TABLE, Trouble},
+        troubles::{self, Trouble},
     },
     sim::entra::Misissue,
     view::sentence,
@@ -43,7 +43,7 @@ async fn every_row_is_produced_recognised_and_told_with_its_remedy() {
     all.extend(operations(&bench).await);
     all.extend(runs(&bench).await);
     let produced: BTreeSet<&str> = all.iter().map(|told| told.wanted).collect();
-    let missing: Vec<&str> = TABLE.iter().map(|row| row.name).filter(|name| !produced.contains(name)).collect();
+    let missing: Vec<&str> = troubles::all().map(|row| row.name).filter(|name| !produced.contains(name)).collect();
     assert_eq!(missing, [""; 0], "rows that nothing produces");
     for Told { wanted, row, text } in &all {
         assert_eq!(row.map(|row| row.name), Some(*wanted), "{text}");
@@ -246,7 +246,8 @@ async fn runs(bench: &Bench) -> Vec<Told> {
                 assert!(text.contains(part), "{text}");
             }
         }
-        let row = TABLE.iter().find(|row| text.contains(&row.told().split('{').next().unwrap_or_default().to_owned()));
+        let row =
+            troubles::all().find(|row| text.contains(&row.told().split('{').next().unwrap_or_default().to_owned()));
         all.push(Told { wanted, row, text });
     }
     all

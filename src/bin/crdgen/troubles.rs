@@ -5,7 +5,7 @@ use std::fmt::Write;
 use promptrelease::{
     azure::{
         Error, Fault, Service,
-        troubles::{self, Blame, Place, TABLE, Trouble, Who, roles::ROLES},
+        troubles::{self, Blame, Place, Trouble, Who, roles::ROLES},
     },
     stage::deploy::failure::{self, Failure},
 };
@@ -29,7 +29,7 @@ pub fn files() -> anyhow::Result<Vec<Generated>> {
     let mut text = HEADER.to_owned();
     for (place, title, shown) in GROUPS {
         write!(text, "\n## {title}\n\n{shown}\n")?;
-        for row in TABLE.iter().filter(|row| row.places[0] == *place) {
+        for row in troubles::all().filter(|row| row.places[0] == *place) {
             section(&mut text, *place, row)?;
         }
     }
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn every_row_is_on_the_page_with_the_message_that_the_operator_would_make() {
         let page = files().expect("generates").remove(0).text;
-        for row in TABLE {
+        for row in troubles::all() {
             assert!(page.contains(&format!("\n### {}\n", row.name)), "{}", row.name);
             let found = match row.places[0] {
                 Place::Token | Place::Call => troubles::of(&error(row, fault(row))),

@@ -20,4 +20,5 @@ mod release;
 mod steps;
 pub mod team;
 mod tokens;
+mod troubles;
 mod unmeasured;

@@ -332,86 +332,92 @@ impl Bench {
     pub async fn evaluates(&self, id: &str, wanted: &Evaluated) -> String {
         self.play(&wanted.scenario);
         let azure = self.azure();
-        let store = azure.default_datastore().await.expect("a datastore").value;
         let folder = format!("{FOLDER}/{id}");
-        let flow = format!(
-            "inputs: {{question: {{type: string}}}}\noutputs: {{answer: {{type: string, reference: '${{draft.output}}'}}}}\n\
-             nodes: [{{name: draft, type: llm, connection: {}, inputs: {{question: '${{inputs.question}}'}}}}]\n",
-            wanted.connection
-        );
-        let rows = "{\"class\": \"edge\", \"question\": \"a\"}\n{\"class\": \"edge\", \"question\": \"b\"}\n";
-        for (name, text) in [("flow.dag.yaml", flow.as_str()), ("eval.jsonl", rows)] {
-            let put = azure.put_if_absent(&store, &format!("{folder}/{name}"), Bytes::from(text.to_owned())).await;
-            put.expect("it is stored");
-        }
+        upload(&azure, &folder, wanted.connection).await;
         let (base, judge) = (format!("{id}-base"), format!("{id}-judge"));
         let flows =
             azure.flows(azure.get_workspace().await.expect("one").value.discovery().expect("one")).expect("one");
-        let overrides = Some(wanted.overrides).filter(|node| !node.is_empty());
-        let run = |id: &str, of: Option<&str>| BulkRun {
-            run_id: id.to_owned(),
-            flow_definition_data_store_name: store.name.clone(),
-            flow_definition_blob_path: format!("{folder}/flow.dag.yaml"),
-            batch_data_input: DataInput {
-                data_uri: format!("azureml://datastores/{}/paths/{folder}/eval.jsonl", store.name),
-            },
-            inputs_mapping: [("question".to_owned(), wanted.from.to_owned())].into(),
-            variant_run_id: of.map(str::to_owned),
-            connections: overrides
-                .map(|node| (node.to_owned(), [("connection".to_owned(), wanted.connection.to_owned())].into()))
-                .into_iter()
-                .collect(),
-            ..BulkRun::default()
-        };
-        flows.submit(&run(&base, None)).await.expect("it is taken");
-        let judged = wanted.judges.then(|| judge.clone());
+        flows.submit(&bulk_run(&folder, wanted, &base, None)).await.expect("it is taken");
         if wanted.judges {
             let over = async || match flows.run_state(&base).await {
                 Ok(Some(state)) if state.status == azure::RunStatus::Completed => Ok(()),
                 other => Err(format!("{other:?}")),
             };
             wait_for("the base run completes", over).await;
-            flows.submit(&run(&judge, Some(&base))).await.expect("it is taken");
+            flows.submit(&bulk_run(&folder, wanted, &judge, Some(&base))).await.expect("it is taken");
         }
-        let rows = vec![ClassRows { class: "edge".into(), rows: 2 }];
-        let build = Build {
-            folder: Some(folder.clone()),
-            dataset: Some(format!("{folder}/eval.jsonl")),
-            rows,
-            ..Build::default()
-        };
-        let now = At::from(Timestamp::now());
-        let mut facts = Facts {
-            build: Some(build),
-            evaluation: Some(EvaluationStatus {
-                base_run: Some(base),
-                judge_run: judged,
-                rows: 2,
-                started_at: Some(now),
-                ..EvaluationStatus::default()
-            }),
-            ..Facts::default()
-        };
-        let spec: PromptReleaseSpec = serde_json::from_value(json!({
-            "endpointRef": {"name": "e"}, "version": "1428", "artifact": {},
-            "evaluation": {"dataset": {"path": "eval.jsonl"}, "timeout": "30m"},
-        }))
-        .expect("a spec");
-        let none = SignedDuration::ZERO;
-        let plan = evaluate::Plan { spec: &spec, release_uid: "uid", attempt: 1, second_count: none, poll: none };
-        for _ in 0..50 {
-            let look = evaluate::look(&azure, &facts).await.expect("it is read");
-            let decision = evaluate::next(&plan, &facts, &look, now);
-            facts = decision.facts;
-            match decision.then {
-                Then::Ask(Wish::Withdraw(cause), why) => {
-                    assert_eq!(cause, Cause::EvalInfraError, "{why}");
-                    return why;
-                }
-                Then::Wait(_) => {}
-                other => panic!("{id}: {other:?}"),
-            }
-        }
-        panic!("{id} does not end");
+        withdrawn(&azure, facts(&folder, base, wanted.judges.then_some(judge))).await
     }
+}
+
+async fn upload(azure: &Azure, folder: &str, connection: &str) {
+    let store = azure.default_datastore().await.expect("a datastore").value;
+    let flow = format!(
+        "inputs: {{question: {{type: string}}}}\noutputs: {{answer: {{type: string, reference: '${{draft.output}}'}}}}\n\
+         nodes: [{{name: draft, type: llm, connection: {connection}, inputs: {{question: '${{inputs.question}}'}}}}]\n"
+    );
+    let rows = "{\"class\": \"edge\", \"question\": \"a\"}\n{\"class\": \"edge\", \"question\": \"b\"}\n";
+    for (name, text) in [("flow.dag.yaml", flow.as_str()), ("eval.jsonl", rows)] {
+        let put = azure.put_if_absent(&store, &format!("{folder}/{name}"), Bytes::from(text.to_owned())).await;
+        put.expect("it is stored");
+    }
+}
+
+fn bulk_run(folder: &str, wanted: &Evaluated, id: &str, of: Option<&str>) -> BulkRun {
+    let node = Some(wanted.overrides).filter(|node| !node.is_empty());
+    let instead = |node: &str| (node.to_owned(), [("connection".to_owned(), wanted.connection.to_owned())].into());
+    BulkRun {
+        run_id: id.to_owned(),
+        flow_definition_data_store_name: "workspaceblobstore".into(),
+        flow_definition_blob_path: format!("{folder}/flow.dag.yaml"),
+        batch_data_input: DataInput {
+            data_uri: format!("azureml://datastores/workspaceblobstore/paths/{folder}/eval.jsonl"),
+        },
+        inputs_mapping: [("question".to_owned(), wanted.from.to_owned())].into(),
+        variant_run_id: of.map(str::to_owned),
+        connections: node.map(instead).into_iter().collect(),
+        ..BulkRun::default()
+    }
+}
+
+fn facts(folder: &str, base: String, judge: Option<String>) -> Facts {
+    let build = Build {
+        folder: Some(folder.to_owned()),
+        dataset: Some(format!("{folder}/eval.jsonl")),
+        rows: vec![ClassRows { class: "edge".into(), rows: 2 }],
+        ..Build::default()
+    };
+    let evaluation = EvaluationStatus {
+        base_run: Some(base),
+        judge_run: judge,
+        rows: 2,
+        started_at: Some(Timestamp::now().into()),
+        ..EvaluationStatus::default()
+    };
+    Facts { build: Some(build), evaluation: Some(evaluation), ..Facts::default() }
+}
+
+/// Looks and decides until the attempt is to be withdrawn.
+async fn withdrawn(azure: &Azure, mut facts: Facts) -> String {
+    let spec: PromptReleaseSpec = serde_json::from_value(json!({
+        "endpointRef": {"name": "e"}, "version": "1428", "artifact": {},
+        "evaluation": {"dataset": {"path": "eval.jsonl"}, "timeout": "30m"},
+    }))
+    .expect("a spec");
+    let (none, now) = (SignedDuration::ZERO, At::from(Timestamp::now()));
+    let plan = evaluate::Plan { spec: &spec, release_uid: "uid", attempt: 1, second_count: none, poll: none };
+    for _ in 0..50 {
+        let look = evaluate::look(azure, &facts).await.expect("it is read");
+        let decision = evaluate::next(&plan, &facts, &look, now);
+        facts = decision.facts;
+        match decision.then {
+            Then::Ask(Wish::Withdraw(cause), why) => {
+                assert_eq!(cause, Cause::EvalInfraError, "{why}");
+                return why;
+            }
+            Then::Wait(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    panic!("it does not end: {facts:?}");
 }
