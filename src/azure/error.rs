@@ -3,46 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    Fault,
+    Fault, Service,
     troubles::{self, roles},
 };
-
-/// The service that was called; remedies differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
-    /// Azure Resource Manager.
-    Arm,
-    /// The Prompt flow service of the workspace's region.
-    Flow,
-    Blob,
-    /// The query API of Application Insights.
-    Insights,
-    /// A host outside Azure, from which an archive is fetched without credentials.
-    Web,
-}
-
-impl Service {
-    /// As a label.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Arm => "Arm",
-            Self::Flow => "Flow",
-            Self::Blob => "Blob",
-            Self::Insights => "Insights",
-            Self::Web => "Web",
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Arm => "Azure Resource Manager",
-            Self::Flow => "the Prompt flow service",
-            Self::Blob => "Blob storage",
-            Self::Insights => "Application Insights",
-            Self::Web => "the host",
-        }
-    }
-}
 
 /// Why a call has no result. `call` names it for people, e.g. `PUT onlineEndpoints/qa-prod`; it holds no query string,
 /// so no signature of a SAS, and nothing that changes from one attempt to the next.
@@ -153,6 +116,21 @@ impl Error {
         }
     }
 
+    /// What it is known as.
+    pub fn trouble(&self) -> Option<&'static troubles::Trouble> {
+        match self {
+            Self::Refused { status, fault, .. } => troubles::of_refusal(*status, fault),
+            Self::NotFound { fault, .. } => troubles::of_refusal(404, fault),
+            Self::Unknown { status, reason, .. } => troubles::of_unknown(*status, reason),
+            Self::Forbidden { service, .. } => troubles::of_denial(403, *service, ""),
+            Self::Unauthorized { service, message, .. } => troubles::of_denial(401, *service, message),
+            Self::Token { message, .. } => troubles::of_token(message),
+            Self::Throttled { .. } => Some(troubles::throttled()),
+            Self::TooLarge { .. } => Some(troubles::too_large()),
+            _ => None,
+        }
+    }
+
     /// What the service said, where it said something.
     pub fn fault(&self) -> Option<&Fault> {
         match self {
@@ -161,9 +139,6 @@ impl Error {
         }
     }
 }
-
-/// Said of a token whose time is over, in place of the service's words: they hold the time, and differ with each try.
-pub(super) const EXPIRED: &str = "it has expired";
 
 /// Absence as a value.
 pub fn optional<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {

@@ -7,78 +7,12 @@ pub mod roles;
 mod row;
 mod runs;
 
-use super::{Error, Fault, Service, error::EXPIRED};
+use super::{Fault, Service};
+pub use row::{Blame, Place, Sign, Trouble, Who};
 
 /// All that is known. The first row that fits counts, so what says more comes first.
 pub fn all() -> impl Iterator<Item = &'static Trouble> {
     [calls::ROWS, deployments::ROWS, runs::ROWS].into_iter().flatten()
-}
-
-/// One thing that goes wrong.
-#[derive(Debug)]
-pub struct Trouble {
-    /// One word in CamelCase; Azure's own code where there is one. Unique.
-    pub name: &'static str,
-    pub places: &'static [Place],
-    pub sign: Sign,
-    pub blame: Blame,
-    pub who: Who,
-    /// What it means, as half a sentence. Empty where the message that it follows says so already.
-    pub meaning: &'static str,
-    /// What to do, as half a sentence. May hold the placeholders of [`fill`].
-    pub remedy: &'static str,
-    /// A command that finds the cause or mends it, for the documentation.
-    pub command: &'static str,
-    /// What Azure says, shortened, for the documentation.
-    pub says: &'static str,
-}
-
-/// Where it shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// Entra ID's reply to the request for a token.
-    Token,
-    /// A service's reply to a call.
-    Call,
-    /// The end of an operation on a deployment, or the refusal to begin it.
-    Operation,
-    /// The end of a bulk run of Prompt flow.
-    Run,
-    /// A line of such a run.
-    Line,
-}
-
-/// By what it is known. What is given must all fit; of several codes or texts, one.
-#[derive(Debug)]
-pub struct Sign {
-    pub service: Option<Service>,
-    pub statuses: &'static [u16],
-    /// In any position of the chain, in any case.
-    pub codes: &'static [&'static str],
-    /// Parts of what the service says, in lower case.
-    pub texts: &'static [&'static str],
-}
-
-/// Whose fault it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blame {
-    /// What was sent: the same content would fail again.
-    Content,
-    /// Rights, quotas, networks, other clients, or Azure itself.
-    Environment,
-}
-
-/// Who can mend it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Who {
-    /// Whoever writes what is released.
-    Author,
-    /// Whoever owns the Azure resources.
-    Owner,
-    /// Whoever owns the cluster.
-    Cluster,
-    /// It passes.
-    Nobody,
 }
 
 /// What was seen.
@@ -113,21 +47,6 @@ fn find(seen: &Seen<'_>) -> Option<&'static Trouble> {
 pub fn named(name: &str) -> &'static Trouble {
     let found = all().find(|row| row.name == name);
     found.unwrap_or_else(|| panic!("the table of troubles has no row {name:?}"))
-}
-
-/// What a call that failed comes to, if it is known.
-pub fn of(error: &Error) -> Option<&'static Trouble> {
-    match error {
-        Error::Refused { status, fault, .. } => of_refusal(*status, fault),
-        Error::NotFound { fault, .. } => of_refusal(404, fault),
-        Error::Unknown { status, reason, .. } => of_unknown(*status, reason),
-        Error::Forbidden { service, .. } => of_denial(403, *service, ""),
-        Error::Unauthorized { service, message, .. } => of_denial(401, *service, message),
-        Error::Token { message, .. } => of_token(message),
-        Error::Throttled { .. } => Some(throttled()),
-        Error::TooLarge { .. } => Some(too_large()),
-        _ => None,
-    }
 }
 
 const CALL: Seen<'static> = Seen { place: Place::Call, service: None, status: None, codes: &[], text: "" };
@@ -174,14 +93,6 @@ pub fn of_line(cause: &str) -> Option<&'static Trouble> {
     find(&Seen { place: Place::Line, text: cause, ..CALL })
 }
 
-impl Trouble {
-    /// `; <meaning>: <remedy>`, to go after what Azure said.
-    pub fn told(&self) -> String {
-        let Self { meaning, remedy, .. } = self;
-        if meaning.is_empty() { format!("; {remedy}") } else { format!("; {meaning}: {remedy}") }
-    }
-}
-
 /// Puts values in place of `{name}`.
 pub fn fill(text: &str, values: &[(&str, &str)]) -> String {
     values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
@@ -216,6 +127,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::azure::service::EXPIRED;
 
     #[test]
     fn every_row_has_a_name_of_its_own_and_says_what_to_do() {

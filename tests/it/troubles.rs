@@ -25,7 +25,7 @@ struct Told {
 }
 
 fn call(wanted: &'static str, error: &Error) -> Told {
-    Told { wanted, row: troubles::of(error), text: error.to_string() }
+    Told { wanted, row: error.trouble(), text: error.to_string() }
 }
 
 /// What a row says of itself, without what is filled in.
@@ -65,7 +65,7 @@ async fn tokens(bench: &Bench) -> Vec<Told> {
         ("ClientUnknown", bench.assertion().for_client("00000000-0000-4000-8000-000000000001")),
         ("TenantUnknown", bench.assertion().for_tenant("00000000-0000-4000-8000-000000000002")),
     ] {
-        let error = bench.federated(&assertion).get_endpoint("qa").await.expect_err(wanted);
+        let error = bench.federated(&assertion).get_endpoint("qa-prod").await.expect_err(wanted);
         assert!(matches!(error, Error::Token { .. }), "{error:?}");
         all.push(call(wanted, &error));
     }
@@ -84,7 +84,7 @@ async fn denials(bench: &Bench) -> Vec<Told> {
         bench.misissue(resource, Some(how));
         let azure = bench.azure();
         let error = match resource {
-            bench::ARM => azure.get_endpoint("qa").await.map(|_| ()),
+            bench::ARM => azure.get_endpoint("qa-prod").await.map(|_| ()),
             _ => bench.submit(&azure, "refused").await,
         };
         bench.misissue(resource, None);
@@ -105,12 +105,12 @@ async fn denials(bench: &Bench) -> Vec<Told> {
         bench.deny(None);
         all.push(call(wanted, &error.expect_err(wanted)));
     }
-    let endpoint = json!({"service": "arm", "path": "/onlineEndpoints/qa"});
+    let endpoint = json!({"service": "arm", "path": "/onlineEndpoints/qa-prod"});
     let forbidden = bench.spoilt(endpoint, json!({"forbid": true}), bench.get_endpoint()).await;
     let text = forbidden.to_string();
     for part in [
         "Microsoft.MachineLearningServices/workspaces/onlineEndpoints/read on /subscriptions/",
-        "/onlineEndpoints/qa; grant the identity the role AzureML Data Scientist there",
+        "/onlineEndpoints/qa-prod; grant the identity the role AzureML Data Scientist there",
     ] {
         assert!(text.contains(part), "{text}");
     }
@@ -138,9 +138,9 @@ fn nested(status: u16, text: &str) -> Value {
 /// Calls that are understood and declined.
 async fn refusals(bench: &Bench) -> Vec<Told> {
     let mut all = Vec::new();
-    let arm = || json!({"service": "arm", "path": "/onlineEndpoints/qa"});
+    let arm = || json!({"service": "arm", "path": "/onlineEndpoints/qa-prod"});
     let article = "UserError: The endpoint is in 'Updating' state. Retry after the operation completes.";
-    let not_created = "Specified endpoint [qa] has not been created successfully. Please recreate the endpoint.";
+    let not_created = "Specified endpoint [qa-prod] has not been created successfully. Please recreate the endpoint.";
     for (wanted, effect) in [
         ("RequestDisallowedByPolicy", canned(403, "RequestDisallowedByPolicy", "Tag cost-centre is missing.")),
         ("TooManyRequests", canned(429, "SubscriptionRequestsThrottled", "Number of requests exceeded the limit.")),

@@ -1,13 +1,15 @@
 //! Tokens that are not given, and calls that are refused.
 
-use super::{
+use super::row::{
+    ANY,
     Blame::Content,
-    EXPIRED,
     Place::{Call, Operation, Token},
-    Service, Sign, Trouble,
+    ROLES, ROW, Sign, Trouble,
     Who::{Author, Cluster, Nobody, Owner},
-    row::{ANY, ROLES, ROW, codes, of, texts},
+    codes, of, texts,
 };
+use crate::azure::Service;
+use crate::azure::service::EXPIRED;
 
 const FEDERATED: &str = "az identity federated-credential list --identity-name IDENTITY --resource-group GROUP";
 const ACCOUNT: &str = "kubectl get serviceaccount -n NAMESPACE ACCOUNT -o yaml";

@@ -1,11 +1,12 @@
 //! Deployments that fail: codes of Microsoft's "Troubleshoot online endpoints".
 
-use super::{
+use super::row::{
     Blame::Content,
+    CONNECTIONS,
     Place::{Call, Operation},
-    Trouble,
+    ROLES, ROW, Trouble,
     Who::Author,
-    row::{CONNECTIONS, ROLES, ROW, codes, texts},
+    codes, texts,
 };
 
 const LOGS: &str = "az ml online-deployment get-logs --endpoint-name ENDPOINT --name DEPLOYMENT --lines 100";

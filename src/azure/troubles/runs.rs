@@ -1,11 +1,13 @@
 //! Bulk runs of Prompt flow, and their lines: codes from its source and from recorded traffic of its tests.
 
-use super::{
+use super::row::{
+    ANY,
     Blame::Content,
+    CONNECTIONS,
     Place::{Line, Run},
-    Trouble,
+    ROLES, ROW, Trouble,
     Who::Author,
-    row::{ANY, CONNECTIONS, ROLES, ROW, codes, texts},
+    codes, texts,
 };
 
 pub(super) const ROWS: &[Trouble] = &[

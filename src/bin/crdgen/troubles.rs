@@ -183,7 +183,7 @@ mod tests {
         for row in troubles::all() {
             assert!(page.contains(&format!("\n### {}\n", row.name)), "{}", row.name);
             let found = match row.places[0] {
-                Place::Token | Place::Call => troubles::of(&error(row, fault(row))),
+                Place::Token | Place::Call => error(row, fault(row)).trouble(),
                 Place::Operation => troubles::of_operation(&fault(row), None),
                 Place::Run => troubles::of_run(&fault(row)),
                 Place::Line => troubles::of_line(row.says),

@@ -49,7 +49,7 @@ pub fn of_refusal(error: &Error) -> (Cause, String) {
         return (Cause::DeploymentUnavailable, error.to_string());
     }
     let Some(fault) = error.fault() else { return (Cause::DeploymentUnavailable, error.to_string()) };
-    let known = troubles::of_operation(fault, None).or_else(|| troubles::of(error));
+    let known = troubles::of_operation(fault, None).or_else(|| error.trouble());
     let unknown = if is_about_content(error) { Cause::DeploymentFailed } else { Cause::DeploymentUnavailable };
     let what = known.map_or_else(|| fault.to_string(), |known| format!("{}{}", troubles::brief(fault), known.told()));
     (known.map_or(unknown, cause), what)

@@ -163,7 +163,7 @@ impl Bench {
     pub async fn start() -> Self {
         let key = KeyPair::generate_for(&PKCS_RSA_SHA256).expect("a key");
         let mut world = json!({
-            "endpoints": [{"name": "qa", "deployments": [{"name": "d-1"}], "traffic": {"d-1": 100}}],
+            "endpoints": [{"name": "qa-prod", "deployments": [{"name": "d-1"}], "traffic": {"d-1": 100}}],
             "times": {"endpointOperation": "1ms", "deploymentOperation": "1ms"},
         });
         let tenant = World::default().tenant;
@@ -235,7 +235,7 @@ impl Bench {
     }
 
     pub async fn get_endpoint(&self) -> azure::Result<()> {
-        self.azure().get_endpoint("qa").await.map(|_| ())
+        self.azure().get_endpoint("qa-prod").await.map(|_| ())
     }
 
     fn deployment_body(&self) -> Value {
@@ -244,7 +244,7 @@ impl Bench {
     }
 
     pub async fn put_deployment(&self, name: &str) -> azure::Result<azure::Accepted> {
-        self.azure().put_deployment("qa", name, &self.deployment_body()).await
+        self.azure().put_deployment("qa-prod", name, &self.deployment_body()).await
     }
 
     pub async fn put_blob(&self, azure: &Azure) -> azure::Result<()> {
@@ -312,7 +312,7 @@ impl Bench {
             Err(error) => Err(error.to_string()),
         })
         .await;
-        let log_tail = azure.deployment_logs("qa", name, 50).await.ok();
+        let log_tail = azure.deployment_logs("qa-prod", name, 50).await.ok();
         let row = troubles::of_operation(&fault, log_tail.as_deref());
         let (cause, text) = failure::explain(name, &Failure { fault: Some(fault), log_tail });
         Failed { row, cause, text }
