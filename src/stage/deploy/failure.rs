@@ -12,9 +12,11 @@ use crate::{
 const UNLISTED: &str = "read the deployment's whole log in Azure, then ship another version";
 
 /// Lines of the log in a condition, which has to hold the remedy too.
-const TAIL_LINES: usize = 2;
-/// Of such a line, in characters. Its end is kept: it says what went wrong.
-const TAIL_WIDTH: usize = 80;
+const TAIL_LINES: usize = 3;
+/// Of the last line, in characters, which says what went wrong. Its end is kept.
+const LAST_WIDTH: usize = 100;
+/// Of a line before it.
+const WIDTH: usize = 40;
 
 /// What is known of one failure.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -69,11 +71,12 @@ fn is_about_content(error: &Error) -> bool {
 fn tail(log: &str) -> String {
     let lines = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>();
     let last = &lines[lines.len().saturating_sub(TAIL_LINES)..];
-    last.iter().map(|line| end(line)).collect::<Vec<_>>().join(" | ")
+    let width = |at: usize| if at + 1 == last.len() { LAST_WIDTH } else { WIDTH };
+    last.iter().enumerate().map(|(at, line)| end(line, width(at))).collect::<Vec<_>>().join(" | ")
 }
 
-fn end(line: &str) -> String {
-    match line.char_indices().rev().nth(TAIL_WIDTH) {
+fn end(line: &str, width: usize) -> String {
+    match line.char_indices().rev().nth(width) {
         Some((cut, c)) => format!("…{}", &line[cut + c.len_utf8()..]),
         None => line.to_owned(),
     }
