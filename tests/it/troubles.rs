@@ -207,7 +207,7 @@ async fn operations(bench: &Bench) -> Vec<Told> {
         let cause = if released { Cause::DeploymentFailed } else { Cause::DeploymentUnavailable };
         assert_eq!(failed.cause, cause, "{wanted}: {}", failed.text);
         if wanted == "ResourceNotReady" {
-            assert!(failed.text.contains("log ends: start | ModuleNotFoundError: No module 'kb'"), "{}", failed.text);
+            assert!(failed.text.contains(" | start | ModuleNotFoundError: No module 'kb'"), "{}", failed.text);
         }
         let again = bench.put_deployment(&name).await.expect_err("its first provisioning failed");
         all.push(Told { wanted, row: failed.row, text: failed.text });
