@@ -222,7 +222,8 @@ mod tests {
         assert!(matches!(error, Error::Token { .. }), "{error:?}");
         assert_eq!(error.class(), Class::Denied);
         let said = error.to_string();
-        for part in ["no token for https://management.azure.com/.default", "AADSTS70021", "serviceaccount:qa:release'."]
+        for part in
+            ["no token for https://management.azure.com/.default", "AADSTS70021", "serviceaccount:qa:release'; "]
         {
             assert!(said.contains(part), "{said}");
         }

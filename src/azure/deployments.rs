@@ -250,7 +250,11 @@ mod tests {
         assert_eq!(error.class(), Class::Refused);
         assert_eq!(
             error.to_string(),
-            format!("PUT onlineEndpoints/qa/deployments/d-1428: refused with 400, BadRequest: {text}")
+            format!(
+                "PUT onlineEndpoints/qa/deployments/d-1428: refused with 400, BadRequest: {}; a deployment whose first \
+                 provisioning failed takes no update: delete it; the next attempt takes another name",
+                text.trim_end_matches('.')
+            )
         );
     }
 

@@ -2,44 +2,10 @@
 
 use std::time::Duration;
 
-use super::Fault;
-
-/// The service that was called; remedies differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
-    /// Azure Resource Manager.
-    Arm,
-    /// The Prompt flow service of the workspace's region.
-    Flow,
-    Blob,
-    /// The query API of Application Insights.
-    Insights,
-    /// A host outside Azure, from which an archive is fetched without credentials.
-    Web,
-}
-
-impl Service {
-    /// As a label.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Arm => "Arm",
-            Self::Flow => "Flow",
-            Self::Blob => "Blob",
-            Self::Insights => "Insights",
-            Self::Web => "Web",
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Arm => "Azure Resource Manager",
-            Self::Flow => "the Prompt flow service",
-            Self::Blob => "Blob storage",
-            Self::Insights => "Application Insights",
-            Self::Web => "the host",
-        }
-    }
-}
+use super::{
+    Fault, Service,
+    troubles::{self, roles},
+};
 
 /// Why a call has no result. `call` names it for people, e.g. `PUT onlineEndpoints/qa-prod`; it holds no query string,
 /// so no signature of a SAS, and nothing that changes from one attempt to the next.
@@ -47,18 +13,21 @@ impl Service {
 pub enum Error {
     /// No reply, a time-out, 408, 5xx, or an answer without the service's error body (a proxy's, a cut one): the
     /// request may have been carried out.
-    #[error("{call}: {reason}; whether it was carried out is not known, read the resource before trying again")]
+    #[error(
+        "{call}: {reason}; whether it was carried out is not known, read the resource before trying again{}",
+        told(troubles::of_unknown(*status, reason))
+    )]
     Unknown { call: String, status: Option<u16>, reason: String, retry_after: Option<Duration> },
     /// The service understood and declined.
-    #[error("{call}: refused with {status}, {fault}")]
+    #[error("{call}: refused with {status}, {}", refusal(*status, fault))]
     Refused { call: String, status: u16, fault: Fault },
-    #[error("{call}: not found, {fault}")]
+    #[error("{call}: not found, {}", refusal(404, fault))]
     NotFound { call: String, fault: Fault },
     /// 403. `action` and `scope` are empty where the service names none.
     #[error("{call}: not allowed, {}", forbidden(*service, action, scope, message))]
     Forbidden { call: String, service: Service, action: String, scope: String, message: String },
     /// The service did not take the token that Entra ID gave us: 401, or what the service says in its place.
-    #[error("{call}: the token was not accepted by {}, {}; {}", service.name(), bare(message), mistrusted(message))]
+    #[error("{call}: the token was not accepted by {}, {}{}", service.name(), bare(message), told(troubles::of_denial(401, *service, message)))]
     Unauthorized { call: String, service: Service, message: String },
     /// Entra ID refused a token, or the assertion for it could not be had. Nothing was sent to the service. (Entra ID out
     /// of reach is [`Error::Unreachable`].)
@@ -68,7 +37,7 @@ pub enum Error {
     #[error("{0}")]
     NoIdentity(String),
     /// 429.
-    #[error("{call}: throttled, {}", wait(*retry_after))]
+    #[error("{call}: throttled, {}{}", wait(*retry_after), troubles::throttled().told())]
     Throttled { call: String, retry_after: Option<Duration> },
     /// The certificate of the host (or of the proxy before it) is not trusted. Nothing was sent.
     #[error(
@@ -88,7 +57,7 @@ pub enum Error {
     #[error("{call}: not sent, {reason}")]
     NotSent { call: String, reason: String },
     /// What was to be fetched is larger than the caller takes.
-    #[error("{call}: larger than the {limit} bytes that are taken")]
+    #[error("{call}: larger than the {limit} bytes that are taken{}", troubles::too_large().told())]
     TooLarge { call: String, limit: usize },
     /// A reply that is not what the service documents.
     #[error("{call}: the reply is not understood, {reason}")]
@@ -147,6 +116,21 @@ impl Error {
         }
     }
 
+    /// What it is known as.
+    pub fn trouble(&self) -> Option<&'static troubles::Trouble> {
+        match self {
+            Self::Refused { status, fault, .. } => troubles::of_refusal(*status, fault),
+            Self::NotFound { fault, .. } => troubles::of_refusal(404, fault),
+            Self::Unknown { status, reason, .. } => troubles::of_unknown(*status, reason),
+            Self::Forbidden { service, .. } => troubles::of_denial(403, *service, ""),
+            Self::Unauthorized { service, message, .. } => troubles::of_denial(401, *service, message),
+            Self::Token { message, .. } => troubles::of_token(message),
+            Self::Throttled { .. } => Some(troubles::throttled()),
+            Self::TooLarge { .. } => Some(troubles::too_large()),
+            _ => None,
+        }
+    }
+
     /// What the service said, where it said something.
     pub fn fault(&self) -> Option<&Fault> {
         match self {
@@ -155,9 +139,6 @@ impl Error {
         }
     }
 }
-
-/// Said of a token whose time is over, in place of the service's words: they hold the time, and differ with each try.
-pub(super) const EXPIRED: &str = "it has expired";
 
 /// Absence as a value.
 pub fn optional<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
@@ -175,25 +156,23 @@ fn wait(retry_after: Option<Duration>) -> String {
     }
 }
 
-/// What to do about a token that a service did not accept.
-fn mistrusted(message: &str) -> &'static str {
-    if message.contains(EXPIRED) {
-        "check the clocks of the cluster's nodes"
-    } else {
-        "check that cloud and tenant are those of the resource"
+/// Of what is not in the table, nothing.
+fn told(trouble: Option<&troubles::Trouble>) -> String {
+    trouble.map(troubles::Trouble::told).unwrap_or_default()
+}
+
+/// The service's words, in full only where the table has none to add.
+fn refusal(status: u16, fault: &Fault) -> String {
+    match troubles::of_refusal(status, fault) {
+        Some(known) => format!("{}{}", troubles::brief(fault), known.told()),
+        None => fault.to_string(),
     }
 }
 
 /// A refusal of Entra ID, and what to do about it where its own text does not say it.
 fn refused_exchange(message: &str) -> String {
-    let remedies = [
-        ("AADSTS700024", "check the clocks of the cluster's nodes"),
-        ("AADSTS700027", "check that the issuer of the cluster publishes the keys with which it signs now"),
-        ("AADSTS700016", "check the client id of the ServiceAccount"),
-        ("AADSTS90002", "check the tenant id of the ServiceAccount"),
-    ];
-    match remedies.iter().find(|(code, _)| message.contains(code)) {
-        Some((_, remedy)) => format!("{}; {remedy}", bare(message)),
+    match troubles::of_token(message) {
+        Some(known) => format!("{}{}", bare(message), known.told()),
         None => message.to_owned(),
     }
 }
@@ -204,25 +183,13 @@ fn bare(message: &str) -> &str {
 }
 
 fn forbidden(service: Service, action: &str, scope: &str, message: &str) -> String {
-    let remedy = match service {
-        Service::Arm if !action.is_empty() && !scope.is_empty() => {
-            return format!(
-                "{action} on {scope}; grant the identity a role with this action there (a change of roles takes up to an hour)"
-            );
-        }
-        Service::Arm => "grant the identity a role with this action on the workspace",
-        Service::Flow => "grant the identity the role AzureML Data Scientist on the workspace",
-        Service::Blob => {
-            "grant the identity the role Storage Blob Data Contributor on the container, and let the cluster's network \
-             through the storage account's firewall"
-        }
-        Service::Insights => "grant the identity the role Monitoring Reader on the Application Insights component",
-        Service::Web => {
-            "no token is sent to a host outside this cloud, nor with a signed address; use a public address, or one \
-             whose signature is valid"
-        }
-    };
-    format!("{message}; {remedy}")
+    let remedy = told(troubles::of_denial(403, service, message));
+    let role =
+        roles::with(action).map_or_else(|| "a role with this action".to_owned(), |role| format!("the role {role}"));
+    let known = !action.is_empty() && !scope.is_empty();
+    let remedy =
+        troubles::fill(&remedy, &[("role", &role), ("where", if known { "there" } else { "on the workspace" })]);
+    if known { format!("{action} on {scope}{remedy}") } else { format!("{}{remedy}", bare(message)) }
 }
 
 #[cfg(test)]
@@ -279,8 +246,9 @@ mod tests {
     #[test]
     fn a_wait_is_told_in_whole_seconds() {
         let throttled = |retry_after| Error::Throttled { call: "GET x".into(), retry_after }.to_string();
+        let said = |text: &str| format!("{text}{}", troubles::throttled().told());
         let wait = Duration::from_millis(1_500);
-        assert_eq!(throttled(Some(wait)), "GET x: throttled, the service asks to wait 2 s");
-        assert_eq!(throttled(None), "GET x: throttled, the service does not say for how long");
+        assert_eq!(throttled(Some(wait)), said("GET x: throttled, the service asks to wait 2 s"));
+        assert_eq!(throttled(None), said("GET x: throttled, the service does not say for how long"));
     }
 }

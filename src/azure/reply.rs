@@ -11,7 +11,7 @@ use reqwest::{
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::{Accepted, Audience, Cloud, Error, Fault, Result, Seen, Service, error::EXPIRED, fault::shorten};
+use super::{Accepted, Audience, Cloud, Error, Fault, Result, Seen, Service, fault::shorten, service::EXPIRED};
 
 const ASYNC_OPERATION: HeaderName = HeaderName::from_static("azure-asyncoperation");
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");

@@ -101,6 +101,14 @@ pub fn sentence(shortfalls: &[Shortfall]) -> String {
     format!("{}; nothing was judged", parts.join("; "))
 }
 
+/// What most of the rows that are missing failed of, where their lines say it.
+pub fn main_cause(shortfalls: &[Shortfall]) -> Option<&str> {
+    shortfalls.iter().find_map(|short| match short {
+        Shortfall::Missing { cause, .. } => cause.as_deref(),
+        _ => None,
+    })
+}
+
 fn by_row(run: Run, rows: usize, lines: &[Line]) -> Result<Vec<&Line>, Vec<Shortfall>> {
     let mut slots: Vec<Option<&Line>> = vec![None; rows];
     let mut extra: BTreeMap<i64, i64> = BTreeMap::new();

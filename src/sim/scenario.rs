@@ -101,6 +101,8 @@ pub struct Behaviour {
     pub failed_lines: Option<Share>,
     /// Share of answers on which the judge fails in an evaluation.
     pub failed_judgements: Option<Share>,
+    /// What such a line says, as Prompt flow does: `(ExceptionType) text`.
+    pub line_error: Option<String>,
 }
 
 /// What is to be scored: a flow's folder, or a deployment.
@@ -355,6 +357,7 @@ impl Chosen<'_> {
             judge_errors: own.judge_errors.or(every.judge_errors),
             failed_lines: own.failed_lines.or(every.failed_lines),
             failed_judgements: own.failed_judgements.or(every.failed_judgements),
+            line_error: own.line_error.clone().or(every.line_error),
         }
     }
 }

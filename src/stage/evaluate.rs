@@ -9,6 +9,8 @@ mod runs;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use jiff::SignedDuration;
 
@@ -18,10 +20,10 @@ use crate::{
         At, PromptReleaseSpec,
         status::{Build, EvaluationStatus, StableSeen},
     },
-    azure::{self, Azure, Flows, RunState, RunStatus},
+    azure::{self, Azure, Flows, RunState, RunStatus, troubles},
     policy::{
         completeness::Line,
-        dataset::{MAX_BYTES, MAX_ROWS},
+        dataset::{Dataset, MAX_BYTES, MAX_ROWS},
         naming::{self, Run},
     },
 };
@@ -83,10 +85,17 @@ pub async fn look(azure: &Azure, plan: &Plan<'_>, facts: &Facts) -> azure::Resul
     let flows = azure.flows(workspace.discovery()?)?;
     look.base = flows.run_state(base).await?;
     if !completed(look.base.as_ref()) {
+        if lacks_a_source(look.base.as_ref()) {
+            look.dataset = dataset(azure, facts).await?;
+        }
         return Ok(look);
     }
     if let Some(judge) = &evaluation.judge_run {
         look.judge = flows.run_state(judge).await?;
+        if lacks_a_source(look.judge.as_ref()) {
+            look.base_lines = Some(lines(&flows, base).await?);
+            look.dataset = dataset(azure, facts).await?;
+        }
         if !completed(look.judge.as_ref()) {
             return Ok(look);
         }
@@ -99,11 +108,31 @@ pub async fn look(azure: &Azure, plan: &Plan<'_>, facts: &Facts) -> azure::Resul
         }
     }
     look.base_lines = Some(lines(&flows, base).await?);
-    if let Some(path) = facts.build.as_ref().and_then(|b| b.dataset.as_ref()) {
-        let store = azure.default_datastore().await?.value;
-        look.dataset = Some(azure.get_blob(&store, path, MAX_BYTES).await?);
-    }
+    look.dataset = dataset(azure, facts).await?;
     Ok(look)
+}
+
+async fn dataset(azure: &Azure, facts: &Facts) -> azure::Result<Option<Bytes>> {
+    let Some(path) = facts.build.as_ref().and_then(|b| b.dataset.as_ref()) else { return Ok(None) };
+    let store = azure.default_datastore().await?.value;
+    azure.get_blob(&store, path, MAX_BYTES).await.map(Some)
+}
+
+/// It ended for a source that its lines do not have, so people are told what there is.
+fn lacks_a_source(state: Option<&RunState>) -> bool {
+    let failed = state.filter(|state| state.status == RunStatus::Failed);
+    failed.and_then(|state| state.error.as_ref()).is_some_and(|fault| !troubles::missing_sources(fault).is_empty())
+}
+
+impl Look {
+    /// What the runs can be fed from.
+    fn there(&self) -> runs::There {
+        let dataset = self.dataset.as_deref().and_then(|bytes| Dataset::parse(bytes).ok());
+        let columns = dataset.iter().flat_map(Dataset::columns).map(str::to_owned).collect();
+        let answers = self.base_lines.iter().flatten().filter(|line| line.answered());
+        let outputs: BTreeSet<&String> = answers.flat_map(|line| line.outputs.keys()).collect();
+        runs::There { columns, outputs: outputs.into_iter().cloned().collect() }
+    }
 }
 
 fn completed(state: Option<&RunState>) -> bool {

@@ -16,3 +16,4 @@ mod prompt_flow;
 mod rbac;
 mod simulator;
 mod stories;
+mod troubles;

@@ -99,7 +99,7 @@ fn what_a_reply_of_the_management_api_means() {
     ] {
         let error = arm(status, &body);
         assert_eq!(error.class(), class, "{when}: {error}");
-        assert!(error.to_string().contains(says), "{when}: {error}\ndoes not say {says}");
+        assert!(error.to_string().contains(says.trim_end_matches('.')), "{when}: {error}\ndoes not say {says}");
         assert_eq!(error.may_have_landed(), class == Unknown, "{when}");
     }
 }
@@ -132,7 +132,11 @@ fn without_the_services_error_body_no_status_is_a_refusal() {
 fn a_throttled_call_says_for_how_long_even_if_it_is_unknown() {
     let waits = [("retry-after", "17")];
     let error = reply(Service::Arm, 429, &waits, error("TooManyRequests", "no").to_string()).into_error();
-    assert_eq!(error.to_string(), "PUT onlineEndpoints/qa: throttled, the service asks to wait 17 s");
+    assert_eq!(
+        error.to_string(),
+        "PUT onlineEndpoints/qa: throttled, the service asks to wait 17 s; it is tried again then; if it goes on, find \
+         who else uses up this subscription's limit"
+    );
     for (status, body) in [(429, "slow down"), (503, "")] {
         let error = reply(Service::Arm, status, &waits, body).into_error();
         assert_eq!(error.retry_after(), Some(Duration::from_secs(17)), "{error}");
@@ -185,8 +189,8 @@ fn what_is_forbidden_names_action_scope_and_remedy() {
     assert_eq!(
         arm(403, &error("AuthorizationFailed", text)).to_string(),
         "PUT onlineEndpoints/qa: not allowed, Microsoft.MachineLearningServices/workspaces/onlineEndpoints/write on \
-         /subscriptions/s/onlineEndpoints/qa; grant the identity a role with this action there (a change of roles \
-         takes up to an hour)"
+         /subscriptions/s/onlineEndpoints/qa; grant the identity the role AzureML Data Scientist there (a change of \
+         roles takes up to an hour)"
     );
 }
 

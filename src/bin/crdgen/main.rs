@@ -4,6 +4,7 @@ mod crds;
 mod deploy;
 mod manifests;
 mod reference;
+mod troubles;
 
 use std::{
     fs, io,
@@ -14,7 +15,7 @@ use std::{
 use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand};
 
-/// Writes the generated files: CRDs and their reference, the operator's manifest, the samples' digests.
+/// Writes the generated files: CRDs and their reference, troubleshooting, the operator's manifest, the samples' digests.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -29,7 +30,7 @@ struct Args {
 enum Verb {
     /// Write crds/*.yaml. Fails on a property without a description.
     Crds,
-    /// Write docs/api.md.
+    /// Write docs/api.md and docs/troubleshooting.md.
     Docs,
     /// Write deploy/operator.yaml.
     Deploy,
@@ -63,7 +64,7 @@ fn main() -> anyhow::Result<ExitCode> {
     );
     match args.verb {
         Verb::Crds => write(root, crds::files()?)?,
-        Verb::Docs => write(root, reference::files()?)?,
+        Verb::Docs => write(root, docs()?)?,
         Verb::Deploy => write(root, deploy::files()?)?,
         Verb::Samples { archives } => {
             write(root, manifests::files(root)?)?;
@@ -78,7 +79,11 @@ fn main() -> anyhow::Result<ExitCode> {
 }
 
 fn all(root: &Path) -> anyhow::Result<Vec<Generated>> {
-    Ok([crds::files()?, reference::files()?, deploy::files()?, manifests::files(root)?].into_iter().flatten().collect())
+    Ok([crds::files()?, docs()?, deploy::files()?, manifests::files(root)?].into_iter().flatten().collect())
+}
+
+fn docs() -> anyhow::Result<Vec<Generated>> {
+    Ok([reference::files()?, troubles::files()?].into_iter().flatten().collect())
 }
 
 fn write(root: &Path, files: Vec<Generated>) -> anyhow::Result<()> {

@@ -96,7 +96,8 @@ impl Executor<'_> {
         })?;
         let share = if self.judges { behaviour.failed_judgements } else { behaviour.failed_lines };
         if share.is_some_and(|share: Share| share.hits(nth)) {
-            return Err(self.failed("(ScriptedFailure) the scenario fails this line"));
+            let said = behaviour.line_error.as_deref();
+            return Err(self.failed(said.unwrap_or("(ScriptedFailure) the scenario fails this line")));
         }
         let read = Value::Object(inputs.clone()).to_string();
         let mut outputs = Map::new();

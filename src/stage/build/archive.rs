@@ -10,7 +10,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::sizes;
-use crate::policy::digest;
+use crate::{azure::troubles, policy::digest};
 
 /// Bytes of the archive as fetched. With [`MAX_UNPACKED`] it is what one build holds in memory; see [`super::room`].
 pub const MAX_PACKED: usize = 32 << 20;
@@ -44,7 +44,7 @@ pub enum ArchiveError {
     #[error("archive holds `{0}` twice")]
     Twice(String),
     /// With the largest files that were met before the limit was.
-    #[error("archive unpacks to more than {} MiB; what takes the space: {largest}. {LEAVE}", MAX_UNPACKED >> 20)]
+    #[error("archive unpacks to more than {} MiB; what takes the space: {largest}{}", MAX_UNPACKED >> 20, troubles::too_large().told())]
     TooLarge { largest: String },
     /// With the fullest folders that were met before the limit was.
     #[error("archive holds more than {MAX_FILES} files; most are in: {0}. {LEAVE}")]

@@ -21,9 +21,9 @@ pub enum MappingError {
     #[error("{flow}: the flow has no inputs, and Prompt flow runs no data set over such a flow")]
     NoInputs { flow: String },
     #[error(
-        "{flow}: input `{input}` has no source: no column of the data set{or_output} has this name; add it to `columnMapping`, as in {input}: data.<column>"
+        "{flow}: input `{input}` has no source: no column of the data set{or_output} has this name; add it to `columnMapping`, as in {input}: data.<column>; there are {has}"
     )]
-    NoSource { flow: String, input: String, or_output: &'static str },
+    NoSource { flow: String, input: String, or_output: &'static str, has: String },
     #[error("{flow}: input `{input}` could be data.{input} or run.outputs.{input}; say which in `columnMapping`")]
     Ambiguous { flow: String, input: String },
     #[error("{flow}: `columnMapping` names `{input}`, which is no input of the flow; it has {has}")]
@@ -104,7 +104,9 @@ fn by_name(flow: &str, input: &str, sources: &Sources<'_>) -> Result<String, Map
         (false, true) => Ok(format!("run.outputs.{input}")),
         (false, false) => {
             let or_output = if sources.outputs.is_some() { " and no output of the flow" } else { "" };
-            Err(MappingError::NoSource { flow, input, or_output })
+            let columns = format!("the columns {}", list(&sources.columns));
+            let has = sources.outputs.as_ref().map(|outputs| format!(" and the outputs {}", list(outputs)));
+            Err(MappingError::NoSource { flow, input, or_output, has: columns + &has.unwrap_or_default() })
         }
     }
 }
@@ -164,7 +166,8 @@ mod tests {
         assert_eq!(
             judge(&[]).expect_err("no source"),
             "eval/eval-flow: input `predicted` has no source: no column of the data set and no output of the flow has \
-             this name; add it to `columnMapping`, as in predicted: data.<column>"
+             this name; add it to `columnMapping`, as in predicted: data.<column>; there are the columns answer, \
+             gold_answer, question and the outputs answer, citations"
         );
     }
 

@@ -1,54 +1,22 @@
-//! Why Azure could not run a deployment: whose fault it is, and what to do. One table.
+//! Why Azure could not run a deployment: whose fault it is, and what to do, in the words of [`crate::azure::troubles`].
 
 use crate::{
     api::Cause,
-    azure::{Class, Error, Fault},
+    azure::{
+        Class, Error, Fault,
+        troubles::{self, Blame, Trouble},
+    },
 };
-
-/// A code of the service, whose fault it is, and the remedy.
-struct Entry {
-    code: &'static str,
-    cause: Cause,
-    remedy: &'static str,
-}
-
-const fn release(code: &'static str, remedy: &'static str) -> Entry {
-    Entry { code, cause: Cause::DeploymentFailed, remedy }
-}
-
-const fn environment(code: &'static str, remedy: &'static str) -> Entry {
-    Entry { code, cause: Cause::DeploymentUnavailable, remedy }
-}
-
-/// Codes of Microsoft's "Troubleshoot online endpoints".
-const TABLE: &[Entry] = &[
-    release("ResourceNotReady", "the container started and died: read the end of its log, run the image locally"),
-    release(
-        "ImageBuildFailure",
-        "the image cannot be pulled or built: check its name, digest and the registry's access",
-    ),
-    release("BadArgument", "Azure refuses a setting of the deployment: compare it with the message"),
-    release("SecretsInjectionError", "the endpoint's identity must be allowed to read the connections that env names"),
-    release("ResourceNotFound", "something that the deployment names does not exist"),
-    environment("OutOfQuota", "ask for more quota, or delete deployments that are not used"),
-    environment(
-        "OperationCanceled",
-        "an operation of higher priority took its place: ship the content under another version",
-    ),
-    environment("InternalServerError", "Azure's fault: ship the content under another version, or open a support case"),
-    environment("ServiceError", "Azure's fault: ship the content under another version, or open a support case"),
-    environment("WorkspaceManagedNetworkNotReady", "provision the workspace's managed network"),
-    environment("SubscriptionNotRegistered", "register the resource providers that managed endpoints need"),
-    environment("AuthorizationFailed", "give the identity AzureML Data Scientist on the workspace"),
-];
 
 /// Of a code that is not in the table, or none.
 const UNLISTED: &str = "read the deployment's whole log in Azure, then ship another version";
 
-/// Of the log, in a condition.
+/// Lines of the log in a condition, which has to hold the remedy too.
 const TAIL_LINES: usize = 3;
-/// Of such a line, in characters.
-const TAIL_WIDTH: usize = 160;
+/// Of the last line, in characters, which says what went wrong. Its end is kept.
+const LAST_WIDTH: usize = 100;
+/// Of a line before it.
+const WIDTH: usize = 40;
 
 /// What is known of one failure.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -60,13 +28,20 @@ pub struct Failure {
 
 /// The cause, and a sentence with code, what the log ended with, and the remedy.
 pub fn explain(deployment: &str, failure: &Failure) -> (Cause, String) {
-    let entry = failure.fault.as_ref().and_then(entry);
-    let what = failure.fault.as_ref().map_or_else(|| "Azure gave no reason".to_owned(), ToString::to_string);
-    let log = failure.log_tail.as_deref().map(tail).filter(|tail| !tail.is_empty());
+    let log = failure.log_tail.as_deref();
+    let known = failure.fault.as_ref().and_then(|fault| troubles::of_operation(fault, log));
+    let what = failure.fault.as_ref().map_or_else(|| "Azure gave no reason".to_owned(), troubles::brief);
+    let log = log.map(tail).filter(|tail| !tail.is_empty());
     let log = log.map_or_else(String::new, |tail| format!("; log ends: {tail}"));
-    let cause = entry.map_or(Cause::DeploymentFailed, |entry| entry.cause);
-    let remedy = entry.map_or(UNLISTED, |entry| entry.remedy);
-    (cause, format!("{deployment} failed: {what}{log}; {remedy}"))
+    let remedy = known.map_or_else(|| format!("; {UNLISTED}"), Trouble::told);
+    (known.map_or(Cause::DeploymentFailed, cause), format!("{deployment} failed: {what}{log}{remedy}"))
+}
+
+fn cause(known: &Trouble) -> Cause {
+    match known.blame {
+        Blame::Content => Cause::DeploymentFailed,
+        Blame::Environment => Cause::DeploymentUnavailable,
+    }
 }
 
 /// A write of a deployment that Azure refused: the cause, and Azure's words with code and remedy.
@@ -75,11 +50,11 @@ pub fn of_refusal(error: &Error) -> (Cause, String) {
         // The error itself says what to grant.
         return (Cause::DeploymentUnavailable, error.to_string());
     }
-    let fault = error.fault().cloned().unwrap_or_else(|| Fault::new("", error.to_string()));
-    let entry = entry(&fault);
+    let Some(fault) = error.fault() else { return (Cause::DeploymentUnavailable, error.to_string()) };
+    let known = troubles::of_operation(fault, None).or_else(|| error.trouble());
     let unknown = if is_about_content(error) { Cause::DeploymentFailed } else { Cause::DeploymentUnavailable };
-    let remedy = entry.map_or_else(String::new, |entry| format!("; {}", entry.remedy));
-    (entry.map_or(unknown, |entry| entry.cause), format!("{fault}{remedy}"))
+    let what = known.map_or_else(|| fault.to_string(), |known| format!("{}{}", troubles::brief(fault), known.told()));
+    (known.map_or(unknown, cause), what)
 }
 
 /// Whether Azure understood the body and finds it wrong, so that it would find the same again. A quota, a missing right, a
@@ -92,16 +67,19 @@ fn is_about_content(error: &Error) -> bool {
     matches!(error, Error::Refused { status: 400 | 413 | 422, .. })
 }
 
-fn entry(fault: &Fault) -> Option<&'static Entry> {
-    TABLE.iter().find(|entry| fault.has_code(entry.code))
-}
-
 /// The last lines that say something, as one line: a condition has no line breaks.
 fn tail(log: &str) -> String {
     let lines = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>();
     let last = &lines[lines.len().saturating_sub(TAIL_LINES)..];
-    let cut = |line: &&str| line.chars().take(TAIL_WIDTH).collect::<String>();
-    last.iter().map(cut).collect::<Vec<_>>().join(" | ")
+    let width = |at: usize| if at + 1 == last.len() { LAST_WIDTH } else { WIDTH };
+    last.iter().enumerate().map(|(at, line)| end(line, width(at))).collect::<Vec<_>>().join(" | ")
+}
+
+fn end(line: &str, width: usize) -> String {
+    match line.char_indices().rev().nth(width) {
+        Some((cut, c)) => format!("…{}", &line[cut + c.len_utf8()..]),
+        None => line.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -137,10 +115,15 @@ mod tests {
     #[test]
     fn a_refusal_says_code_and_remedy_and_whether_it_will_stay() {
         for (error, cause, says, stays) in [
-            (refused(400, "OutOfQuota"), Cause::DeploymentUnavailable, "OutOfQuota: No.; ask for more quota", false),
-            (refused(400, "BadArgument"), Cause::DeploymentFailed, "BadArgument: No.; Azure refuses a setting", true),
+            (
+                refused(400, "OutOfQuota"),
+                Cause::DeploymentUnavailable,
+                "OutOfQuota: No; the subscription has no room for it: ask for more quota",
+                false,
+            ),
+            (refused(400, "BadArgument"), Cause::DeploymentFailed, "BadArgument: No; Azure refuses a setting", true),
             (refused(400, "Strange"), Cause::DeploymentFailed, "Strange: No.", true),
-            (refused(409, "Conflict"), Cause::DeploymentUnavailable, "Conflict: No.", false),
+            (refused(409, "Conflict"), Cause::DeploymentUnavailable, "Conflict: No; another operation runs", false),
         ] {
             let (found, sentence) = of_refusal(&error);
             assert_eq!((found, is_final(&error)), (cause, stays), "{sentence}");

@@ -53,14 +53,15 @@ fn what_azure_finds_wrong_twice_ends_at_once_with_its_code_and_the_remedy() {
     assert_eq!(withdrawn(&after_refusals(400, "BadArgument", 1, 1)), None, "an operation may just have ended");
     let then = after_refusals(400, "BadArgument", 2, 6);
     let said =
-        "d-1428 was refused: BadArgument: No.; Azure refuses a setting of the deployment: compare it with the message";
+        "d-1428 was refused: BadArgument: No; Azure refuses a setting of the deployment: compare it with the message";
     assert_eq!(withdrawn(&then), Some((Cause::DeploymentFailed, said)));
 }
 
 #[test]
 fn what_others_can_mend_is_tried_until_the_deadline_and_then_told_with_its_remedy() {
     assert_eq!(withdrawn(&after_refusals(400, "OutOfQuota", 9, 3599)), None);
-    let said = "d-1428 was refused: OutOfQuota: No.; ask for more quota, or delete deployments that are not used";
+    let said = "d-1428 was refused: OutOfQuota: No; the subscription has no room for it: ask for more quota, or delete \
+                deployments that are not used";
     let then = after_refusals(400, "OutOfQuota", 9, 3600);
     assert_eq!(withdrawn(&then), Some((Cause::DeploymentUnavailable, said)));
 }

@@ -13,7 +13,7 @@ use crate::{
         release::Evaluation,
         status::{EvaluationStatus, Repeat},
     },
-    azure::RunState,
+    azure::{RunState, troubles},
     policy::{
         accounting::{self, RowStatus},
         completeness::{self, Complete, Line, Shortfall},
@@ -44,7 +44,9 @@ pub fn next(plan: &Plan<'_>, facts: &Facts, look: &Look, now: At) -> Decision<St
         return withdraw(format!("{why}: {}", progress(&known, look)));
     }
     for (run, words, state) in [(Run::Eval, "base run", &look.base), (Run::Judge, "judge run", &look.judge)] {
-        let Some((state, why)) = state.as_ref().and_then(|s| Some((s, runs::failure(words, s)?))) else { continue };
+        let Some((state, why)) = state.as_ref().and_then(|s| Some((s, runs::failure(words, s, &look.there())?))) else {
+            continue;
+        };
         let once_more = if runs::may_pass(state) { again(plan, facts, run, &why, now) } else { None };
         return once_more.unwrap_or_else(|| withdraw(why));
     }
@@ -113,6 +115,12 @@ fn progress(known: &EvaluationStatus, look: &Look) -> String {
         (None, Some(base), None) => format!("{} rows are answered by {base} (submitted)", known.rows),
         (None, None, _) => "nothing was submitted".to_owned(),
     }
+}
+
+/// What is missing, and what to do about what most lines failed of.
+fn told(short: &[Shortfall]) -> String {
+    let known = completeness::main_cause(short).and_then(troubles::of_line);
+    completeness::sentence(short) + &known.map(troubles::Trouble::told).unwrap_or_default()
 }
 
 /// Everything that can be counted.
@@ -229,7 +237,7 @@ impl Counted<'_> {
 
     /// Counted short: once is a service that lags, twice is a run that did not come to its end.
     fn short(&self, run: Run, short: &[Shortfall], judge_lines: Option<&[Line]>) -> Decision<Step> {
-        let why = completeness::sentence(short);
+        let why = told(short);
         let known = self.accounted(&accounting::rows(self.dataset, self.base_lines, judge_lines));
         match known.short_since {
             Some(since) if self.now >= since.plus(self.plan.second_count) => {

@@ -11,7 +11,10 @@ use crate::{
         release::PromptFlowRunner,
         status::{Build, VerdictOn},
     },
-    azure::{self, Azure, BulkRun, DataInput, Datastore, RunState, RunStatus, Submitted},
+    azure::{
+        self, Azure, BulkRun, DataInput, Datastore, RunState, RunStatus, Submitted,
+        troubles::{self, Trouble},
+    },
     policy::{completeness, dataset::Dataset, digest},
     stage::build::{
         archive,
@@ -184,15 +187,44 @@ pub fn word(status: &RunStatus) -> &str {
     }
 }
 
-/// Why a run ended without lines, if it did. A run that is Completed says nothing: its lines are counted.
-pub fn failure(run: &str, state: &RunState) -> Option<String> {
+/// What a run could be fed from, for the words of its failure. Empty where it was not read.
+#[derive(Clone, Debug, Default)]
+pub struct There {
+    pub columns: Vec<String>,
+    pub outputs: Vec<String>,
+}
+
+/// Why a run ended without lines, if it did, and what to do. A run that is Completed says nothing: its lines are counted.
+pub fn failure(run: &str, state: &RunState, there: &There) -> Option<String> {
     let ended = match state.status {
         RunStatus::Failed => "failed",
         RunStatus::Canceled => "was canceled",
         RunStatus::Active(_) | RunStatus::Completed => return None,
     };
-    let why = state.error.as_ref().map_or_else(|| "the service gave no reason".to_owned(), ToString::to_string);
-    Some(format!("{run} {ended}: {why}"))
+    let Some(fault) = &state.error else { return Some(format!("{run} {ended}: the service gave no reason")) };
+    let missing = troubles::missing_sources(fault);
+    let what = match missing.as_slice() {
+        [] => troubles::brief(fault),
+        // The service's sentence is long, and says it in the middle.
+        some => format!("{}: there is no {}", fault.innermost(), troubles::cut(&some.join(", "), SHOWN)),
+    };
+    let remedy = troubles::of_run(fault).map(Trouble::told).unwrap_or_default();
+    Some(format!("{run} {ended}: {what}{}", troubles::fill(&remedy, &[("columns", &wanted(&missing, there))])))
+}
+
+/// Characters of the names in such a sentence.
+const SHOWN: usize = 80;
+
+/// Where what is missing has to come from, and what there is.
+fn wanted(missing: &[String], there: &There) -> String {
+    let Some(first) = missing.first() else { return "give every row that column".to_owned() };
+    let (what, has) = match first.strip_prefix("data.") {
+        Some(column) => (format!("column `{column}` of the data set"), &there.columns),
+        None => (format!("output `{}` of the flow", first.rsplit('.').next().unwrap_or(first)), &there.outputs),
+    };
+    let has = troubles::cut(&has.join(", "), SHOWN);
+    let has = if has.is_empty() { String::new() } else { format!("; there are {has}") };
+    format!("give every row {what}, or take another source{has}")
 }
 
 /// Whether another run may come to a better end. What a person ended, and what the inputs are to blame for, would not.
@@ -210,6 +242,7 @@ mod tests {
     #[test]
     fn a_run_that_completed_is_counted_not_believed() {
         let state = |status| RunState { status, error: None, partial: None, source: RunSource::default() };
+        let failure = |run, state: &RunState| failure(run, state, &There::default());
         assert_eq!(failure("base run", &state(RunStatus::Completed)), None);
         assert_eq!(failure("base run", &state(RunStatus::Active("Preparing".into()))), None);
         let why = failure("judge run", &state(RunStatus::Failed));

@@ -28,13 +28,14 @@ async fn a_deployment_that_azure_refuses_is_told_with_its_code_and_what_to_do() 
     assert_eq!(team.ends("1428").await, ("Failed".into(), "DeploymentFailed".into()));
     let (reason, message) = ready(&team.seen().await);
     assert_eq!(reason, "DeploymentFailed");
-    let said = "d-1428 was refused: BadArgument: The instance type is not known here.; Azure refuses a setting of the \
+    let said = "d-1428 was refused: BadArgument: The instance type is not known here; Azure refuses a setting of the \
                 deployment";
     assert!(message.contains(said), "{message}");
 
     refuse(&team, "1429", "OutOfQuota", "Not enough cores.");
     team.release("1429").await;
-    let said = "OutOfQuota: Not enough cores.; ask for more quota, or delete deployments that are not used";
+    let said = "OutOfQuota: Not enough cores; the subscription has no room for it: ask for more quota, or delete \
+                deployments that are not used";
     team.until("the quota is told", |release| ready(release).1.contains(said)).await;
     team.story.azure().heal();
     team.canary_has_traffic("1429").await;

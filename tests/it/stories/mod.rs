@@ -22,4 +22,5 @@ mod release;
 mod steps;
 pub mod team;
 mod tokens;
+mod troubles;
 mod unmeasured;

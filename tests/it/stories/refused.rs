@@ -40,7 +40,10 @@ async fn what_azure_finds_wrong_ends_the_build_at_once_and_what_may_be_mended_af
     assert!(team.story.azure().struck(&rule) > 2, "it was tried again");
     let message = why(&team).await[2].as_str().expect("text").to_owned();
     assert!(message.contains("the build did not succeed within 6s: PUT models/"), "{message}");
-    assert!(message.contains("RequestDisallowedByPolicy: Models must have the tag cost-centre."), "{message}");
+    assert!(
+        message.contains("RequestDisallowedByPolicy: Models must have the tag cost-centre; a policy of "),
+        "{message}"
+    );
     let history = team.seen().await.status.expect("a status").history;
     assert_eq!(history.len(), 2, "{history:?}");
 }

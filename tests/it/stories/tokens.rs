@@ -186,7 +186,7 @@ async fn a_token_that_the_management_api_refuses_is_said_on_the_endpoint() {
     misissue(&team.story, ARM, None);
     refused(&[
         "not allowed, Microsoft.MachineLearningServices/workspaces/onlineEndpoints/read on /subscriptions/",
-        "; grant the identity a role with this action there",
+        "; grant the identity the role AzureML Data Scientist there",
     ])
     .await;
     team.denied(None);
