@@ -72,7 +72,8 @@ mod tests {
         assert_eq!(
             text(&passed),
             "assistant 7: PASS\n\
-             3 of 3 rows, 2 of 2 criteria; tightest factual: groundedness=3.000, threshold 2.900 (n=1)\n\
+             3 of 3 rows, 2 of 2 criteria; tightest factual: groundedness=3.000, threshold 2.900 (n=1), 0.100 points left \
+             to lose\n\
              3 rows: 3 ok, 0 flow errors, 0 judge errors\n\n\
              class      metric        n   mean  minimum  margin\n\
              factual    groundedness  1  3.000    2.900  +0.100  pass\n\

@@ -405,7 +405,15 @@ async fn withdrawn(azure: &Azure, mut facts: Facts) -> String {
     }))
     .expect("a spec");
     let (none, now) = (SignedDuration::ZERO, At::from(Timestamp::now()));
-    let plan = evaluate::Plan { spec: &spec, release_uid: "uid", attempt: 1, second_count: none, poll: none, protected: &[], stable: None };
+    let plan = evaluate::Plan {
+        spec: &spec,
+        release_uid: "uid",
+        attempt: 1,
+        second_count: none,
+        poll: none,
+        protected: &[],
+        stable: None,
+    };
     for _ in 0..50 {
         let look = evaluate::look(azure, &plan, &facts).await.expect("it is read");
         let decision = evaluate::next(&plan, &facts, &look, now);
