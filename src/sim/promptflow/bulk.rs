@@ -48,8 +48,10 @@ impl PromptFlow {
         fs::write(&file, description(bulk, &flow, &input.join("data.jsonl")).to_string())?;
         let args = ["run", "create", "--file"].map(Into::into).into_iter().chain([file.into_os_string()]);
         let output = self.environment.run("pf", &args.collect::<Vec<_>>(), &[]).await?;
-        let report = output.stdout.find('{').and_then(|at| serde_json::from_str::<Value>(&output.stdout[at..]).ok());
-        let Some(report) = report else { return Ok(not_begun(&output.stderr)) };
+        // Why it did not begin is on either stream, by what refused it.
+        let Some(report) = report(&output.stdout) else {
+            return Ok(not_begun(&format!("{}\n{}", output.stderr, output.stdout)));
+        };
         let folder = self.home.path().join(".promptflow/.runs").join(&bulk.name);
         read(&report, &folder)
     }
@@ -68,10 +70,20 @@ fn description(bulk: &Bulk, flow: &Path, data: &Path) -> Value {
     run
 }
 
+/// The run's JSON, on lines of its own among those of a log.
+fn report(stdout: &str) -> Option<Value> {
+    let starts = stdout.match_indices('{').map(|(at, _)| at).filter(|at| *at == 0 || stdout[..*at].ends_with('\n'));
+    let mut objects = starts.filter_map(|at| {
+        let mut values = serde_json::Deserializer::from_str(&stdout[at..]).into_iter::<Value>();
+        values.next()?.ok()
+    });
+    objects.find(|object| object["status"].is_string())
+}
+
 /// `pf.run.create failed with ConnectionNotFoundError: …`: nothing was recorded.
-fn not_begun(stderr: &str) -> Executed {
-    let said = stderr.lines().rev().find_map(|line| line.split_once(" failed with "));
-    let (code, message) = said.and_then(|(_, rest)| rest.split_once(": ")).unwrap_or(("Unknown", stderr.trim()));
+fn not_begun(said: &str) -> Executed {
+    let why = said.lines().rev().find_map(|line| line.split_once(" failed with "));
+    let (code, message) = why.and_then(|(_, rest)| rest.split_once(": ")).unwrap_or(("Unknown", said.trim()));
     let error = json!({"code": "UserError", "message": message, "innerError": {"code": code, "innerError": null}});
     Executed { status: "Failed".into(), error: Some(error), ..Executed::default() }
 }
@@ -110,6 +122,13 @@ fn optional(path: &Path) -> io::Result<Option<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_report_is_found_among_the_lines_of_a_log() {
+        let stdout = "2026 INFO Process {7} ended.\n{\n  \"status\": \"Completed\"\n}\n{a line}\n";
+        assert_eq!(report(stdout), Some(json!({"status": "Completed"})));
+        assert_eq!(report("nothing"), None);
+    }
 
     #[test]
     fn what_was_refused_before_it_began_is_a_failed_run_with_prompt_flows_code() {

@@ -1,7 +1,7 @@
 //! A run that did not come to its end is made once more, as often as the release allows. Scores are never a reason: who
 //! may draw again until the gate opens has no gate.
 
-use super::{Plan, Step, status};
+use super::plan::{Plan, Step, status};
 use crate::{
     api::{At, Cause, status::EvaluationStatus},
     policy::naming::Run,

@@ -1,6 +1,6 @@
 //! What serves now, on the same questions. Its scores are read again where its runs are: a status is no place for rows.
 
-use super::{Plan, lines};
+use super::{plan::Plan, runs::lines};
 use crate::{
     api::status::{Comparison, Evaluated, EvaluationStatus, StableSeen},
     azure::Flows,

@@ -1,11 +1,11 @@
 //! What the counts mean: the next run, another try, a verdict.
 
 use super::{
-    Look, Plan, Step,
     again::{again, anew},
-    compare, completed,
+    compare,
+    look::{Look, completed},
+    plan::{Plan, Step, status},
     runs::{self, word},
-    status,
 };
 use crate::{
     api::{

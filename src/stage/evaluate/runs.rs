@@ -15,7 +15,11 @@ use crate::{
         self, Azure, BulkRun, DataInput, Datastore, RunState, RunStatus, Submitted,
         troubles::{self, Trouble},
     },
-    policy::{completeness, dataset::Dataset, digest},
+    policy::{
+        completeness,
+        dataset::{Dataset, MAX_ROWS},
+        digest,
+    },
     stage::build::{
         archive,
         flow::{self, Flow},
@@ -157,6 +161,14 @@ async fn submit(
             Err(azure::Error::NotSent { call: format!("run {id}"), reason })
         }
     }
+}
+
+/// All lines of a run, in the words of the policy.
+///
+/// # Errors
+/// Azure's.
+pub async fn lines(flows: &azure::Flows, run: &str) -> azure::Result<Vec<completeness::Line>> {
+    Ok(flows.child_runs(run, MAX_ROWS).await?.into_iter().map(line).collect())
 }
 
 /// A line in the words of the policy. `line_number` is Prompt flow's own and no output.

@@ -1,12 +1,18 @@
 //! What people read while an evaluation is under way, and which run is stopped when it is given up.
 
+use bytes::Bytes;
+use jiff::SignedDuration;
 use serde_json::json;
 
 use super::*;
 use crate::{
-    api::Cause,
-    azure::{Partial, RunSource},
+    api::{
+        Cause, PromptReleaseSpec,
+        status::{EvaluationStatus, StableSeen},
+    },
+    azure::{Partial, RunSource, RunState, RunStatus},
     endpoint::Wish,
+    policy::completeness::Line,
     stage::Then,
 };
 
