@@ -34,7 +34,7 @@ async fn a_rollback_that_azure_refuses_is_paged_with_what_to_do_by_hand_and_goes
     assert!(summary.contains("ROLLBACK ") && summary.contains(BY_HAND), "{summary}");
     assert_eq!(page["severity"], "page");
     let message = ready_says(&team, "RollbackFailed").await;
-    for part in ["ROLLBACK FAILED ", "grant the identity a role", BY_HAND] {
+    for part in ["ROLLBACK FAILED ", "grant the identity the role AzureML Data Scientist there", BY_HAND] {
         assert!(message.contains(part), "{part}: {message}");
     }
     assert_eq!(condition(&team.seen().await, "Stalled").0, "RollbackFailed");
