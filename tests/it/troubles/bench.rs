@@ -401,7 +401,7 @@ fn facts(folder: &str, base: String, judge: Option<String>) -> Facts {
 async fn withdrawn(azure: &Azure, mut facts: Facts) -> String {
     let spec: PromptReleaseSpec = serde_json::from_value(json!({
         "endpointRef": {"name": "e"}, "version": "1428", "artifact": {},
-        "evaluation": {"dataset": {"path": "eval.jsonl"}, "timeout": "30m"},
+        "evaluation": {"dataset": {"path": "eval.jsonl"}, "timeout": "30m", "retries": 0},
     }))
     .expect("a spec");
     let (none, now) = (SignedDuration::ZERO, At::from(Timestamp::now()));
