@@ -12,6 +12,7 @@ mod evaluated;
 mod golden;
 mod in_the_way;
 mod instances;
+mod knobs;
 mod intact;
 mod owners;
 mod page;

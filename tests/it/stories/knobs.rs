@@ -1,0 +1,123 @@
+//! What is not known of Azure is a knob of the simulator. The operator must not depend on it: the main story is told with
+//! each knob the other way.
+//!
+//! Every run takes a few of them, others every day; `make knobs` (`KNOBS=all`, or names) takes all.
+
+use std::env;
+
+use jiff::Timestamp;
+use promptrelease::sim;
+use serde_json::{Value, json};
+
+use super::team::Team;
+use crate::ground::{Setup, file};
+
+/// One unknown.
+struct Knob {
+    name: &'static str,
+    /// Where it is: `world` (`knobs` and `times` of the world file), `insights` or `runs` (of the scenario).
+    place: &'static str,
+    /// As it is turned here, JSON.
+    other: &'static str,
+}
+
+const fn knob(name: &'static str, place: &'static str, other: &'static str) -> Knob {
+    Knob { name, place, other }
+}
+
+const ALL: [Knob; 24] = [
+    knob("minLooks", "world", r#"{"knobs": {"minLooks": 0}}"#),
+    knob("busyStatus", "world", r#"{"knobs": {"busyStatus": 400}}"#),
+    knob("retryAfter", "world", r#"{"knobs": {"retryAfter": 0}}"#),
+    knob("showAccepted", "world", r#"{"knobs": {"showAccepted": true}}"#),
+    knob("stateLagLooks", "world", r#"{"knobs": {"stateLagLooks": 2}}"#),
+    knob("readLagMs", "world", r#"{"knobs": {"readLagMs": 700}}"#),
+    knob("failedAppliesTags", "world", r#"{"knobs": {"failedAppliesTags": true}}"#),
+    knob("absentTraffic", "world", r#"{"knobs": {"absentTraffic": "keep"}}"#),
+    knob("requireIdentity", "world", r#"{"knobs": {"requireIdentity": false}}"#),
+    knob("refuseIdentityValues", "world", r#"{"knobs": {"refuseIdentityValues": false}}"#),
+    knob("deploymentBlocksEndpoint", "world", r#"{"knobs": {"deploymentBlocksEndpoint": true}}"#),
+    knob("putInFailed", "world", r#"{"knobs": {"putInFailed": false}}"#),
+    knob("trafficNeedsSucceeded", "world", r#"{"knobs": {"trafficNeedsSucceeded": false}}"#),
+    knob("deleteWithTraffic", "world", r#"{"knobs": {"deleteWithTraffic": true}}"#),
+    knob("patchReplacesTags", "world", r#"{"knobs": {"patchReplacesTags": true}}"#),
+    knob("fillDefaults", "world", r#"{"knobs": {"fillDefaults": false}}"#),
+    knob("operationLifetime", "world", r#"{"knobs": {"operationLifetime": 0}}"#),
+    knob("enforceRateLimit", "world", r#"{"knobs": {"enforceRateLimit": true}}"#),
+    knob("ingestionDelay", "world", r#"{"times": {"ingestionDelay": "3s"}}"#),
+    knob("numbersAsText", "insights", r#"{"numbersAsText": true}"#),
+    knob("dynamicAsJson", "insights", r#"{"dynamicAsJson": true}"#),
+    knob("emptyIsNoContent", "insights", r#"{"emptyIsNoContent": true}"#),
+    knob("repeatedSubmit", "runs", r#"{"repeatedSubmit": "same"}"#),
+    knob("lateLines", "runs", r#"{"lateLines": 1}"#),
+];
+
+/// Of one run of the tests.
+const FEW: usize = 2;
+
+fn chosen() -> Vec<&'static Knob> {
+    let asked = env::var("KNOBS").unwrap_or_default();
+    if asked == "all" {
+        return ALL.iter().collect();
+    }
+    if !asked.is_empty() {
+        let names: Vec<&str> = asked.split(',').map(str::trim).collect();
+        let known = |name: &&str| ALL.iter().any(|knob| knob.name == *name);
+        assert!(names.iter().all(known), "KNOBS is `all` or some of {:?}", ALL.map(|knob| knob.name));
+        return ALL.iter().filter(|knob| names.contains(&knob.name)).collect();
+    }
+    // Others every day, all of them within a fortnight.
+    let day = usize::try_from(Timestamp::now().as_second() / 86_400).expect("after 1970");
+    (0..FEW).map(|n| &ALL[(day * FEW + n) % ALL.len()]).collect()
+}
+
+impl Knob {
+    fn patch(&self) -> Value {
+        serde_json::from_str(self.other).expect("JSON")
+    }
+
+    /// What the world has more than the sample's.
+    fn world(&self) -> Value {
+        if self.place == "world" { self.patch() } else { json!({}) }
+    }
+
+    /// Turns what is not of the world.
+    fn turn(&self, team: &Team) {
+        let sim = team.story.azure().sim();
+        match self.place {
+            "insights" => sim::lock(&sim.insights).knobs = serde_json::from_value(self.patch()).expect("knobs"),
+            "runs" => {
+                let scenario = std::fs::read_to_string(file("deploy/samples/support-assistant/demo/scenario.yaml"));
+                let mut scenario: Value = serde_saphyr::from_str(&scenario.expect("the demo's")).expect("YAML");
+                scenario["runs"] = self.patch();
+                *sim::lock(&sim.scenario) = serde_json::from_value(scenario).expect("a scenario");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_known_of_azure_makes_no_difference_to_the_story() {
+    for knob in chosen() {
+        eprintln!("{} the other way: {}", knob.name, knob.other);
+        let team = Team::begin_in(&format!("knob-{}", knob.name.to_ascii_lowercase()), &knob.world(), Setup::default()).await;
+        knob.turn(&team);
+        team.release("1427").await;
+        assert_eq!(team.ends("1427").await, ("Promoted".into(), "Promoted".into()), "{}", knob.name);
+        team.release("1428").await;
+        assert_eq!(team.ends("1428").await, ("RolledBack".into(), "CanaryFailed".into()), "{}", knob.name);
+        assert_eq!(team.live(), json!({"d-1427": 100}), "{}", knob.name);
+    }
+}
+
+/// A knob that nobody turns tests nothing.
+#[test]
+fn every_knob_of_the_simulator_is_turned() {
+    let names = |knobs: Value| knobs.as_object().expect("an object").keys().cloned().collect::<Vec<String>>();
+    let of_arm = names(json!(sim::arm::Knobs::default()));
+    let of_insights = names(json!(sim::insights::Knobs::default()));
+    for name in of_arm.iter().chain(&of_insights) {
+        assert!(ALL.iter().any(|knob| knob.name == name), "{name} is turned by no story");
+    }
+}
