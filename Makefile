@@ -6,7 +6,7 @@ SHELL := bash
 PLANE = assets="$$(tests/control-plane/build)"; export KUBEBUILDER_ASSETS="$$assets" NO_PROXY=127.0.0.1,localhost
 PYTHON = env="$$(tests/promptflow/build)"; export PROMPTFLOW_ENV="$$env"
 
-.PHONY: help demo demo-promptflow test lint crds check explore bench build doctor clean-cache
+.PHONY: help demo demo-promptflow test lint crds check knobs explore bench build doctor clean-cache
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ crds: ## write crds/, deploy/ and the samples' digests anew
 
 check: ## fail if a generated file is not what `make crds` writes
 	@cargo run --quiet --bin crdgen -- check
+
+knobs: doctor ## the main story with each of the simulator's knobs the other way (about 15 min)
+	@$(PLANE); KNOBS=all cargo test --all-features --test it -- knobs --nocapture
 
 explore: ## the traffic protocol, every interleaving as far as memory goes (EXPLORE_STATES=n: so many states)
 	@cargo test --release --test explore -- --include-ignored --nocapture --test-threads 1

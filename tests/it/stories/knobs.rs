@@ -111,6 +111,20 @@ async fn what_is_not_known_of_azure_makes_no_difference_to_the_story() {
     }
 }
 
+/// Whoever wonders finds it on the page.
+#[test]
+fn every_knob_is_on_the_page_with_its_default() {
+    let page = std::fs::read_to_string(file("docs/fidelity.md")).expect("docs/fidelity.md");
+    let defaults = [json!(sim::arm::Knobs::default()), json!(sim::insights::Knobs::default())];
+    for Knob { name, .. } in &ALL {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+        let row = row.unwrap_or_else(|| panic!("{name} is not on the page"));
+        let default = defaults.iter().find_map(|knobs| knobs.get(name));
+        let shown = default.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        assert!(shown.is_none_or(|shown| row.contains(&format!("| {shown} |"))), "{row} has another default");
+    }
+}
+
 /// A knob that nobody turns tests nothing.
 #[test]
 fn every_knob_of_the_simulator_is_turned() {
