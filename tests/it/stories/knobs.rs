@@ -101,7 +101,8 @@ impl Knob {
 async fn what_is_not_known_of_azure_makes_no_difference_to_the_story() {
     for knob in chosen() {
         eprintln!("{} the other way: {}", knob.name, knob.other);
-        let team = Team::begin_in(&format!("knob-{}", knob.name.to_ascii_lowercase()), &knob.world(), Setup::default()).await;
+        let team =
+            Team::begin_in(&format!("knob-{}", knob.name.to_ascii_lowercase()), &knob.world(), Setup::default()).await;
         knob.turn(&team);
         team.release("1427").await;
         assert_eq!(team.ends("1427").await, ("Promoted".into(), "Promoted".into()), "{}", knob.name);
