@@ -15,9 +15,9 @@ use crate::ground::{Setup, file};
 /// One unknown.
 struct Knob {
     name: &'static str,
-    /// Where it is: `world` (`knobs` and `times` of the world file), `insights` or `runs` (of the scenario).
+    /// Where it is: `knobs` or `times` of the world file, `runs` of the scenario, or `insights`.
     place: &'static str,
-    /// As it is turned here, JSON.
+    /// Its value the other way, JSON.
     other: &'static str,
 }
 
@@ -26,30 +26,30 @@ const fn knob(name: &'static str, place: &'static str, other: &'static str) -> K
 }
 
 const ALL: [Knob; 24] = [
-    knob("minLooks", "world", r#"{"knobs": {"minLooks": 0}}"#),
-    knob("busyStatus", "world", r#"{"knobs": {"busyStatus": 400}}"#),
-    knob("retryAfter", "world", r#"{"knobs": {"retryAfter": 0}}"#),
-    knob("showAccepted", "world", r#"{"knobs": {"showAccepted": true}}"#),
-    knob("stateLagLooks", "world", r#"{"knobs": {"stateLagLooks": 2}}"#),
-    knob("readLagMs", "world", r#"{"knobs": {"readLagMs": 700}}"#),
-    knob("failedAppliesTags", "world", r#"{"knobs": {"failedAppliesTags": true}}"#),
-    knob("absentTraffic", "world", r#"{"knobs": {"absentTraffic": "keep"}}"#),
-    knob("requireIdentity", "world", r#"{"knobs": {"requireIdentity": false}}"#),
-    knob("refuseIdentityValues", "world", r#"{"knobs": {"refuseIdentityValues": false}}"#),
-    knob("deploymentBlocksEndpoint", "world", r#"{"knobs": {"deploymentBlocksEndpoint": true}}"#),
-    knob("putInFailed", "world", r#"{"knobs": {"putInFailed": false}}"#),
-    knob("trafficNeedsSucceeded", "world", r#"{"knobs": {"trafficNeedsSucceeded": false}}"#),
-    knob("deleteWithTraffic", "world", r#"{"knobs": {"deleteWithTraffic": true}}"#),
-    knob("patchReplacesTags", "world", r#"{"knobs": {"patchReplacesTags": true}}"#),
-    knob("fillDefaults", "world", r#"{"knobs": {"fillDefaults": false}}"#),
-    knob("operationLifetime", "world", r#"{"knobs": {"operationLifetime": 0}}"#),
-    knob("enforceRateLimit", "world", r#"{"knobs": {"enforceRateLimit": true}}"#),
-    knob("ingestionDelay", "world", r#"{"times": {"ingestionDelay": "3s"}}"#),
-    knob("numbersAsText", "insights", r#"{"numbersAsText": true}"#),
-    knob("dynamicAsJson", "insights", r#"{"dynamicAsJson": true}"#),
-    knob("emptyIsNoContent", "insights", r#"{"emptyIsNoContent": true}"#),
-    knob("repeatedSubmit", "runs", r#"{"repeatedSubmit": "same"}"#),
-    knob("lateLines", "runs", r#"{"lateLines": 1}"#),
+    knob("minLooks", "knobs", "0"),
+    knob("busyStatus", "knobs", "400"),
+    knob("retryAfter", "knobs", "0"),
+    knob("showAccepted", "knobs", "true"),
+    knob("stateLagLooks", "knobs", "2"),
+    knob("readLagMs", "knobs", "700"),
+    knob("failedAppliesTags", "knobs", "true"),
+    knob("absentTraffic", "knobs", r#""keep""#),
+    knob("requireIdentity", "knobs", "false"),
+    knob("refuseIdentityValues", "knobs", "false"),
+    knob("deploymentBlocksEndpoint", "knobs", "true"),
+    knob("putInFailed", "knobs", "false"),
+    knob("trafficNeedsSucceeded", "knobs", "false"),
+    knob("deleteWithTraffic", "knobs", "true"),
+    knob("patchReplacesTags", "knobs", "true"),
+    knob("fillDefaults", "knobs", "false"),
+    knob("operationLifetime", "knobs", "0"),
+    knob("enforceRateLimit", "knobs", "true"),
+    knob("ingestionDelay", "times", r#""3s""#),
+    knob("numbersAsText", "insights", "true"),
+    knob("dynamicAsJson", "insights", "true"),
+    knob("emptyIsNoContent", "insights", "true"),
+    knob("repeatedSubmit", "runs", r#""same""#),
+    knob("lateLines", "runs", "1"),
 ];
 
 /// Of one run of the tests.
@@ -73,12 +73,12 @@ fn chosen() -> Vec<&'static Knob> {
 
 impl Knob {
     fn patch(&self) -> Value {
-        serde_json::from_str(self.other).expect("JSON")
+        json!({self.name: serde_json::from_str::<Value>(self.other).expect("JSON")})
     }
 
     /// What the world has more than the sample's.
     fn world(&self) -> Value {
-        if self.place == "world" { self.patch() } else { json!({}) }
+        if ["knobs", "times"].contains(&self.place) { json!({self.place: self.patch()}) } else { json!({}) }
     }
 
     /// Turns what is not of the world.
