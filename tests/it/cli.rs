@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, process::Command};
 
+use crate::ground::python;
+
 /// The longest that one evaluation of 95 rows may take here.
 const LIMIT: Duration = Duration::from_secs(300);
 const PROMPT: &str = "flows/support-assistant/draft_answer.jinja2";
@@ -81,24 +83,18 @@ async fn ended(command: &mut Command) -> (Option<i32>, String, String) {
 struct Laptop {
     running: Running,
     home: TempDir,
-    python: PathBuf,
 }
 
 impl Laptop {
     async fn new() -> Self {
-        let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/promptflow/build");
-        let built = Command::new(build).output().await.expect("it starts");
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        let told = String::from_utf8(built.stdout).expect("a path");
-        let python = told.lines().last().expect("a path").into();
         let set = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/samples/support-assistant/eval/eval-set.jsonl");
         let knowledge = vec![fs::read_to_string(set).expect("the data set")];
         let running = start(Options { knowledge, world: world(), ..Options::default() }).await.expect("starts");
-        Self { running, home: tempfile::tempdir().expect("a folder"), python }
+        Self { running, home: tempfile::tempdir().expect("a folder") }
     }
 
     fn environment(&self) -> Vec<(&'static str, OsString)> {
-        let mut path = self.python.join("bin").into_os_string();
+        let mut path = python().join("bin").into_os_string();
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
         let mut all: Vec<_> = self.running.env().into();
@@ -120,7 +116,7 @@ impl Laptop {
             .filter(|c| c.name != without)
             .map(|c| json!({"name": c.name, "category": c.category, "target": c.target, "key": c.key()}));
         let wanted = Value::from_iter(wanted).to_string();
-        let mut python = Command::new(self.python.join("bin/python"));
+        let mut python = Command::new(python().join("bin/python"));
         python.args(["-c", PREPARE]).envs(self.environment()).stdin(Stdio::piped()).kill_on_drop(true);
         let mut python = python.spawn().expect("it starts");
         let mut input = python.stdin.take().expect("a pipe");
@@ -161,7 +157,7 @@ async fn an_evaluation_passes_or_names_the_rows_that_speak_against_it() {
     // Python has a parser of XML.
     let read = "import sys, xml.etree.ElementTree as e\n\
                 print(sorted({c.get('classname') for c in e.parse(sys.argv[1]).iter('testcase') if c.find('failure') is not None}))";
-    let parsed = Command::new(laptop.python.join("bin/python")).args(["-c", read]).arg(&report).output().await;
+    let parsed = Command::new(python().join("bin/python")).args(["-c", read]).arg(&report).output().await;
     let parsed = parsed.expect("it starts");
     assert!(String::from_utf8_lossy(&parsed.stdout).contains("'multi_hop'"), "{parsed:?}");
 }

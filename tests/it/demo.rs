@@ -14,7 +14,7 @@ use tokio::{
     process::Command,
 };
 
-use crate::{ground::place, prompt_flow::real::python};
+use crate::ground::{place, python};
 
 /// The longest that it may take here; it says itself when one part of it hangs.
 const LIMIT: Duration = Duration::from_secs(400);

@@ -6,6 +6,8 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command};
 use promptrelease::stage::build::{archive, flow};
 use serde::Deserialize;
 
+use crate::ground::python;
+
 /// Least size of the corpus.
 const CASES: usize = 60;
 
@@ -102,16 +104,17 @@ struct Verdict {
 
 /// What Prompt flow says of each, in one process, by folder.
 fn theirs(root: &Path) -> BTreeMap<String, Verdict> {
-    let built = Command::new(here().join("tests/promptflow/build")).output().expect("runs");
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let env = String::from_utf8(built.stdout).expect("a path");
     let home = tempfile::tempdir().expect("a folder");
     fs::create_dir(home.path().join(".promptflow")).expect("a folder");
     let quiet = "telemetry: {enabled: 'false'}\ntrace: {destination: none}\n";
     fs::write(home.path().join(".promptflow/pf.yaml"), quiet).expect("writes");
-    let python = Path::new(env.trim()).join("bin/python");
     let script = here().join("tests/promptflow/validate.py");
-    let run = Command::new(python).arg(script).arg(root).env("HOME", home.path()).output().expect("runs");
+    let run = Command::new(python().join("bin/python"))
+        .arg(script)
+        .arg(root)
+        .env("HOME", home.path())
+        .output()
+        .expect("runs");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let text = String::from_utf8(run.stdout).expect("text");
     serde_json::from_str(text.lines().last().expect("a line")).expect("JSON")

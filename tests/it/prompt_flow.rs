@@ -14,7 +14,7 @@ use rcgen::{KeyPair, PKCS_RSA_SHA256};
 use serde_json::{Value, json};
 use url::Url;
 
-pub(crate) mod real;
+mod real;
 
 const ISSUER: &str = "https://oidc.promptrelease.test";
 const DATA: &str = "eval/eval-set.jsonl";

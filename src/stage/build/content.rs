@@ -18,6 +18,7 @@ use crate::{
 
 /// Files on their way at once.
 const AT_ONCE: usize = 8;
+
 /// Uploads what is not there yet.
 ///
 /// # Errors

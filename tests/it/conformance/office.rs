@@ -1,13 +1,6 @@
 //! A simulated Azure, and those who work in it.
 
-use std::{
-    ffi::OsString,
-    fs,
-    path::{Path, PathBuf},
-    process::Stdio,
-    sync::LazyLock,
-    time::Duration,
-};
+use std::{ffi::OsString, fs, path::Path, process::Stdio, time::Duration};
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use promptrelease::sim::{self, Options, Running, entra::Issuer, scenario::Scenario, world::World};
@@ -16,6 +9,8 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::{process::Command, time::timeout};
 
+use crate::ground::python;
+
 const ISSUER: &str = "https://oidc.promptrelease.test";
 /// Of one package. It takes 20 to 40 s on two idle cores.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -23,15 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const PF_CONFIG: &str = "telemetry: {enabled: false}\n";
 /// It has just asked whether it is the newest, and need not ask again.
 const PF_VERSIONS: &str = r#"{"last_check_time": "2999-01-01 00:00:00.0", "last_hint_time": "2999-01-01 00:00:00.0"}"#;
-
-/// The Python environment that `tests/promptflow/build` makes or knows.
-static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
-    let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/promptflow/build");
-    let output = std::process::Command::new(build).stderr(Stdio::inherit()).output().expect("tests/promptflow/build");
-    assert!(output.status.success(), "tests/promptflow/build failed; what it said is above");
-    let said = String::from_utf8(output.stdout).expect("a path");
-    Path::new(said.lines().last().expect("a path")).join("bin")
-});
 
 /// A simulated Azure, and a home for those who work in it.
 pub struct Office {
@@ -59,7 +45,7 @@ impl Office {
     /// All that a client knows of its surroundings; nothing of whoever runs the tests.
     fn env(&self) -> Vec<(&'static str, OsString)> {
         let (world, who, home) = (&self.world, &self.world.federated[0], self.home.path());
-        let path = [PYTHON.clone(), "/usr/local/bin".into(), "/usr/bin".into(), "/bin".into()];
+        let path = [python().join("bin"), "/usr/local/bin".into(), "/usr/bin".into(), "/bin".into()];
         let mut env: Vec<(&str, OsString)> = self.running.env().into();
         env.extend([
             ("PATH", std::env::join_paths(path).expect("plain paths")),
@@ -86,7 +72,7 @@ impl Office {
     /// Runs the cases of a package of `tests/conformance`; panics with the failed ones and all that was printed.
     pub async fn run(&self, package: &str) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance");
-        let mut command = Command::new(PYTHON.join("python"));
+        let mut command = Command::new(python().join("bin/python"));
         command.args(["-m", "unittest", "discover", "-v", "-t", ".", "-s", package]).current_dir(folder);
         command.env_clear().envs(self.env()).stdin(Stdio::null()).kill_on_drop(true);
         let output = timeout(PATIENCE, command.output()).await;

@@ -13,6 +13,7 @@
 
 mod cable;
 mod operator;
+mod python;
 mod simulator;
 mod story;
 mod tap;
@@ -33,6 +34,7 @@ use tokio::sync::OnceCell;
 
 pub use cable::{Cable, config};
 pub use operator::{LEASE, Operator, Setup};
+pub use python::python;
 pub use simulator::{Simulator, sample_world, sample_world_of};
 pub use story::{Story, place};
 pub use tap::{Moment, Tap};

@@ -1,12 +1,6 @@
 //! The same evaluation where the real Prompt flow executes it: what the service says is what `pf` did.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use promptrelease::{
     azure::{AssetKind, EnvironmentBody, Flows, ModelBody, OnlineDeployment, Put, Route, RunState, RunStatus},
@@ -16,22 +10,15 @@ use promptrelease::{
 use serde_json::json;
 
 use super::{BASE, Cloud, JUDGE, ROWS, run, sample};
+use crate::ground::python;
 
 /// `pf` needs seconds; other tests may need them too.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// The Python environment of `PROMPTFLOW_ENV`, else the one that is installed once.
-pub(crate) fn python() -> PathBuf {
-    let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/promptflow/build");
-    let output = Command::new(build).output().expect("it starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("a path").trim().into()
-}
-
 async fn cloud() -> Cloud {
     let read = |path: &str| fs::read_to_string(sample().join(path)).expect(path);
     let world = World::parse(&read("demo/world.yaml")).expect("the demo's world");
-    let promptflow = RealFlows { python: python(), questions: read("demo/live-questions.jsonl") };
+    let promptflow = RealFlows { python: python().into(), questions: read("demo/live-questions.jsonl") };
     let knowledge = vec![read("eval/eval-set.jsonl")];
     Cloud::with(Options { world, knowledge, promptflow: Some(promptflow), ..Options::default() }).await
 }
