@@ -77,8 +77,13 @@ fn before_traffic(view: &ReleaseView<'_>, now: At) -> Vec<(At, Event)> {
         events.push((now, Event::Built { model: model.clone(), bytes: build.bytes }));
     }
     let Some(evaluation) = view.evaluation else { return events };
-    if let (Some(started), Some(run)) = (evaluation.started_at, &evaluation.base_run) {
-        events.push((started, Event::EvaluationStarted { run: run.clone(), rows: evaluation.rows }));
+    if let (Some(began), Some(run)) = (evaluation.started_at, &evaluation.base_run) {
+        let (run, rows) = (run.clone(), evaluation.rows);
+        let event = match &evaluation.evaluated_as {
+            Some(version) => Event::EvaluationRecalled { run, version: version.clone() },
+            None => Event::EvaluationStarted { run, rows },
+        };
+        events.push((began, event));
     }
     match evaluation.verdict.as_deref() {
         Some("Pass") => {

@@ -83,7 +83,7 @@ async fn an_evaluation_that_did_not_run_cleanly_says_nothing_about_the_release()
     let (complete, _, message) = condition(&team, "EvaluationComplete").await;
     assert_eq!(complete, "False");
     assert!(message.starts_with("base run failed: AutomaticRuntimeFailed"), "{message}");
-    let wanted = ("Unknown".into(), "EvalInfraError".into(), "nothing was judged".into());
+    let wanted = ("Unknown".into(), "EvalInfraError".into(), "no criterion was judged".into());
     assert_eq!(condition(&team, "EvaluationPassed").await, wanted);
 
     // The service says Completed of a run whose lines failed.
