@@ -48,7 +48,7 @@ pub(super) fn evaluation_complete(view: &ReleaseView<'_>) -> Row {
 
 /// `95 of 95 rows answered, 95 of 95 judged; a run was made once more (base run failed: …)`
 fn complete(e: &EvaluationStatus) -> String {
-    let before = e.evaluated_as.as_ref().map(|version| format!(", as {version}")).unwrap_or_default();
+    let before = e.evaluated_as.as_ref().map(|version| format!(", when it was {version}")).unwrap_or_default();
     let again = match (e.retried, &e.retried_for) {
         (Some(1), Some(why)) => format!("; a run was made once more ({why})"),
         (Some(n), Some(why)) => format!("; runs were made once more {n} times (last: {why})"),
