@@ -208,9 +208,7 @@ fn seen_before(reason: &'static str, outcome: &str, what: &str) -> Answer {
         Outcome::Rejected => {
             "ship other content under another version, or change the test (`evaluation`, `metrics`, `criteria`)"
         }
-        Outcome::RolledBack => {
-            "ship another version, or change the test (`evaluation`, `metrics`, `criteria`)"
-        }
+        Outcome::RolledBack => "ship another version, or change the test (`evaluation`, `metrics`, `criteria`)",
         // Nothing was found against the content.
         _ => "when the cause is mended, ship the content under another version",
     };

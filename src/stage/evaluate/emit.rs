@@ -139,7 +139,8 @@ mod tests {
         assert_eq!(classes, ["factual", "edge", "*"]);
         assert_eq!((got[0].name.as_str(), got[0].dimensions["verdictKey"].as_str()), (NAME, "aabbccdd"));
         let ids = |at| events(&whose, &known, at).into_iter().map(|event| event.dimensions["eventId"].clone());
-        let ids: Vec<Vec<String>> = [0, 9].map(|s| ids(At::from(jiff::Timestamp::from_second(s).unwrap())).collect()).into();
+        let ids: Vec<Vec<String>> =
+            [0, 9].map(|s| ids(At::from(jiff::Timestamp::from_second(s).unwrap())).collect()).into();
         assert_eq!(ids[0], ids[1], "sent twice, counted once");
         assert_eq!(ids[0][0], "assistant/r/5f.7/eval-1/factual");
         let numbers = &got[0].measurements;

@@ -98,7 +98,13 @@ async fn is_whole(flows: &Flows, base: &str, judge: &str, rows: i64) -> azure::R
 
 /// The verdicts on record with the one that this evaluation came to, if it came to one on scores. The first one on a key
 /// stays as it is as long as its runs are the ones that are judged.
-pub fn recorded(before: &[GateVerdict], version: &str, known: &EvaluationStatus, now: At, max: usize) -> Vec<GateVerdict> {
+pub fn recorded(
+    before: &[GateVerdict],
+    version: &str,
+    known: &EvaluationStatus,
+    now: At,
+    max: usize,
+) -> Vec<GateVerdict> {
     let Some(new) = verdict(version, known, now) else { return before.to_vec() };
     if before.iter().any(|old| old.key == new.key && old.runs == new.runs) {
         return before.to_vec();

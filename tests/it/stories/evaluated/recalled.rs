@@ -59,12 +59,15 @@ async fn what_failed_is_not_drawn_again_until_content_or_test_is_another() {
     assert_eq!(submitted(&team), before, "no run was made");
     let release = team.seen().await;
     assert!(told(&release, "evaluated before as eval-1429-"), "{:#?}", status(&release).timeline);
-    assert!(condition(&release, "EvaluationPassed").1.starts_with("multi_hop: groundedness=2.706 below threshold 2.850"));
+    assert!(
+        condition(&release, "EvaluationPassed").1.starts_with("multi_hop: groundedness=2.706 below threshold 2.850")
+    );
 
     let mut twice = same_as(&team, "1429", "1431");
     twice["spec"]["evaluation"]["repeats"] = json!(2);
     team.apply(&twice).await;
-    let release = team.until("1431 passes", |release| condition(release, "EvaluationPassed").0 == "AllCriteriaMet").await;
+    let release =
+        team.until("1431 passes", |release| condition(release, "EvaluationPassed").0 == "AllCriteriaMet").await;
     assert_eq!(submitted(&team), before + 4, "both repeats are new");
     assert_eq!(status(&release).gate_verdicts.len(), 2, "{:#?}", status(&release).gate_verdicts);
 }
