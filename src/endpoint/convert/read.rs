@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     api::{Cause, Outcome, log as stored},
     endpoint::{
-        Log, Ms, Owed, Reply, Target, Why,
+        Log, Ms, Owed, Target, Why,
         log::{Attempt, Before, Course, Decided, Ended, Intent, Kind, Notice, Previous, Raised, Unsettled, Verified},
     },
     policy::split::Split,

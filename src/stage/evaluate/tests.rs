@@ -204,7 +204,8 @@ fn rows_that_are_missing_twice_are_counted_by_whose_error_it_is_and_only_their_r
     let look = complete(&[3, -1], None);
     let once = decide(&evaluation, &facts(None), &look, 0);
     let again = known(&decide(&evaluation, &once.facts, &look, 30));
-    assert_eq!((again.flow_errors, again.judge_errors, again.base_run), (Some(1), Some(0), None));
+    assert_eq!((again.flow_errors, again.judge_errors, again.base_run.as_deref()), (Some(1), None, None));
+    assert_eq!((again.not_judged, again.classes[0].not_judged), (Some(1), 1), "no judge was asked");
     let spent = Facts { evaluation: Some(EvaluationStatus { retried: Some(1), ..known(&once) }), ..Facts::default() };
     let given_up = decide(&evaluation, &spent, &look, 30);
     assert!(matches!(given_up.then, Then::Ask(Wish::Withdraw(Cause::EvalInfraError), _)), "{:?}", given_up.then);

@@ -1,6 +1,6 @@
 //! What the records alone tell: nothing of it is lost if the process that saw it is.
 
-use super::{ReleaseView, exposed, facts};
+use super::{ReleaseView, exposed, facts, gate};
 use crate::{
     api::{
         At,
@@ -87,7 +87,7 @@ fn before_traffic(view: &ReleaseView<'_>, now: At) -> Vec<(At, Event)> {
     }
     match evaluation.verdict.as_deref() {
         Some("Pass") => {
-            let found = facts::gate_found(evaluation, facts::metrics(view));
+            let found = gate::gate_found(evaluation, facts::metrics(view));
             events.push((now, Event::EvaluationPassed { found }));
         }
         Some("Waived") => events.push((now, Event::EvaluationWaived)),
