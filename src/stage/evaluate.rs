@@ -122,9 +122,9 @@ async fn cancel_run(azure: &Azure, run: &str) -> azure::Result<()> {
     azure.flows(workspace.discovery()?)?.cancel(run).await
 }
 
-/// The run that was submitted last, before there is a verdict.
+/// The run that this evaluation submitted last, before there is a verdict.
 fn under_way(facts: &Facts) -> Option<&str> {
-    let known = facts.evaluation.as_ref().filter(|known| known.verdict.is_none())?;
+    let known = facts.evaluation.as_ref().filter(|known| known.verdict.is_none() && known.evaluated_as.is_none())?;
     known.judge_run.as_deref().or(known.base_run.as_deref())
 }
 

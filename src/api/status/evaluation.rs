@@ -137,6 +137,8 @@ fn is_zero(count: &i64) -> bool {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct GateVerdict {
+    /// Digest of the archive, as in sha256:<64 hex digits>. The key alone is short enough to be hit by chance.
+    pub artifact: String,
     /// When it was found.
     pub at: At,
     /// What it is a verdict on: `verdictOn.key` of the evaluation.

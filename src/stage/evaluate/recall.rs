@@ -46,9 +46,8 @@ pub async fn recall(
     }
     let build = facts.build.clone().unwrap_or_default();
     let on = runs::prepare(azure, plan.spec, &build).await?.on(plan.spec);
-    let Some(found) = before.iter().find(|verdict| verdict.key == on.key && holds(verdict, now)) else {
-        return Ok(None);
-    };
+    let is_on = |verdict: &&GateVerdict| verdict.key == on.key && verdict.artifact == on.artifact;
+    let Some(found) = before.iter().find(is_on).filter(|verdict| holds(verdict, now)) else { return Ok(None) };
     let Some((last, earlier)) = found.runs.split_last() else { return Ok(None) };
     let workspace = azure.get_workspace().await?.value;
     let flows = azure.flows(workspace.discovery()?)?;
@@ -116,9 +115,11 @@ pub fn recorded(
 fn verdict(version: &str, known: &EvaluationStatus, now: At) -> Option<GateVerdict> {
     let verdict = known.verdict.as_deref().filter(|verdict| matches!(*verdict, "Pass" | "Fail"))?;
     let last = Repeat { base_run: known.base_run.clone()?, judge_run: known.judge_run.clone()? };
+    let on = known.verdict_on.as_ref()?;
     Some(GateVerdict {
+        artifact: on.artifact.clone(),
         at: now,
-        key: known.verdict_on.as_ref()?.key.clone(),
+        key: on.key.clone(),
         runs: known.repeats.iter().cloned().chain([last]).collect(),
         verdict: verdict.to_owned(),
         version: version.to_owned(),

@@ -101,6 +101,9 @@ fn the_run_that_is_stopped_is_the_one_that_nobody_waits_for_any_more() {
     let mut judged = facts(Some(JUDGE));
     judged.evaluation.as_mut().expect("some").verdict = Some("Fail".into());
     assert_eq!(under_way(&judged), None);
+    let mut recalled = facts(Some(JUDGE));
+    recalled.evaluation.as_mut().expect("some").evaluated_as = Some("1427".into());
+    assert_eq!(under_way(&recalled), None, "it is another evaluation's");
 }
 
 /// A release of two questions of class `a`, whose mean must be at least 2.

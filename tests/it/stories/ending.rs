@@ -45,7 +45,7 @@ async fn what_the_gate_rejects_is_never_deployed_and_not_tried_again() {
     assert!(message.contains(found), "{message}");
     let (stalled, _, message) = condition(&team, "Stalled").await;
     assert_eq!(stalled, "True");
-    assert!(message.contains("ship another version"), "{message}");
+    assert!(message.contains("ship other content under another version"), "{message}");
     assert_eq!((deployments(&team), team.live()), (json!(["d-1427"]), json!({"d-1427": 100})));
     let notice = received(&team, "EvalRegression").await;
     assert_eq!((&notice.body["severity"], &notice.body["blame"]), (&json!("notice"), &json!("Release")));

@@ -6,7 +6,10 @@ mod retried;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use promptrelease::sim::{self, insights};
+use promptrelease::{
+    api::PromptRelease,
+    sim::{self, insights},
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -122,8 +125,11 @@ async fn what_is_released_is_compared_with_what_serves_question_by_question() {
         criterion["minimum"] = json!(0.5);
     }
     team.release_as("1428", &manifest).await;
-    let release =
-        team.until("1428 passes", |release| condition(release, "EvaluationPassed").0 == "AllCriteriaMet").await;
+    let passed = |release: &PromptRelease| {
+        let version = status(release).revision.map(|revision| revision.version);
+        version.as_deref() == Some("1428") && condition(release, "EvaluationPassed").0 == "AllCriteriaMet"
+    };
+    let release = team.until("1428 passes", passed).await;
     let comparison = status(&release).evaluation.and_then(|known| known.comparison).expect("compared");
     assert_eq!((comparison.with.as_deref(), comparison.note), (Some("1427"), None));
     let differs = comparison.metrics.iter().find(|differs| differs.metric == "groundedness").expect("compared");
