@@ -83,7 +83,8 @@ fn before_traffic(view: &ReleaseView<'_>, now: At) -> Vec<(At, Event)> {
             Some(version) => Event::EvaluationRecalled { run, version: version.clone() },
             None => Event::EvaluationStarted { run, rows },
         };
-        events.push((began, event));
+        // What began then is the first run.
+        events.push((if evaluation.retried.is_none() { began } else { now }, event));
     }
     match evaluation.verdict.as_deref() {
         Some("Pass") => {
