@@ -9,7 +9,7 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::At;
-pub use words::{Course, Kind, Why};
+pub use words::{Course, Kind, Reply, Why};
 
 /// The layout that this operator writes; see [`super::PromptEndpointStatus::format`].
 pub const FORMAT: i64 = 1;
@@ -339,10 +339,14 @@ impl Intent {
         self.why.as_deref() == Some(why.as_str())
     }
 
+    /// What became of it. A word that is not known means that nobody knows.
+    pub fn reply(&self) -> Option<Reply> {
+        self.outcome.as_deref().and_then(Reply::parse)
+    }
+
     /// Whether it is under way or may still land. The last write that came to nothing stays on record until the next one.
-    /// A word that is not known counts as none: nobody knows what became of the write.
     pub fn is_open(&self) -> bool {
-        !matches!(self.outcome.as_deref(), Some("busy" | "refused" | "notSent" | "failed"))
+        !matches!(self.reply(), Some(Reply::Busy | Reply::Refused | Reply::NotSent | Reply::Failed))
     }
 }
 

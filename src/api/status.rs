@@ -9,8 +9,8 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 pub use evaluation::{
-    ClassResult, Comparison, CriterionResult, Differs, Evaluated, EvaluationStatus, MAX_CLASSES, MAX_ROWS_NAMED,
-    Repeat, VerdictOn,
+    ClassResult, Comparison, CriterionResult, Differs, Evaluated, EvaluationStatus, GateVerdict, MAX_CLASSES,
+    MAX_ROWS_NAMED, Repeat, VerdictOn,
 };
 
 use super::At;
@@ -18,6 +18,7 @@ use super::At;
 pub const MAX_TIMELINE: usize = 40;
 pub const MAX_HISTORY: usize = 10;
 pub const MAX_REJECTED: usize = 50;
+pub const MAX_VERDICTS: usize = 10;
 
 /// Facts of the attempt under way or last ended, and what happened before.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
@@ -40,6 +41,10 @@ pub struct PromptReleaseStatus {
     /// What the gate found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluation: Option<EvaluationStatus>,
+    /// What the gate found before, newest first, at most 10: the same content is not asked by the same test again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub gate_verdicts: Vec<GateVerdict>,
     /// Ended revisions, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]

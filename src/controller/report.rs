@@ -4,7 +4,7 @@ use crate::{
     api::{
         At, Blame, Cause, Outcome, PromptReleaseSpec, PromptReleaseStatus,
         log::{self, Attempt, Log, Owed},
-        status::{Ended, MAX_HISTORY, MAX_REJECTED, Rejected, Revision, StableSeen},
+        status::{Ended, MAX_HISTORY, MAX_REJECTED, MAX_VERDICTS, Rejected, Revision, StableSeen},
     },
     controller::objects::Release,
     stage::{Facts, Stage, evaluate},
@@ -133,6 +133,10 @@ pub fn release(report: &Report<'_>) -> (PromptReleaseStatus, Vec<Event>) {
         let digest = digest.and_then(|s| s.artifact.prompt_flow.as_ref()).map(|flow| flow.archive.digest.clone());
         status.revision = Some(revision(before.revision.as_ref(), attempt, view.log, digest, *now));
         (status.build, status.evaluation) = (facts.build.clone(), facts.evaluation.clone());
+        if let Some(known) = &facts.evaluation {
+            let before = &before.gate_verdicts;
+            status.gate_verdicts = evaluate::recorded(before, &attempt.version, known, *now, MAX_VERDICTS);
+        }
         status.canary = facts.canary.clone().map(|canary| judged(canary, attempt));
         remember(&mut status, attempt);
     }

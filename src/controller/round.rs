@@ -81,6 +81,9 @@ impl Round<'_> {
             ..scene
         };
         let turn = self.or_unheard(&scene, story::turn(&scene).await).await;
+        let creates = matches!(turn.wish, Wish::Create { .. })
+            && drive::creates(&self.timing(), &convert::read(&log), &observed, &turn.wish, &kept.azure);
+        let turn = if creates { story::as_evaluated(&scene, turn).await } else { turn };
         self.act(&scene, &seen, &turn, &observed, kept).await
     }
 

@@ -82,7 +82,7 @@ async fn go_on(
             }
             turn
         }
-        Stage::Deploy => deploy_one(scene, release, spec).await,
+        Stage::Deploy => deploy_one(scene, release).await,
         Stage::Canary => Turn::settled(watch(scene, spec, attempt).await),
         Stage::Promote => {
             let ahead = promote::next(attempt, scene.facts);
@@ -220,6 +220,11 @@ async fn evaluate_one(scene: &Scene<'_>, release: &Release, spec: &PromptRelease
         };
         return Turn::settled(Decision { facts, told, then });
     };
+    match evaluate::recall(azure, &plan, facts, &release.status.gate_verdicts, scene.now).await {
+        Ok(None) => {}
+        Ok(Some(facts)) => return Turn { why: evaluate::submitted(spec, &facts), ..Turn::of(facts) },
+        Err(error) => return failed(error),
+    }
     match evaluate::act(azure, &plan, &step, facts, scene.now).await {
         Ok(facts) => Turn { why: evaluate::submitted(spec, &facts), ..Turn::of(facts) },
         Err(evaluate::EvaluateError::Protected(why)) => Turn::withdraw(facts, Cause::PolicyViolation, why),
@@ -251,7 +256,7 @@ async fn emit(scene: &Scene<'_>, release: &Release, attempt: &Attempt, facts: &F
     }
 }
 
-async fn deploy_one(scene: &Scene<'_>, release: &Release, spec: &PromptReleaseSpec) -> Turn {
+async fn deploy_one(scene: &Scene<'_>, release: &Release) -> Turn {
     let location = match scene.tenant.location().await {
         Ok(location) => location,
         Err(error) => return Turn::retry(scene, Cause::DeploymentUnavailable, &error),
@@ -262,16 +267,19 @@ async fn deploy_one(scene: &Scene<'_>, release: &Release, spec: &PromptReleaseSp
     let plan = deploy::Plan { recipe, log: scene.log, refused: scene.refusal, since, deadline, poll };
     let found = scene.deployments.to_vec();
     let look = deploy::look(&scene.tenant.azure, &scene.spec.azure.endpoint, scene.log, found).await;
-    let decision = deploy::next(&plan, scene.facts, &look, scene.now);
-    // What is about to be deployed is read once more, when nothing but a deployment is still to come.
-    let flow =
-        spec.artifact.prompt_flow.as_ref().filter(|_| matches!(decision.then, Then::Ask(Wish::Create { .. }, _)));
-    let (Some(flow), Some(built)) = (flow, &scene.facts.build) else { return Turn::settled(decision) };
+    Turn::settled(deploy::next(&plan, scene.facts, &look, scene.now))
+}
+
+/// What is about to be deployed is read once more, in the pass that sends the request: `turn` as it is, if all of it is
+/// what was evaluated.
+pub async fn as_evaluated(scene: &Scene<'_>, turn: Turn) -> Turn {
+    let Holder::Present(_, spec) = scene.holder else { return turn };
+    let (Some(flow), Some(built)) = (&spec.artifact.prompt_flow, &scene.facts.build) else { return turn };
     let Some(_place) = scene.room.for_archive() else {
         return Turn::wait(scene.facts, scene.soon(waiting::crowded()));
     };
     match build::content::differs(&scene.tenant.azure, flow, built).await {
-        Ok(None) => Turn::settled(decision),
+        Ok(None) => turn,
         Ok(Some(why)) => Turn::withdraw(scene.facts, Cause::DeploymentUnavailable, why),
         Err(error) => Turn::retry(scene, Cause::DeploymentUnavailable, &error),
     }

@@ -297,7 +297,7 @@ fn merge_intent(
         by: known.map_or(remarks.by, |known| &known.by).to_owned(),
         tries: intent.tries,
         deadline: intent.deadline.into(),
-        outcome: intent.outcome.map(|reply| read::reply_word(reply).to_owned()),
+        outcome: intent.outcome.map(|reply| reply.as_str().to_owned()),
     }
 }
 

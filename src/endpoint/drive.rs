@@ -132,6 +132,23 @@ pub async fn pass<P: Ports>(
     }
 }
 
+/// Whether a pass with this wish sends a request that creates a deployment. What has to be true of it is proven once a
+/// request, and not as often as it is wished for.
+pub fn creates(
+    timing: &Timing,
+    log: &Log<String>,
+    observed: &Observed,
+    wish: &Wish<String>,
+    kept: &Remembered,
+) -> bool {
+    let decision = next(log, &observed.look, wish, timing, &Rules::ALL, observed.now);
+    if throttled(kept, &decision, observed.now).is_some() {
+        return false;
+    }
+    let Decision::Write { log, .. } = decision else { return false };
+    log.intent.is_some_and(|intent| matches!(intent.target, Target::Create(_)))
+}
+
 /// Azure's own pauses are of seconds: what asks for more is not believed for longer.
 const LONGEST_PAUSE: Ms = Ms(5 * 60_000);
 

@@ -5,7 +5,7 @@
 use std::fmt::Debug;
 
 use super::Ms;
-pub use crate::api::log::{Course, Kind, Why};
+pub use crate::api::log::{Course, Kind, Reply, Why};
 use crate::{
     api::{Cause, Outcome},
     policy::split::Split,
@@ -151,21 +151,6 @@ pub struct Before<N> {
     pub split: Split<N>,
     /// 0 where there was none.
     pub seq: i64,
-}
-
-/// What became of a write. Where nobody knows there is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reply {
-    /// Azure works on it.
-    Accepted,
-    /// Another operation was under way, or Azure throttles.
-    Busy,
-    /// Azure does not want it.
-    Refused,
-    /// It never left the process.
-    NotSent,
-    /// It was accepted and came to nothing, or can no longer land.
-    Failed,
 }
 
 /// A write that may still land.

@@ -12,8 +12,8 @@ pub enum RowStatus {
     FlowError,
     /// The flow answered, and the judge did not score the answer.
     JudgeError,
-    /// The flow answered; no judge was asked.
-    Answered,
+    /// The flow answered; no judge was asked, since other rows have no answer.
+    NotJudged,
 }
 
 impl RowStatus {
@@ -22,7 +22,7 @@ impl RowStatus {
             Self::Ok => "ok",
             Self::FlowError => "flow_error",
             Self::JudgeError => "judge_error",
-            Self::Answered => "answered",
+            Self::NotJudged => "not_judged",
         }
     }
 }
@@ -33,7 +33,7 @@ pub fn rows(dataset: &Dataset, base: &[Line], judge: Option<&[Line]>) -> Vec<Row
     let (answered, scored) = (answered(dataset.rows(), base), judge.map(|lines| answered(dataset.rows(), lines)));
     let row = |row: usize| match (answered[row], scored.as_ref().map(|scored| scored[row])) {
         (false, _) => RowStatus::FlowError,
-        (true, None) => RowStatus::Answered,
+        (true, None) => RowStatus::NotJudged,
         (true, Some(false)) => RowStatus::JudgeError,
         (true, Some(true)) => RowStatus::Ok,
     };
@@ -67,7 +67,7 @@ pub fn by_class(dataset: &Dataset, rows: &[RowStatus]) -> Vec<ClassResult> {
             RowStatus::Ok => of.ok += 1,
             RowStatus::FlowError => of.flow_errors += 1,
             RowStatus::JudgeError => of.judge_errors += 1,
-            RowStatus::Answered => {}
+            RowStatus::NotJudged => of.not_judged += 1,
         }
         let wrong = matches!(status, RowStatus::FlowError | RowStatus::JudgeError);
         if wrong && of.error_rows.len() < MAX_ROWS_NAMED {
@@ -110,7 +110,7 @@ mod tests {
             .map(|c| (c.class.as_str(), c.rows, c.ok, c.flow_errors, c.judge_errors, c.error_rows.clone()));
         assert_eq!(told.collect::<Vec<_>>(), [("a", 2, 1, 1, 0, vec![1]), ("b", 2, 0, 1, 1, vec![2, 3])]);
         let unjudged = rows(&dataset, &lines(0..4), None);
-        assert_eq!((count(&unjudged, RowStatus::Answered), by_class(&dataset, &unjudged)[0].ok), (4, 0));
+        assert_eq!((count(&unjudged, RowStatus::NotJudged), by_class(&dataset, &unjudged)[0].not_judged), (4, 2));
     }
 
     #[test]

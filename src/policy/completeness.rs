@@ -98,7 +98,10 @@ pub fn answered(rows: usize, lines: &[Line]) -> i64 {
 /// `9 of 95 rows have no answer (429 ContentSafetyTooManyRequests in safety_check); nothing was judged`
 pub fn sentence(shortfalls: &[Shortfall]) -> String {
     let parts: Vec<String> = shortfalls.iter().map(ToString::to_string).collect();
-    format!("{}; nothing was judged", parts.join("; "))
+    // Of what was judged in part no mean is taken either.
+    let judged = shortfalls.iter().any(|short| short.run() == Run::Judge);
+    let so = if judged { "no mean was taken" } else { "nothing was judged" };
+    format!("{}; {so}", parts.join("; "))
 }
 
 /// What most of the rows that are missing failed of, where their lines say it.
@@ -139,6 +142,14 @@ fn by_row(run: Run, rows: usize, lines: &[Line]) -> Result<Vec<&Line>, Vec<Short
         wrong.push(Shortfall::Missing { run, rows: 0, of: 0, cause: None, other_causes: 0 });
     }
     if wrong.is_empty() { Ok(found) } else { Err(wrong) }
+}
+
+impl Shortfall {
+    fn run(&self) -> Run {
+        match self {
+            Self::Missing { run, .. } | Self::Duplicate { run, .. } | Self::OutOfRange { run, .. } => *run,
+        }
+    }
 }
 
 impl fmt::Display for Shortfall {
@@ -229,12 +240,12 @@ mod tests {
     fn each_kind_of_shortfall_has_its_own_sentence() {
         let base = lines(3);
         let told = |judge: &[Line]| sentence(&prove(3, &base, judge).expect_err("short"));
-        assert_eq!(told(&lines(2)), "1 of 3 answers has no judgement; nothing was judged");
+        assert_eq!(told(&lines(2)), "1 of 3 answers has no judgement; no mean was taken");
         assert_eq!(
             told(&[lines(3), lines(1)].concat()),
-            "row 0 has 2 lines in the judge run, must have one; nothing was judged"
+            "row 0 has 2 lines in the judge run, must have one; no mean was taken"
         );
-        assert_eq!(told(&lines(4)), "the judge run has a line for row 3, the data set has 3 rows; nothing was judged");
+        assert_eq!(told(&lines(4)), "the judge run has a line for row 3, the data set has 3 rows; no mean was taken");
         assert!(told(&[line(0), line(1), line(2), line(-1)]).contains("row -1"));
         let empty = Line { outputs: json!({"score": null}).as_object().cloned().unwrap_or_default(), ..line(2) };
         assert!(told(&[line(0), line(1), empty]).starts_with("1 of 3 answers has no judgement"));

@@ -222,7 +222,7 @@ fn badness(state: RowStatus) -> u8 {
     match state {
         RowStatus::FlowError => 0,
         RowStatus::JudgeError => 1,
-        RowStatus::Answered => 2,
+        RowStatus::NotJudged => 2,
         RowStatus::Ok => 3,
     }
 }
@@ -232,7 +232,7 @@ fn cause(state: RowStatus, lines: &Lines, row: usize) -> Option<String> {
     let of = match state {
         RowStatus::FlowError => Some(&lines.answers),
         RowStatus::JudgeError => lines.scores.as_ref(),
-        RowStatus::Ok | RowStatus::Answered => None,
+        RowStatus::Ok | RowStatus::NotJudged => None,
     }?;
     line(of, row).map_or_else(|| Some("the run left no line of it".to_owned()), Line::cause)
 }

@@ -118,7 +118,7 @@ mod tests {
         assert_eq!((broken.verdict, broken.verdict.exit_code()), (Verdict::InfraError, 2));
         assert_eq!(broken.count(RowStatus::JudgeError), 1);
         let cause = "429 TooMany in safety_check";
-        assert_eq!(broken.reason, format!("1 of 3 answers has no judgement ({cause}); nothing was judged"));
+        assert_eq!(broken.reason, format!("1 of 3 answers has no judgement ({cause}); no mean was taken"));
         assert!(text(&broken).ends_with(&format!("no score ({cause}): row 1: Who <b>owns</b> it, @team?\n")));
         assert!(junit(&broken).contains("tests=\"2\" failures=\"0\" errors=\"2\""));
     }

@@ -1,46 +1,35 @@
 //! The control API: what a test or a person sees of the simulator, and how they change it. JSON both ways; what cannot
 //! be done is a 400 that says what can.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+mod reply;
+mod world;
+
+use std::sync::Arc;
 
 use axum::{
     Router,
     body::Bytes,
     extract::{Path, Query, State},
     http::{Method, StatusCode, Uri},
-    response::{IntoResponse, Response},
     routing::{get, post, put},
 };
 use jiff::SignedDuration;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{
-    arm, clock,
-    cloud::Sim,
-    entra::{self, Misissue},
-    faults::Rule,
-    model::Knowledge,
-    mutex::lock,
-    scenario::Scenario,
-    world::DeploymentFacts,
+use super::{clock, cloud::Sim, faults::Rule, model::Knowledge, mutex::lock, scenario::Scenario};
+use reply::{Json, Refusal, Reply, bad, done, fitting, parsed};
+use world::{
+    ADVANCE, DEPLOYMENT, ENDPOINT, INSIGHTS, KNOBS, MISISSUE, ROLE, TIMES, advance, delete_deployment, delete_endpoint,
+    insights, knobs, misissue, role, times, write_deployment, write_endpoint,
 };
 
 const FAULT: &str = r#"a rule or a list: {"name": "x", "match": {"why": "Raise"}, "do": {"lose": "reply"}}"#;
-const ADVANCE: &str = r#"{"advance": "90s"}"#;
-const MISISSUE: &str = r#"{"resource": "https://storage.azure.com", "forged": true}; with the resource only: mend"#;
-const ROLE: &str = r#"what callers may do: {"actions": ["*"], "notActions": ["*/onlineEndpoints/write"]}"#;
 const BODIES: &str = r#"whether the log keeps what was sent to management and flow: {"keep": true}"#;
 const SECRET: &str =
     r#"{"place": "pager.example.com/hooks", "secret": "whsec_…"}; without a secret: accept everything"#;
-const INSIGHTS: &str =
-    r#"how queries answer: {"numbersAsText": true, "dynamicAsJson": true, "emptyIsNoContent": true}"#;
-const KNOBS: &str = r#"some of the knobs: {"busyStatus": 400}"#;
-const TIMES: &str = r#"some of {"endpointOperation": "1s", "deploymentOperation": "2s", "ingestionDelay": "120s"}"#;
 const KNOWLEDGE: &str =
     r#"what the model knows, a line each: {"question": "…", "class": "edge", "expected_citations": []}"#;
-const ENDPOINT: &str = r#"somebody writes: {"traffic": {"d-1": 100}, "tags": {}}; what is absent stays"#;
-const DEPLOYMENT: &str = r#"somebody deploys: {} or as in a world file: {"instanceCount": 2}"#;
 
 /// What there is, for people and for the 404.
 const ROUTES: [(&str, &str); 22] = [
@@ -92,42 +81,6 @@ pub fn router(sim: Arc<Sim>) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .with_state(sim)
-}
-
-/// A request that cannot be done: status, and why.
-struct Refusal(StatusCode, String);
-
-type Reply = Result<Json, Refusal>;
-
-/// Pretty, since people read it too.
-struct Json(Value);
-
-impl IntoResponse for Json {
-    fn into_response(self) -> Response {
-        ([("content-type", "application/json; charset=utf-8")], format!("{:#}\n", self.0)).into_response()
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        (self.0, Json(json!({"error": self.1}))).into_response()
-    }
-}
-
-fn bad(why: impl Into<String>) -> Refusal {
-    Refusal(StatusCode::BAD_REQUEST, why.into())
-}
-
-fn parsed<T: DeserializeOwned>(body: &[u8], example: &str) -> Result<T, Refusal> {
-    serde_json::from_slice(body).map_err(|e| bad(format!("{e}; expected, for example: {example}")))
-}
-
-fn fitting<T: DeserializeOwned>(value: Value, example: &str) -> Result<T, Refusal> {
-    serde_json::from_value(value).map_err(|e| bad(format!("{e}; expected, for example: {example}")))
-}
-
-fn done() -> Reply {
-    Ok(Json(json!({"done": true})))
 }
 
 async fn unknown(method: Method, uri: Uri) -> Refusal {
@@ -250,113 +203,6 @@ async fn knowledge(State(sim): State<Arc<Sim>>, body: Bytes) -> Reply {
     let questions = new.len();
     lock(&sim.model).knowledge = new;
     Ok(Json(json!({"questions": questions})))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Advance {
-    advance: SignedDuration,
-}
-
-async fn advance(State(sim): State<Arc<Sim>>, body: Bytes) -> Reply {
-    let Advance { advance } = parsed(&body, ADVANCE)?;
-    sim.clock.advance(span("advance", advance)?);
-    Ok(Json(json!({"now": sim.clock.now()})))
-}
-
-fn span(field: &str, span: SignedDuration) -> Result<Duration, Refusal> {
-    Duration::try_from(span).map_err(|_| bad(format!("{field} must not be negative, as {span:#} is")))
-}
-
-async fn misissue(State(sim): State<Arc<Sim>>, body: Bytes) -> Reply {
-    let mut how: BTreeMap<String, Value> = parsed(&body, MISISSUE)?;
-    let resource = how.remove("resource").unwrap_or_default();
-    let resource = resource.as_str().ok_or_else(|| bad(format!("resource is missing; expected: {MISISSUE}")))?;
-    let how: Misissue = fitting(json!(how), MISISSUE)?;
-    if !entra::is_resource(resource) {
-        let known = entra::RESOURCES.join(", ");
-        return Err(bad(format!("no tokens are issued for {resource:?}; resource must be one of: {known}")));
-    }
-    sim.entra.set_misissue(resource, Some(how));
-    done()
-}
-
-async fn role(State(sim): State<Arc<Sim>>, body: Bytes) -> Reply {
-    lock(&sim.arm).role = parsed(&body, ROLE)?;
-    done()
-}
-
-/// What is not given stays.
-async fn knobs(State(sim): State<Arc<Sim>>, body: Bytes) -> Reply {
-    let changes: BTreeMap<String, Value> = parsed(&body, KNOBS)?;
-    let mut arm = lock(&sim.arm);
-    let mut all = json!(arm.knobs);
-    for (name, value) in changes {
-        all[name] = value;
-    }
-    arm.knobs = fitting(all, KNOBS)?;
-    Ok(Json(json!(arm.knobs)))
-}
-
-async fn insights(State(sim): State<Arc<Sim>>, body: Bytes) -> Reply {
-    lock(&sim.insights).knobs = parsed(&body, INSIGHTS)?;
-    done()
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-struct NewTimes {
-    endpoint_operation: Option<SignedDuration>,
-    deployment_operation: Option<SignedDuration>,
-    ingestion_delay: Option<SignedDuration>,
-}
-
-async fn times(State(sim): State<Arc<Sim>>, body: Bytes) -> Reply {
-    let new: NewTimes = parsed(&body, TIMES)?;
-    let s = &sim.settings;
-    let dials = [
-        ("endpointOperation", new.endpoint_operation, &s.operation_time),
-        ("deploymentOperation", new.deployment_operation, &s.deployment_time),
-        ("ingestionDelay", new.ingestion_delay, &s.ingestion_delay),
-    ];
-    let given = dials.into_iter().filter_map(|(field, given, dial)| Some((dial, span(field, given?))));
-    let changes = given.map(|(dial, span)| Ok((dial, span?))).collect::<Result<Vec<_>, Refusal>>()?;
-    for (dial, span) in changes {
-        dial.set(span);
-    }
-    done()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EndpointWrite {
-    traffic: Option<BTreeMap<String, u8>>,
-    tags: Option<BTreeMap<String, String>>,
-}
-
-async fn write_endpoint(State(sim): State<Arc<Sim>>, Path(name): Path<String>, body: Bytes) -> Reply {
-    let EndpointWrite { traffic, tags } = parsed(&body, ENDPOINT)?;
-    by_hand(&sim, |arm| arm.hand_on_endpoint(&sim.settings, &name, traffic, tags))
-}
-
-async fn delete_endpoint(State(sim): State<Arc<Sim>>, Path(name): Path<String>) -> Reply {
-    by_hand(&sim, |arm| arm.hand_deletes_endpoint(&name))
-}
-
-async fn write_deployment(State(sim): State<Arc<Sim>>, Path((of, name)): Path<(String, String)>, body: Bytes) -> Reply {
-    let mut facts: BTreeMap<String, Value> = parsed(&body, DEPLOYMENT)?;
-    facts.insert("name".into(), json!(name));
-    let facts: DeploymentFacts = fitting(json!(facts), DEPLOYMENT)?;
-    by_hand(&sim, |arm| arm.hand_on_deployment(&sim.settings, &of, &facts))
-}
-
-async fn delete_deployment(State(sim): State<Arc<Sim>>, Path((of, name)): Path<(String, String)>) -> Reply {
-    by_hand(&sim, |arm| arm.hand_deletes_deployment(&sim.settings, &of, &name))
-}
-
-fn by_hand(sim: &Sim, act: impl FnOnce(&mut arm::Arm) -> Result<(), String>) -> Reply {
-    act(&mut lock(&sim.arm)).map_err(bad)?;
-    done()
 }
 
 #[cfg(test)]

@@ -35,10 +35,22 @@ pub struct Node {
     #[serde(rename = "type", default)]
     pub type_: String,
     #[serde(default)]
+    pub source: Source,
+    #[serde(default)]
     pub connection: Option<String>,
     #[serde(default)]
     pub inputs: BTreeMap<String, Value>,
 }
+
+/// Where a node's code is.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Source {
+    #[serde(default)]
+    pub path: Option<String>,
+}
+
+/// Name of the file.
+pub const FILE: &str = "flow.dag.yaml";
 
 impl Graph {
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {

@@ -14,7 +14,7 @@ use super::{Decision, Facts, Then, Wait};
 use crate::{
     api::{
         At, Cause,
-        log::{Attempt, Intent, Log},
+        log::{Attempt, Log, Reply},
     },
     azure::{self, Azure, OnlineDeployment, OperationStatus},
     endpoint::{Why, Wish},
@@ -54,7 +54,7 @@ impl<'a> Refusal<'a> {
     /// None if the last write that was refused is another one.
     fn of(plan: &Plan<'a>) -> Option<Self> {
         let last = plan.log.intent.as_ref();
-        let intent = last.filter(|i| i.kind == CREATE && i.outcome.as_deref() == Some("refused"))?;
+        let intent = last.filter(|i| i.kind == CREATE && i.reply() == Some(Reply::Refused))?;
         let (_, error) = plan.refused.filter(|(seq, _)| *seq == intent.seq)?;
         Some(Self { deployment: &intent.target, tries: intent.tries, error })
     }
@@ -116,8 +116,7 @@ pub fn edited(recipe: &Recipe<'_>, attempt: &Attempt, deployments: &[OnlineDeplo
 /// The endpoint is not claimed, which comes before its first deployment, and Azure did not take it twice or more. In words.
 fn unclaimed(plan: &Plan<'_>) -> Option<String> {
     let last = plan.log.intent.as_ref();
-    let over = |last: &&Intent| last.outcome.as_deref().is_some_and(|outcome| outcome != "accepted");
-    let claim = last.filter(|last| last.is_for(Why::Claim) && last.tries > 1).filter(over)?;
+    let claim = last.filter(|last| last.is_for(Why::Claim) && last.tries > 1 && !last.is_open())?;
     let refusal = plan.refused.filter(|(seq, _)| *seq == claim.seq);
     let why = refusal.map_or_else(String::new, |(_, error)| format!(": {error}"));
     Some(format!("the endpoint could not be claimed within {}{why}", sentence::span(plan.deadline)))

@@ -7,13 +7,17 @@ mod decide;
 mod emit;
 mod look;
 mod plan;
+mod recall;
 mod runs;
 #[cfg(test)]
 mod tests;
 
 use super::Facts;
 use crate::{
-    api::{At, status::Build},
+    api::{
+        At,
+        status::{Build, ClassResult, EvaluationStatus, MAX_CLASSES},
+    },
     azure::{self, Azure},
     policy::{
         dataset::MAX_ROWS,
@@ -28,6 +32,7 @@ pub use emit::{Whose, events};
 pub use look::{Look, look};
 use plan::status;
 pub use plan::{Plan, Step};
+pub use recall::{recall, recorded};
 
 /// The facts once it was tried: from then on its time runs, even if no run can be submitted.
 pub fn begun(facts: &Facts, now: At) -> Facts {
@@ -73,8 +78,7 @@ pub async fn act(azure: &Azure, plan: &Plan<'_>, step: &Step, facts: &Facts, now
         (Step::SubmitJudge, Some(base)) => {
             let judge = id(Run::Judge);
             ready.submit_judge(azure, &base, &judge).await?;
-            known.answered = rows_of(&build);
-            known.judge_run = Some(judge);
+            known = EvaluationStatus { judge_run: Some(judge), ..asked(known, &build) };
         }
         (Step::SubmitBase | Step::SubmitJudge, _) => {
             let base = id(Run::Eval);
@@ -85,6 +89,26 @@ pub async fn act(azure: &Azure, plan: &Plan<'_>, step: &Step, facts: &Facts, now
     }
     known.verdict_on = Some(on);
     Ok(Facts { evaluation: Some(known), ..facts.clone() })
+}
+
+/// Every row is answered, none is judged yet: what holds as long as the judge's lines are not counted.
+fn asked(known: EvaluationStatus, build: &Build) -> EvaluationStatus {
+    let class = |(class, rows): (&String, i64)| ClassResult {
+        class: class.clone(),
+        not_judged: rows,
+        rows,
+        ..ClassResult::default()
+    };
+    let classes = build.rows.iter().take(MAX_CLASSES).map(|of| class((&of.class, of.rows)));
+    EvaluationStatus {
+        answered: rows_of(build),
+        classes: classes.collect(),
+        flow_errors: Some(0),
+        judge_errors: None,
+        judged: 0,
+        not_judged: Some(rows_of(build)),
+        ..known
+    }
 }
 
 /// Asks the service to stop the run of an evaluation that is given up, which costs answers and judgements that nobody
@@ -111,9 +135,9 @@ pub async fn so_far(azure: &Azure, facts: &Facts, known: usize) -> azure::Result
     azure.flows(workspace.discovery()?)?.lines_by_now(run, known, MAX_ROWS).await
 }
 
-/// The run that was submitted last, before there is a verdict.
+/// The run that this evaluation submitted last, before there is a verdict.
 fn under_way(facts: &Facts) -> Option<&str> {
-    let known = facts.evaluation.as_ref().filter(|known| known.verdict.is_none())?;
+    let known = facts.evaluation.as_ref().filter(|known| known.verdict.is_none() && known.evaluated_as.is_none())?;
     known.judge_run.as_deref().or(known.base_run.as_deref())
 }
 

@@ -205,9 +205,10 @@ fn seen_before(reason: &'static str, outcome: &str, what: &str) -> Answer {
     let all = [Outcome::Rejected, Outcome::RolledBack, Outcome::Aborted];
     let outcome = all.into_iter().find(|o| o.as_str() == outcome).unwrap_or(Outcome::Failed);
     let next_step = match outcome {
-        Outcome::Rejected | Outcome::RolledBack => {
-            "ship another version, or change the test (`evaluation`, `metrics`, `criteria`)"
+        Outcome::Rejected => {
+            "ship other content under another version, or change the test (`evaluation`, `metrics`, `criteria`)"
         }
+        Outcome::RolledBack => "ship another version, or change the test (`evaluation`, `metrics`, `criteria`)",
         // Nothing was found against the content.
         _ => "when the cause is mended, ship the content under another version",
     };

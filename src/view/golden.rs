@@ -284,7 +284,7 @@ fn events_say_the_same() {
         [
             "Normal RevisionAccepted revision 1428 (5f3a9c1e); stable is 1427 on d-1427",
             "Normal Built model support-assistant:1428-5f3a9c1e, 1.8 MiB",
-            "Normal EvaluationPassed 95 of 95 rows, 9 of 9 criteria; tightest multi_hop: groundedness=2.882, threshold 2.850 (n=17)",
+            "Normal EvaluationPassed 95 of 95 rows, 9 of 9 criteria; tightest multi_hop: groundedness=2.882, threshold 2.850 (n=17), 0.550 points left to lose",
             "Normal Deployed d-1428: 2 instances, no traffic",
             "Normal TrafficVerified d-1427=90 d-1428=10; the canary clock starts",
             "Warning WindowFailed window 1: multi_hop: groundedness=2.750 below threshold 2.850 (n=4)",

@@ -2,6 +2,7 @@
 
 mod events;
 mod facts;
+mod gate;
 mod ready;
 mod subject;
 #[cfg(test)]
@@ -10,7 +11,7 @@ mod tests;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 pub use events::tell;
-pub use facts::gate_found;
+pub use gate::gate_found;
 pub(in crate::view) use subject::exposed;
 pub use subject::{Alarm, ReleaseView, Stage, Standing, Waiting};
 
@@ -43,8 +44,8 @@ pub fn conditions(view: &ReleaseView<'_>, before: &[Condition], now: At) -> Vec<
     rows.extend(ready::stalled(view));
     rows.extend([
         facts::built(view),
-        facts::evaluation_complete(view),
-        facts::evaluation_passed(view),
+        gate::evaluation_complete(view),
+        gate::evaluation_passed(view),
         facts::deployed(view),
         facts::traffic_verified(view),
         facts::canary_healthy(view),

@@ -1,7 +1,9 @@
 //! The words of the log that logic depends on, each in one table.
 
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$each:meta])* $word:ident,)* }) => {
+    (@word $word:ident) => { stringify!($word) };
+    (@word $word:ident $said:literal) => { $said };
+    ($(#[$doc:meta])* $name:ident { $($(#[$each:meta])* $word:ident $(= $said:literal)?,)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name { $($(#[$each])* $word,)* }
@@ -11,7 +13,7 @@ macro_rules! words {
 
             /// As it is stored.
             pub fn as_str(self) -> &'static str {
-                match self { $(Self::$word => stringify!($word),)* }
+                match self { $(Self::$word => words!(@word $word $($said)?),)* }
             }
 
             /// None for a word of another version.
@@ -57,6 +59,22 @@ words! {
     }
 }
 
+words! {
+    /// What became of a write. Where nobody knows there is none.
+    Reply {
+        /// Azure works on it.
+        Accepted = "accepted",
+        /// Another operation was under way, or Azure throttles.
+        Busy = "busy",
+        /// Azure does not want it.
+        Refused = "refused",
+        /// It never left the process.
+        NotSent = "notSent",
+        /// It was accepted and came to nothing, or can no longer land.
+        Failed = "failed",
+    }
+}
+
 impl Why {
     /// Whether it gives a canary traffic: such a write never runs without its record.
     pub fn increases(self) -> bool {
@@ -73,6 +91,8 @@ mod tests {
         assert!(Kind::ALL.iter().all(|kind| Kind::parse(kind.as_str()) == Some(*kind)));
         assert!(Course::ALL.iter().all(|course| Course::parse(course.as_str()) == Some(*course)));
         assert!(Why::ALL.iter().all(|why| Why::parse(why.as_str()) == Some(*why)));
+        assert!(Reply::ALL.iter().all(|reply| Reply::parse(reply.as_str()) == Some(*reply)));
+        assert_eq!((Reply::NotSent.as_str(), Reply::parse("NotSent")), ("notSent", None), "as it is stored");
         assert_eq!((Kind::parse("canary"), Course::parse(""), Why::parse("NotKnownYet")), (None, None, None));
     }
 

@@ -27,10 +27,13 @@ pub struct EvaluationStatus {
     /// Against stable's last evaluation, question by question. It informs, and decides nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comparison: Option<Comparison>,
+    /// Version whose runs these are, where the same content was evaluated by the same test before: see `gateVerdicts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluated_as: Option<String>,
     /// Rows that the flow did not answer, as counted last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flow_errors: Option<i64>,
-    /// Answers that the judge did not score, as counted last.
+    /// Answers that the judge did not score, as counted last. Absent as long as no judge run was counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judge_errors: Option<i64>,
     /// Run of the judge over the answers; of several repeats the last one.
@@ -39,6 +42,9 @@ pub struct EvaluationStatus {
     /// Answers that the judge scored.
     #[serde(default)]
     pub judged: i64,
+    /// Answers that no judge was asked about, since not every row was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_judged: Option<i64>,
     /// Repeats before the last one, complete and judged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
@@ -113,10 +119,37 @@ pub struct ClassResult {
     pub flow_errors: i64,
     /// Answers that the judge did not score.
     pub judge_errors: i64,
+    /// Answers that no judge was asked about. With the errors and `ok` it makes up the rows.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub not_judged: i64,
     /// Rows that were answered and scored.
     pub ok: i64,
     /// Rows of this class.
     pub rows: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(count: &i64) -> bool {
+    *count == 0
+}
+
+/// A verdict on scores that the gate came to, and where these can be read again.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct GateVerdict {
+    /// Digest of the archive, as in sha256:<64 hex digits>. The key alone is short enough to be hit by chance.
+    pub artifact: String,
+    /// When it was found.
+    pub at: At,
+    /// What it is a verdict on: `verdictOn.key` of the evaluation.
+    pub key: String,
+    /// The evaluation's runs, a pair a repeat.
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub runs: Vec<Repeat>,
+    /// Pass or Fail.
+    pub verdict: String,
+    /// Version that was evaluated.
+    pub version: String,
 }
 
 /// One criterion at the gate. Decimals are text: written once, never recomputed from a float.
@@ -220,6 +253,7 @@ mod tests {
             error_rows: rows.clone(),
             flow_errors: count,
             judge_errors: count,
+            not_judged: count,
             ok: count,
             rows: count,
         };

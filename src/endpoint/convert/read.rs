@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     api::{Cause, Outcome, log as stored},
     endpoint::{
-        Log, Ms, Owed, Reply, Target, Why,
+        Log, Ms, Owed, Target, Why,
         log::{Attempt, Before, Course, Decided, Ended, Intent, Kind, Notice, Previous, Raised, Unsettled, Verified},
     },
     policy::split::Split,
@@ -107,7 +107,7 @@ fn intent(intent: &stored::Intent) -> Option<Intent<String>> {
         before,
         tries: intent.tries,
         deadline: intent.deadline.into(),
-        outcome: intent.outcome.as_deref().and_then(reply),
+        outcome: intent.reply(),
     })
 }
 
@@ -124,23 +124,6 @@ fn target(kind: &str, target: &str) -> Option<Target<String>> {
         SCALE => Target::Scale(target.to_owned()),
         _ => return None,
     })
-}
-
-const REPLIES: [(Reply, &str); 5] = [
-    (Reply::Accepted, "accepted"),
-    (Reply::Busy, "busy"),
-    (Reply::Refused, "refused"),
-    (Reply::NotSent, "notSent"),
-    (Reply::Failed, "failed"),
-];
-
-pub fn reply_word(reply: Reply) -> &'static str {
-    REPLIES.iter().find(|(known, _)| *known == reply).map_or("", |(_, word)| word)
-}
-
-/// A word that is not known means that nobody knows what became of the write.
-fn reply(word: &str) -> Option<Reply> {
-    REPLIES.iter().find(|(_, known)| *known == word).map(|(reply, _)| *reply)
 }
 
 /// An entry of the outbox, from its key: `<namespace>/<release>/<hash>.<attempt>/<cause or outcome>`. The cause may have a

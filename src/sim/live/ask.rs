@@ -138,8 +138,8 @@ async fn score(sim: Arc<Sim>, asked: Asked, body: Value) {
                 class: class(&asked, &body),
                 request_id: &asked.id,
                 at: asked.at,
-                judge: &judge,
-                rubric: &judge,
+                judge: &judge.digest,
+                rubric: &judge.rubric,
                 scores,
             };
             send(&sim, &sample.envelope(&sim.settings.instrumentation_key));

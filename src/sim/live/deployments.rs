@@ -8,12 +8,10 @@ use crate::sim::{
     arm::Container,
     blob::Place,
     cloud::Sim,
-    graph::Graph,
+    graph::FILE,
     mutex::lock,
     promptflow::{Files, Health, PromptFlow},
 };
-
-const GRAPH: &str = "flow.dag.yaml";
 
 /// Name under which a deployment's flow is served.
 pub(super) fn served_name(endpoint: &str, deployment: &str) -> String {
@@ -59,7 +57,7 @@ fn files(sim: &Sim, endpoint: &str, name: &str) -> Option<Files> {
     };
     let blobs = lock(&sim.blobs);
     let all = blobs.below(&folder);
-    let graphs = all.iter().filter_map(|(path, _)| path.strip_suffix(GRAPH));
+    let graphs = all.iter().filter_map(|(path, _)| path.strip_suffix(FILE));
     let root = graphs.filter(|root| root.is_empty() || root.ends_with('/')).min_by_key(|root| root.len())?;
     let own = all.iter().filter_map(|(path, bytes)| Some((path.strip_prefix(root)?.to_owned(), (*bytes).clone())));
     Some(own.collect())
@@ -67,14 +65,8 @@ fn files(sim: &Sim, endpoint: &str, name: &str) -> Option<Files> {
 
 /// The columns of a row that are inputs of the deployment's flow.
 pub(super) fn inputs(sim: &Sim, endpoint: &str, deployment: &str, row: &Row) -> Row {
-    let files = files(sim, endpoint, deployment).unwrap_or_default();
-    let graph = files.iter().find(|(path, _)| path == GRAPH).and_then(|(_, bytes)| Graph::parse(bytes).ok());
-    match graph {
-        Some(graph) => row
-            .iter()
-            .filter(|(name, _)| graph.inputs.contains_key(*name))
-            .map(|(k, v)| (k.clone(), v.clone()))
-            .collect(),
-        None => Map::clone(row),
-    }
+    let served = sim.promptflow.get().and_then(|promptflow| promptflow.inputs(&served_name(endpoint, deployment)));
+    let Some(inputs) = served else { return Map::clone(row) };
+    let own = row.iter().filter(|(name, _)| inputs.contains(*name));
+    own.map(|(name, value)| (name.clone(), value.clone())).collect()
 }

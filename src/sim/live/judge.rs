@@ -9,15 +9,15 @@ use serde_json::{Map, Value, json};
 use super::questions::Row;
 use crate::sim::{
     cloud::Sim,
-    promptflow::{Health, PromptFlow},
+    promptflow::{Health, Judge, PromptFlow},
 };
 
 /// A flow is up within seconds.
 const LOOKS: u32 = 240;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 
-/// The judge's digest, and its numbers by output.
-pub(super) async fn score(sim: &Sim, row: &Row, answer: &Value) -> anyhow::Result<(String, Map<String, Value>)> {
+/// Who judged, and the numbers by output.
+pub(super) async fn score(sim: &Sim, row: &Row, answer: &Value) -> anyhow::Result<(Judge, Map<String, Value>)> {
     let promptflow = sim.promptflow.get().context("nothing runs flows here")?;
     let judge = promptflow.judge().context("no evaluation has shown a judge yet")?;
     promptflow.serve(&judge.name(), &judge.flow)?;
@@ -30,7 +30,7 @@ pub(super) async fn score(sim: &Sim, row: &Row, answer: &Value) -> anyhow::Resul
         Value::Bool(truth) => Some((name.clone(), json!(u8::from(*truth)))),
         _ => None,
     });
-    Ok((judge.digest.clone(), numbers.collect()))
+    Ok((judge, numbers.collect()))
 }
 
 async fn up(promptflow: &PromptFlow, name: &str) -> anyhow::Result<()> {

@@ -47,7 +47,7 @@ impl PromptFlow {
         // JSON is YAML, and needs no quoting of ours.
         fs::write(&file, description(bulk, &flow, &input.join("data.jsonl")).to_string())?;
         let args = ["run", "create", "--file"].map(Into::into).into_iter().chain([file.into_os_string()]);
-        let output = self.environment.run("pf", &args.collect::<Vec<_>>(), &[]).await?;
+        let output = self.environment.run("pf", &args.collect::<Vec<_>>()).await?;
         // Why it did not begin is on either stream, by what refused it.
         let Some(report) = report(&output.stdout) else {
             return Ok(not_begun(&format!("{}\n{}", output.stderr, output.stdout)));

@@ -5,7 +5,7 @@
 //! through the simulator's own proxy.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Mutex,
 };
@@ -13,9 +13,16 @@ use std::{
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use super::{mutex::lock, scenario::Subject, world::ConnectionFacts};
+use super::{
+    digest::hex,
+    graph::{self, Graph},
+    mutex::lock,
+    scenario::Subject,
+    world::ConnectionFacts,
+};
 
 mod bulk;
 mod process;
@@ -36,6 +43,8 @@ pub type Files = Vec<(String, Bytes)>;
 pub struct Judge {
     /// SHA-256 of its files, as in `sha256:…`.
     pub digest: String,
+    /// Of what it judges by, as evaluations name it.
+    pub rubric: String,
     pub flow: Files,
     pub mapping: Map<String, Value>,
 }
@@ -96,7 +105,7 @@ impl PromptFlow {
     pub fn judge_by(&self, flow: &Files, mapping: &Map<String, Value>) {
         let files = flow.iter().map(|(path, bytes)| (path.as_str(), &bytes[..])).collect();
         let digest = format!("sha256:{}", Subject { files, deployment: None }.digest());
-        let judge = Judge { digest, flow: flow.clone(), mapping: mapping.clone() };
+        let judge = Judge { digest, rubric: rubric(flow), flow: flow.clone(), mapping: mapping.clone() };
         let mut known = lock(&self.judge);
         if known.as_ref() != Some(&judge) {
             *known = Some(judge);
@@ -125,7 +134,7 @@ impl PromptFlow {
             return Ok(());
         }
         let folder = self.unpack(name, files)?;
-        let server = Server::start(&self.environment, &folder)?;
+        let server = Server::start(&self.environment, &folder, inputs(files))?;
         lock(&self.servers).insert(name.to_owned(), server);
         Ok(())
     }
@@ -145,6 +154,11 @@ impl PromptFlow {
         Some(serve::health(&self.http, exited, &address).await)
     }
 
+    /// The inputs of a served flow, by name; None: nothing is served under that name, or its graph cannot be read.
+    pub fn inputs(&self, name: &str) -> Option<BTreeSet<String>> {
+        lock(&self.servers).get(name)?.inputs.clone()
+    }
+
     /// Asks a served flow; its status and its outputs, or error.
     ///
     /// # Errors
@@ -153,5 +167,48 @@ impl PromptFlow {
         let address = lock(&self.servers).get(name).map(Server::address);
         let address = address.with_context(|| format!("no flow is served as {name}"))?;
         serve::ask(&self.http, &address, inputs).await
+    }
+}
+
+fn graph(files: &Files) -> Option<(&Bytes, Graph)> {
+    let (_, bytes) = files.iter().find(|(path, _)| path == graph::FILE)?;
+    Some((bytes, Graph::parse(bytes).ok()?))
+}
+
+fn inputs(files: &Files) -> Option<BTreeSet<String>> {
+    graph(files).map(|(_, graph)| graph.inputs.into_keys().collect())
+}
+
+/// The first 8 hex digits of the SHA-256 of the graph and of the files that its nodes name, in the order of their names: the
+/// spelling in which evaluations tell of it, so that scores of both can be joined.
+fn rubric(files: &Files) -> String {
+    let digest = |bytes: &[u8]| hex(&Sha256::digest(bytes));
+    let Some((text, graph)) = graph(files) else { return String::new() };
+    let sources: BTreeSet<String> = graph.nodes.into_iter().filter_map(|node| node.source.path).collect();
+    let mut all = digest(text);
+    for (path, bytes) in sources.iter().filter_map(|source| files.iter().find(|(path, _)| path == source)) {
+        all.push_str(&format!("\n{path} {}", digest(bytes)));
+    }
+    digest(all.as_bytes()).chars().take(8).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flow(prompt: &'static str, notes: &'static str) -> Files {
+        let graph = "inputs: {question: {type: string}}\nnodes:\n- {name: a, type: llm, source: {path: a.jinja2}}\n";
+        [("flow.dag.yaml", graph), ("a.jinja2", prompt), ("NOTES.md", notes)]
+            .map(|(path, text)| (path.to_owned(), Bytes::from_static(text.as_bytes())))
+            .into()
+    }
+
+    #[test]
+    fn a_rubric_is_what_is_judged_by_and_not_what_lies_beside_it() {
+        let own = rubric(&flow("score it", "x"));
+        assert_eq!((own.len(), &own), (8, &rubric(&flow("score it", "y"))));
+        assert_ne!(own, rubric(&flow("score it kindly", "x")));
+        assert_eq!(inputs(&flow("", "")), Some(["question".to_owned()].into()));
+        assert_eq!((rubric(&Files::new()), inputs(&Files::new())), (String::new(), None));
     }
 }

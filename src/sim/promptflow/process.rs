@@ -6,7 +6,7 @@ use std::{
     process::Stdio,
 };
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::AsyncWriteExt,
@@ -48,10 +48,22 @@ impl Environment {
         Self { bin, variables }
     }
 
-    /// A program of the environment that is killed with all that it starts.
+    /// A program of the environment that is killed with all that it starts, also if this process is killed itself.
     pub fn start(&self, program: &str, args: &[OsString], stdout: Stdio, stderr: Stdio) -> anyhow::Result<Group> {
         let program = self.bin.join(program);
-        let child = Command::new(&program)
+        ensure!(program.is_file(), "{} is missing", program.display());
+        let guarded = ["-c", GUARD, "sh"].map(OsString::from).into_iter().chain([program.into()]);
+        self.spawn(Path::new("/bin/sh"), guarded.chain(args.iter().cloned()), stdout, stderr)
+    }
+
+    fn spawn(
+        &self,
+        program: &Path,
+        args: impl Iterator<Item = OsString>,
+        stdout: Stdio,
+        stderr: Stdio,
+    ) -> anyhow::Result<Group> {
+        let child = Command::new(program)
             .args(args)
             .env_clear()
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
@@ -65,20 +77,39 @@ impl Environment {
     }
 
     /// Runs a program to its end.
-    pub async fn run(&self, program: &str, args: &[OsString], input: &[u8]) -> anyhow::Result<Output> {
-        let mut group = self.start(program, args, Stdio::piped(), Stdio::piped())?;
-        if let Some(mut stdin) = group.child.stdin.take() {
-            stdin.write_all(input).await?;
-        }
-        let (out, err) = (group.child.stdout.take(), group.child.stderr.take());
-        let (stdout, stderr, status) = tokio::join!(read(out), read(err), group.child.wait());
-        // Its workers may still be there, and its id must not be killed once it is somebody else's.
-        Ok(Output { success: status?.success(), stdout: stdout?, stderr: stderr? })
+    pub async fn run(&self, program: &str, args: &[OsString]) -> anyhow::Result<Output> {
+        self.start(program, args, Stdio::piped(), Stdio::piped())?.ended().await
     }
 
     /// Runs a Python program, with `input` on its standard input.
     pub async fn python(&self, program: &str, input: &[u8]) -> anyhow::Result<Output> {
-        self.run("python", &["-c".into(), program.into()], input).await
+        let args = ["-c", program].map(OsString::from).into_iter();
+        let mut group = self.spawn(&self.bin.join("python"), args, Stdio::piped(), Stdio::piped())?;
+        if let Some(mut stdin) = group.child.stdin.take() {
+            stdin.write_all(input).await?;
+        }
+        group.ended().await
+    }
+}
+
+/// Runs what follows, and kills it with all that it started once standard input is at its end: that is when the process
+/// that holds the other end is gone, however it went.
+const GUARD: &str = r#"
+exec 3<&0 </dev/null
+{ cat <&3 >/dev/null; kill -KILL 0; } >/dev/null 2>&1 &
+"$@" 3<&- &
+wait $!
+"#;
+
+impl Group {
+    async fn ended(mut self) -> anyhow::Result<Output> {
+        let group = &mut self;
+        // Waiting would close it, and with it the guard's reason to keep still.
+        let _held = group.child.stdin.take();
+        let (out, err) = (group.child.stdout.take(), group.child.stderr.take());
+        let (stdout, stderr, status) = tokio::join!(read(out), read(err), group.child.wait());
+        // Its workers may still be there, and its id must not be killed once it is somebody else's.
+        Ok(Output { success: status?.success(), stdout: stdout?, stderr: stderr? })
     }
 }
 
@@ -101,5 +132,45 @@ impl Drop for Group {
         if let Some(id) = self.id {
             let _gone = kill_process_group(id, Signal::KILL);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use super::*;
+
+    fn environment(folder: &Path, program: &str) -> Environment {
+        let bin = folder.join("bin");
+        fs::create_dir_all(&bin).unwrap();
+        fs::write(bin.join("pf"), format!("#!/bin/sh\n{program}")).unwrap();
+        fs::set_permissions(bin.join("pf"), fs::Permissions::from_mode(0o755)).unwrap();
+        Environment::new(folder, folder, "", folder)
+    }
+
+    #[tokio::test]
+    async fn what_was_started_ends_with_the_other_end_of_its_standard_input() {
+        let folder = tempfile::tempdir().unwrap();
+        // It has a child of its own, which holds the pipe as long as it lives.
+        let environment = environment(folder.path(), "tail -f /dev/null & echo up; wait");
+        let mut group = environment.start("pf", &[], Stdio::piped(), Stdio::null()).unwrap();
+        let mut stdout = group.child.stdout.take().unwrap();
+        let mut first = [0; 3];
+        tokio::io::AsyncReadExt::read_exact(&mut stdout, &mut first).await.unwrap();
+        assert!(group.child.try_wait().unwrap().is_none());
+        // What the kernel does for a process that is killed.
+        drop(group.child.stdin.take());
+        assert_eq!(read(Some(stdout)).await.unwrap(), "");
+        assert!(!group.child.wait().await.unwrap().success());
+    }
+
+    #[tokio::test]
+    async fn a_program_that_ends_says_how_and_needs_no_input() {
+        let folder = tempfile::tempdir().unwrap();
+        let environment = environment(folder.path(), "cat; echo out $1; echo err >&2; exit 3");
+        let output = environment.run("pf", &["x".into()]).await.unwrap();
+        assert_eq!((output.success, output.stdout.as_str(), output.stderr.as_str()), (false, "out x\n", "err\n"));
+        assert!(environment.run("python", &[]).await.is_err(), "it is not there");
     }
 }

@@ -1,6 +1,6 @@
 //! Served flows: `pf flow serve`, as the container of a deployment does it.
 
-use std::{fs, net::TcpListener, path::Path, process::Stdio};
+use std::{collections::BTreeSet, fs, net::TcpListener, path::Path, process::Stdio};
 
 use anyhow::Context;
 use serde_json::Value;
@@ -11,6 +11,8 @@ use super::process::{Environment, Group};
 pub struct Server {
     group: Group,
     port: u16,
+    /// Of the flow, where its graph says them.
+    pub(super) inputs: Option<BTreeSet<String>>,
 }
 
 /// How a served flow is.
@@ -23,14 +25,18 @@ pub enum Health {
 }
 
 impl Server {
-    pub(super) fn start(environment: &Environment, flow: &Path) -> anyhow::Result<Self> {
+    pub(super) fn start(
+        environment: &Environment,
+        flow: &Path,
+        inputs: Option<BTreeSet<String>>,
+    ) -> anyhow::Result<Self> {
         let port = free_port()?;
         let log = fs::File::create(flow.with_extension("log"))?;
         let mut args: Vec<_> = ["flow", "serve", "--engine", "flask", "--host", "127.0.0.1"].map(Into::into).into();
         args.extend(["--skip-open-browser".into(), "--port".into(), port.to_string().into()]);
         args.extend(["--source".into(), flow.into()]);
         let group = environment.start("pf", &args, Stdio::from(log.try_clone()?), Stdio::from(log))?;
-        Ok(Self { group, port })
+        Ok(Self { group, port, inputs })
     }
 
     pub(super) fn address(&self) -> String {

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::archive::{self, Folder};
 pub use fault::FlowError;
 pub use file::{FILE, FLEX_FILE, MAX_BYTES, file};
-pub use graph::{Flow, Input, Node, Output, Source, Variant, VariantNode, Variants};
+pub use graph::{Flow, Input, Node, Output, Source, Variant, Variants, Work};
 
 /// Reads and checks the flow in the folder `path` of an archive.
 ///

@@ -32,6 +32,7 @@ pub fn again(plan: &Plan<'_>, facts: &Facts, run: Run, why: &str, now: At) -> Op
 pub fn anew(known: EvaluationStatus, run: Run, why: &str) -> EvaluationStatus {
     EvaluationStatus {
         base_run: known.base_run.filter(|_| run == Run::Judge),
+        evaluated_as: None,
         judge_run: None,
         short_since: None,
         retried: Some(known.retried.unwrap_or(0) + 1),

@@ -223,12 +223,15 @@ impl Counted<'_> {
     /// What is known with the rows as they are.
     fn accounted(&self, rows: &[RowStatus]) -> EvaluationStatus {
         let of = |status| accounting::count(rows, status);
-        let judged = of(RowStatus::Ok);
+        let (judged, not_judged) = (of(RowStatus::Ok), of(RowStatus::NotJudged));
+        // Before a judge is asked nobody knows of its errors.
+        let asked = self.look.judge_lines.is_some();
         EvaluationStatus {
-            answered: judged + of(RowStatus::JudgeError) + of(RowStatus::Answered),
+            answered: judged + of(RowStatus::JudgeError) + not_judged,
             judged,
             flow_errors: Some(of(RowStatus::FlowError)),
-            judge_errors: Some(of(RowStatus::JudgeError)),
+            judge_errors: asked.then(|| of(RowStatus::JudgeError)),
+            not_judged: (!asked).then_some(not_judged),
             classes: accounting::by_class(self.dataset, rows),
             rows: self.rows(),
             ..self.known.clone()

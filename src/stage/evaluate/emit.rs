@@ -1,4 +1,8 @@
 //! What an evaluation found as events in Application Insights, one a class, where it can be charted beside live answers.
+//!
+//! They are sent before the verdict is recorded, so an operator that dies in between is followed by one that sends them
+//! once more. The component keeps both, and `eventId` is the same: `summarize take_any(*) by id =
+//! tostring(customDimensions.eventId)` counts each once. What the component does not take is not sent again: status has it.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +12,7 @@ use crate::{
         status::{CriterionResult, EvaluationStatus},
     },
     azure::CustomEvent,
-    policy::rule::EVERY_ROW,
+    policy::{naming, rule::EVERY_ROW},
 };
 
 /// Name of the events.
@@ -34,8 +38,9 @@ pub fn events(whose: &Whose<'_>, known: &EvaluationStatus, at: At) -> Vec<Custom
         for result in known.results.iter().filter(|result| result.class == class) {
             measurements.extend(measured(result));
         }
-        let class = [("class".to_owned(), class.to_owned())];
-        let dimensions = dimensions.clone().into_iter().chain(class).collect();
+        let own = [("class", class.to_owned()), ("eventId", id(whose, known, class))];
+        let own = own.map(|(name, value)| (name.to_owned(), value));
+        let dimensions = dimensions.clone().into_iter().chain(own).collect();
         CustomEvent { name: NAME.into(), at: at.get(), dimensions, measurements }
     };
     let of_classes = known.classes.iter().map(|class| {
@@ -44,11 +49,18 @@ pub fn events(whose: &Whose<'_>, known: &EvaluationStatus, at: At) -> Vec<Custom
             ("ok", class.ok),
             ("flowErrors", class.flow_errors),
             ("judgeErrors", class.judge_errors),
+            ("notJudged", class.not_judged),
         ];
         event(&class.class, &counts)
     });
     let every = known.results.iter().any(|result| result.class == EVERY_ROW);
     of_classes.chain(every.then(|| event(EVERY_ROW, &[("rows", known.rows)]))).collect()
+}
+
+/// The same for the same class of the same runs in the same attempt, whoever sends it.
+fn id(whose: &Whose<'_>, known: &EvaluationStatus, class: &str) -> String {
+    let run = known.base_run.as_deref().unwrap_or_default();
+    naming::page_key(whose.namespace, whose.release, whose.hash, whose.attempt, &format!("{run}/{class}"))
 }
 
 fn dimensions(whose: &Whose<'_>, known: &EvaluationStatus) -> BTreeMap<String, String> {
@@ -63,6 +75,8 @@ fn dimensions(whose: &Whose<'_>, known: &EvaluationStatus) -> BTreeMap<String, S
         ("attempt", attempt.to_string()),
         ("verdict", known.verdict.clone().unwrap_or_default()),
         ("baseRun", known.base_run.clone().unwrap_or_default()),
+        ("judgeRun", known.judge_run.clone().unwrap_or_default()),
+        ("evaluatedAs", known.evaluated_as.clone().unwrap_or_else(|| version.to_owned())),
         ("artifact", on.artifact),
         ("dataset", on.dataset),
         ("rubric", on.rubric),
@@ -112,6 +126,7 @@ mod tests {
         let known = EvaluationStatus {
             classes: vec![class("factual"), class("edge")],
             results: vec![result("factual", "groundedness", "2.882"), result("*", "refusal_rate", "0.9")],
+            base_run: Some("eval-1".into()),
             rows: 34,
             verdict: Some("Pass".into()),
             verdict_on: Some(VerdictOn { key: "aabbccdd".into(), ..VerdictOn::default() }),
@@ -123,6 +138,11 @@ mod tests {
         let classes: Vec<&str> = got.iter().map(|event| event.dimensions["class"].as_str()).collect();
         assert_eq!(classes, ["factual", "edge", "*"]);
         assert_eq!((got[0].name.as_str(), got[0].dimensions["verdictKey"].as_str()), (NAME, "aabbccdd"));
+        let ids = |at| events(&whose, &known, at).into_iter().map(|event| event.dimensions["eventId"].clone());
+        let ids: Vec<Vec<String>> =
+            [0, 9].map(|s| ids(At::from(jiff::Timestamp::from_second(s).unwrap())).collect()).into();
+        assert_eq!(ids[0], ids[1], "sent twice, counted once");
+        assert_eq!(ids[0][0], "assistant/r/5f.7/eval-1/factual");
         let numbers = &got[0].measurements;
         assert_eq!((numbers["groundedness"], numbers["groundedness.failing"], numbers["rows"]), (2.882, 1.0, 17.0));
         assert_eq!((got[1].measurements["judgeErrors"], got[2].measurements["refusal_rate"]), (1.0, 0.9));

@@ -101,6 +101,9 @@ fn the_run_that_is_stopped_is_the_one_that_nobody_waits_for_any_more() {
     let mut judged = facts(Some(JUDGE));
     judged.evaluation.as_mut().expect("some").verdict = Some("Fail".into());
     assert_eq!(under_way(&judged), None);
+    let mut recalled = facts(Some(JUDGE));
+    recalled.evaluation.as_mut().expect("some").evaluated_as = Some("1427".into());
+    assert_eq!(under_way(&recalled), None, "it is another evaluation's");
 }
 
 /// A release of two questions of class `a`, whose mean must be at least 2.
@@ -204,7 +207,8 @@ fn rows_that_are_missing_twice_are_counted_by_whose_error_it_is_and_only_their_r
     let look = complete(&[3, -1], None);
     let once = decide(&evaluation, &facts(None), &look, 0);
     let again = known(&decide(&evaluation, &once.facts, &look, 30));
-    assert_eq!((again.flow_errors, again.judge_errors, again.base_run), (Some(1), Some(0), None));
+    assert_eq!((again.flow_errors, again.judge_errors, again.base_run.as_deref()), (Some(1), None, None));
+    assert_eq!((again.not_judged, again.classes[0].not_judged), (Some(1), 1), "no judge was asked");
     let spent = Facts { evaluation: Some(EvaluationStatus { retried: Some(1), ..known(&once) }), ..Facts::default() };
     let given_up = decide(&evaluation, &spent, &look, 30);
     assert!(matches!(given_up.then, Then::Ask(Wish::Withdraw(Cause::EvalInfraError), _)), "{:?}", given_up.then);

@@ -1,6 +1,6 @@
 //! What the records alone tell: nothing of it is lost if the process that saw it is.
 
-use super::{ReleaseView, exposed, facts};
+use super::{ReleaseView, exposed, facts, gate};
 use crate::{
     api::{
         At,
@@ -77,12 +77,18 @@ fn before_traffic(view: &ReleaseView<'_>, now: At) -> Vec<(At, Event)> {
         events.push((now, Event::Built { model: model.clone(), bytes: build.bytes }));
     }
     let Some(evaluation) = view.evaluation else { return events };
-    if let (Some(started), Some(run)) = (evaluation.started_at, &evaluation.base_run) {
-        events.push((started, Event::EvaluationStarted { run: run.clone(), rows: evaluation.rows }));
+    if let (Some(began), Some(run)) = (evaluation.started_at, &evaluation.base_run) {
+        let (run, rows) = (run.clone(), evaluation.rows);
+        let event = match &evaluation.evaluated_as {
+            Some(version) => Event::EvaluationRecalled { run, version: version.clone() },
+            None => Event::EvaluationStarted { run, rows },
+        };
+        // What began then is the first run.
+        events.push((if evaluation.retried.is_none() { began } else { now }, event));
     }
     match evaluation.verdict.as_deref() {
         Some("Pass") => {
-            let found = facts::gate_found(evaluation, facts::metrics(view));
+            let found = gate::gate_found(evaluation, facts::metrics(view));
             events.push((now, Event::EvaluationPassed { found }));
         }
         Some("Waived") => events.push((now, Event::EvaluationWaived)),

@@ -7,9 +7,7 @@ use crate::{
         endpoint::DeploymentSeen,
         log::{Attempt, Course, Decision, Kind, Why},
         release::Metric,
-        status::{Comparison, CriterionResult, Differs, EvaluationStatus},
     },
-    policy::decimal::{Decimal, Mean},
     view::{
         canary,
         conditions::{Row, Status},
@@ -26,37 +24,6 @@ pub(super) fn built(view: &ReleaseView<'_>) -> Row {
         }
         (None, Some(decision)) => row(Status::False, &decision.cause, &decision.evidence),
         (None, None) => undecided(view, "Built", Stage::Building),
-    }
-}
-
-pub(super) fn evaluation_complete(view: &ReleaseView<'_>) -> Row {
-    let row = |status, reason: &str, message: &str| Row::new("EvaluationComplete", status, reason, message);
-    let counts =
-        |e: &EvaluationStatus| format!("{} of {} rows answered, {} of {} judged", e.answered, e.rows, e.judged, e.rows);
-    match (verdict(view), fault(view, &[Cause::EvalInfraError])) {
-        (_, Some(decision)) => row(Status::False, &decision.cause, &decision.evidence),
-        (Some((e, "Pass" | "Fail")), _) => row(Status::True, "AllRowsJudged", &counts(e)),
-        (Some((_, "Waived")), _) => row(Status::Unknown, "Waived", WAIVED),
-        (Some((e, _)), _) => row(Status::False, Cause::EvalInfraError.as_str(), &counts(e)),
-        (None, None) => undecided(view, "EvaluationComplete", Stage::Evaluating),
-    }
-}
-
-/// Nothing was judged, so nothing passed.
-const WAIVED: &str = "the release has no `evaluation`, and the endpoint's policy requires none";
-
-pub(super) fn evaluation_passed(view: &ReleaseView<'_>) -> Row {
-    let row = |status, reason: &str, message: &str| Row::new("EvaluationPassed", status, reason, message);
-    match (verdict(view), fault(view, &[Cause::EvalInfraError])) {
-        (_, Some(decision)) => row(Status::Unknown, &decision.cause, "nothing was judged"),
-        (Some((e, "Pass")), _) => row(Status::True, "AllCriteriaMet", &criteria(e, metrics(view), "criteria met")),
-        (Some((e, "Fail")), _) => {
-            let failed: Vec<CriterionResult> = e.results.iter().filter(|r| r.verdict == "Fail").cloned().collect();
-            row(Status::False, Cause::EvalRegression.as_str(), &sentence::criteria_failed(&failed))
-        }
-        (Some((_, "Waived")), _) => row(Status::Unknown, "Waived", WAIVED),
-        (Some(_), _) => row(Status::Unknown, Cause::EvalInfraError.as_str(), "nothing was judged"),
-        (None, None) => undecided(view, "EvaluationPassed", Stage::Evaluating),
     }
 }
 
@@ -162,52 +129,8 @@ fn skipped(attempt: &Attempt) -> String {
     }
 }
 
-/// `95 of 95 rows, 9 of 9 criteria; tightest multi_hop: groundedness=2.882, threshold 2.850 (n=17)`
-pub fn gate_found(evaluation: &EvaluationStatus, metrics: &[Metric]) -> String {
-    let EvaluationStatus { judged, rows, .. } = evaluation;
-    format!("{judged} of {rows} rows, {}", criteria(evaluation, metrics, "criteria"))
-}
-
-/// `9 of 9 criteria met; tightest …`
-fn criteria(evaluation: &EvaluationStatus, metrics: &[Metric], words: &str) -> String {
-    let results = &evaluation.results;
-    let met = results.iter().filter(|r| r.verdict == "Pass").count();
-    let tightest = tightest(results, metrics).map_or_else(String::new, |tightest| format!("; {tightest}"));
-    let compared = evaluation.comparison.as_ref().and_then(compared);
-    let compared = compared.map_or_else(String::new, |compared| format!("; {compared}"));
-    format!("{met} of {} {words}{tightest}{compared}", results.len())
-}
-
-/// `against 1427: groundedness 3 better, 5 worse, 87 same (p=0.727)`; a difference that chance explains is told as that by
-/// its number.
-fn compared(comparison: &Comparison) -> Option<String> {
-    let told = |differs: &Differs| {
-        let Differs { metric, better, worse, same, p, .. } = differs;
-        let p = p.strip_prefix('<').map_or_else(|| format!("p={p}"), |below| format!("p<{below}"));
-        format!("{metric} {better} better, {worse} worse, {same} same ({p})")
-    };
-    let all: Vec<String> = comparison.metrics.iter().map(told).collect();
-    let with = comparison.with.as_deref().filter(|_| !all.is_empty())?;
-    Some(format!("against {with}: {}", sentence::within(&all, 256)))
-}
-
-/// The criterion that was met with the least to spare, as a share of its metric's scale.
-fn tightest(results: &[CriterionResult], metrics: &[Metric]) -> Option<String> {
-    let margin = |r: &CriterionResult| {
-        let (value, minimum): (Decimal, Decimal) = (r.value.as_ref()?.parse().ok()?, r.minimum.parse().ok()?);
-        let scale = metrics.iter().find(|m| m.name == r.metric).and_then(|m| m.scale.as_ref());
-        let width = scale.and_then(|s| Decimal::from_f64(s.max - s.min)).unwrap_or(Decimal::ONE);
-        Some(Mean::of(value.millionths(), 1).margin(minimum, width))
-    };
-    let (_, r) = results.iter().filter_map(|r| margin(r).map(|m| (m, r))).min_by_key(|(margin, _)| *margin)?;
-    let value = r.value.as_deref().unwrap_or_default();
-    let left = r.points_left.as_ref().filter(|left| !left.starts_with('-'));
-    let left = left.map_or_else(String::new, |left| format!(", {left} points left to lose"));
-    Some(format!("tightest {}: {}={value}, threshold {} (n={}){left}", r.class, r.metric, r.minimum, r.samples))
-}
-
 /// Unknown: not begun, under way, or never needed.
-fn undecided(view: &ReleaseView<'_>, kind: &'static str, own: Stage) -> Row {
+pub(super) fn undecided(view: &ReleaseView<'_>, kind: &'static str, own: Stage) -> Row {
     let row = |reason: &str, message: &str| Row::new(kind, Status::Unknown, reason, message);
     let version = view.version();
     match &view.standing {
@@ -222,15 +145,10 @@ fn undecided(view: &ReleaseView<'_>, kind: &'static str, own: Stage) -> Row {
 }
 
 /// The decision, if it is a withdrawal for one of these causes.
-fn fault<'v>(view: &'v ReleaseView<'_>, causes: &[Cause]) -> Option<&'v Decision> {
+pub(super) fn fault<'v>(view: &'v ReleaseView<'_>, causes: &[Cause]) -> Option<&'v Decision> {
     let decision = view.attempt()?.decision.as_ref()?;
     let cause = decision.cause.parse::<Cause>().ok()?;
     (decision.is(Course::Withdraw) && causes.contains(&cause)).then_some(decision)
-}
-
-fn verdict<'v>(view: &'v ReleaseView<'_>) -> Option<(&'v EvaluationStatus, &'v str)> {
-    let evaluation = view.attempt().and(view.evaluation)?;
-    Some((evaluation, evaluation.verdict.as_deref()?))
 }
 
 /// The spec, if it is still that of the attempt.

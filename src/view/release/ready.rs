@@ -181,7 +181,10 @@ fn ended_badly(view: &ReleaseView<'_>, attempt: &Attempt, ending: &Ending) -> St
 /// What a person can do after an ending.
 fn next_step(reason: &str, view: &ReleaseView<'_>) -> String {
     match reason.parse::<Cause>() {
-        Ok(Cause::EvalRegression | Cause::CanaryFailed | Cause::AvailabilityFailed | Cause::RejectedBefore) => {
+        Ok(Cause::EvalRegression) => {
+            "ship other content under another version, or change the test (`evaluation`, `metrics`, `criteria`)".into()
+        }
+        Ok(Cause::CanaryFailed | Cause::AvailabilityFailed | Cause::RejectedBefore) => {
             "ship another version, or change the test (`evaluation`, `metrics`, `criteria`)".into()
         }
         Ok(Cause::PolicyViolation) => {

@@ -175,7 +175,7 @@ fn what_ended_badly_is_stalled_or_tools_would_wait_for_ever() {
     let message = format!("EvalInfraError: {evidence}");
     assert_eq!(shows(&view), ("Failed".into(), words("False EvalInfraError", "-", "True EvalInfraError"), message));
     assert_eq!(condition(&view, "EvaluationComplete"), format!("False EvalInfraError: {evidence}"));
-    assert_eq!(condition(&view, "EvaluationPassed"), "Unknown EvalInfraError: nothing was judged");
+    assert_eq!(condition(&view, "EvaluationPassed"), "Unknown EvalInfraError: no criterion was judged");
     assert_eq!(condition(&view, "TrafficVerified"), "Unknown NoTraffic: 1428 never had traffic");
 }
 

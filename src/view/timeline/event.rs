@@ -25,6 +25,11 @@ pub enum Event {
         run: String,
         rows: i64,
     },
+    /// The same content was evaluated by the same test before, as this version: its runs are judged, no new ones are made.
+    EvaluationRecalled {
+        run: String,
+        version: String,
+    },
     /// A run did not come to its end, and is made once more: the n-th time of so many.
     EvaluationRetried {
         n: i64,
@@ -123,6 +128,7 @@ impl Event {
             Self::Opened { kind, version, hash, stable, .. } => opened(kind, version, hash, stable.as_ref()),
             Self::Built { .. } => format!("built: {}", self.note()),
             Self::EvaluationStarted { .. } => format!("evaluation started: {}", self.note()),
+            Self::EvaluationRecalled { .. } => self.note(),
             Self::EvaluationRetried { .. } => format!("evaluation {}", self.note()),
             Self::EvaluationPassed { found } => format!("evaluation passed: {found}"),
             Self::EvaluationWaived => format!("evaluation waived: {}", self.note()),
@@ -152,6 +158,9 @@ impl Event {
             }
             Self::Built { model, bytes } => format!("model {}, {}", bare(model), sentence::size(*bytes)),
             Self::EvaluationStarted { run, rows } => format!("{run} over {}", sentence::count(*rows, "row")),
+            Self::EvaluationRecalled { run, version } => {
+                format!("evaluated before as {run}, for {version}: the same content, asked by the same test")
+            }
             Self::EvaluationRetried { n, of, why } => format!("run once more ({n} of {of}): {why}"),
             Self::EvaluationPassed { found } => found.clone(),
             Self::EvaluationWaived => "the release has no `evaluation`, and the endpoint's policy requires none".into(),

@@ -72,6 +72,7 @@ impl Event {
             Self::Opened { .. } => (false, "RevisionAccepted"),
             Self::Built { .. } => (false, "Built"),
             Self::EvaluationStarted { .. } => (false, "EvaluationStarted"),
+            Self::EvaluationRecalled { .. } => (false, "EvaluationRecalled"),
             Self::EvaluationRetried { .. } => (true, Cause::EvalInfraError.as_str()),
             Self::EvaluationPassed { .. } => (false, "EvaluationPassed"),
             Self::EvaluationWaived => (false, "EvaluationWaived"),
@@ -99,6 +100,7 @@ impl Event {
             Self::Opened { .. } => "Open",
             Self::Built { .. } => "Build",
             Self::EvaluationStarted { .. }
+            | Self::EvaluationRecalled { .. }
             | Self::EvaluationRetried { .. }
             | Self::EvaluationPassed { .. }
             | Self::EvaluationWaived => "Evaluate",

@@ -48,6 +48,9 @@ async fn content_is_uploaded_once_and_is_deployed_only_as_it_was_evaluated() {
     team.release("1427").await;
     assert_eq!(team.ends("1427").await.0, "Promoted");
     assert!(uploads(&team, 0) > 40, "all files of the sample");
+    let read = |entry: &sim::requests::Entry| entry.method == "GET" && entry.path.ends_with(PROMPT);
+    let reads = team.story.azure().requests(0).iter().filter(|entry| read(entry)).count();
+    assert_eq!(reads, 1, "read back once, for the request that deploys it");
 
     // The same content under another version. When it was evaluated and is about to be deployed, somebody writes over it.
     let azure = team.story.azure();

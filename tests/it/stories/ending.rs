@@ -45,7 +45,7 @@ async fn what_the_gate_rejects_is_never_deployed_and_not_tried_again() {
     assert!(message.contains(found), "{message}");
     let (stalled, _, message) = condition(&team, "Stalled").await;
     assert_eq!(stalled, "True");
-    assert!(message.contains("ship another version"), "{message}");
+    assert!(message.contains("ship other content under another version"), "{message}");
     assert_eq!((deployments(&team), team.live()), (json!(["d-1427"]), json!({"d-1427": 100})));
     let notice = received(&team, "EvalRegression").await;
     assert_eq!((&notice.body["severity"], &notice.body["blame"]), (&json!("notice"), &json!("Release")));
@@ -83,7 +83,7 @@ async fn an_evaluation_that_did_not_run_cleanly_says_nothing_about_the_release()
     let (complete, _, message) = condition(&team, "EvaluationComplete").await;
     assert_eq!(complete, "False");
     assert!(message.starts_with("base run failed: AutomaticRuntimeFailed"), "{message}");
-    let wanted = ("Unknown".into(), "EvalInfraError".into(), "nothing was judged".into());
+    let wanted = ("Unknown".into(), "EvalInfraError".into(), "no criterion was judged".into());
     assert_eq!(condition(&team, "EvaluationPassed").await, wanted);
 
     // The service says Completed of a run whose lines failed.

@@ -83,7 +83,7 @@ fn in_a_hurry(mut manifest: Value) -> Value {
 
 /// SIGKILL, and another operator in its place, which need not wait for a lease whose holder is known to be dead: that
 /// wait is `take_over`'s.
-async fn replace(team: &mut Team, pod: &str) {
+pub async fn replace(team: &mut Team, pod: &str) {
     team.operator.kill();
     team.operator.ended().await;
     let args = ["delete", "lease", "-n", OPERATOR_NAMESPACE, OPERATOR, "--ignore-not-found"];

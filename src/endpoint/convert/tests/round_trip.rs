@@ -13,7 +13,7 @@ use crate::{
     },
     endpoint::{
         Log, Ms, Owed, Reply, Target, Why,
-        convert::{Remarks, content, merge, owed, read, read::reply_word, target},
+        convert::{Remarks, content, merge, owed, read, target},
         log::{Attempt, Notice},
     },
     policy::{naming, split::Split},
@@ -76,9 +76,8 @@ fn targets() -> impl Strategy<Value = (String, String)> {
 }
 
 fn intent() -> impl Strategy<Value = stored::Intent> {
-    let replies = [Reply::Accepted, Reply::Busy, Reply::Refused, Reply::NotSent, Reply::Failed];
     let before = option::of((split(), 0..i64::MAX));
-    let outcome = option::of(one_of(&replies).prop_map(|reply| reply_word(reply).to_owned()));
+    let outcome = option::of(one_of(&Reply::ALL).prop_map(|reply| reply.as_str().to_owned()));
     let parts = (0..i64::MAX, targets(), why(), before, "[0-9a-f]{0,64}", 1..99_i64, at(), outcome);
     parts.prop_map(|(seq, (kind, target), why, before, sha256, tries, deadline, outcome)| {
         let before = before.map(|(split, seq)| stored::Before { split: split.to_string(), seq });

@@ -69,7 +69,7 @@ fn check_variants(flow: &Flow, folder: &Folder) -> Result<(), FlowError> {
     for node in flow.nodes.iter().filter(|node| node.use_variants) {
         let variants = flow.node_variants.get(&node.name).into_iter().flat_map(|variants| variants.variants.values());
         for variant in variants {
-            check_source(&Running::variant(node, &variant.node), folder)?;
+            check_source(&Running::of(node, &variant.node), folder)?;
         }
     }
     Ok(())

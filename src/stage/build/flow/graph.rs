@@ -49,6 +49,21 @@ pub struct Output {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Node {
     pub name: String,
+    #[serde(default)]
+    pub use_variants: bool,
+    /// Runs once, after all lines.
+    #[serde(default)]
+    pub aggregation: bool,
+    #[serde(default)]
+    pub activate: Option<Value>,
+    /// Its own. Where it has variants, one of theirs runs.
+    #[serde(flatten)]
+    pub work: Work,
+}
+
+/// What a node or a variant of it does.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Work {
     #[serde(rename = "type", default)]
     pub type_: Option<String>,
     #[serde(default)]
@@ -60,13 +75,6 @@ pub struct Node {
     /// Of an LLM node: `chat` or `completion`.
     #[serde(default)]
     pub api: Option<String>,
-    #[serde(default)]
-    pub use_variants: bool,
-    /// Runs once, after all lines.
-    #[serde(default)]
-    pub aggregation: bool,
-    #[serde(default)]
-    pub activate: Option<Value>,
 }
 
 /// Where a node's code is.
@@ -91,22 +99,7 @@ pub struct Variants {
 /// One variant: a node without a name.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Variant {
-    pub node: VariantNode,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub struct VariantNode {
-    #[serde(rename = "type", default)]
-    pub type_: Option<String>,
-    #[serde(default)]
-    pub source: Option<Source>,
-    #[serde(default, deserialize_with = "or_empty")]
-    pub inputs: BTreeMap<String, Value>,
-    #[serde(default)]
-    pub connection: Option<String>,
-    /// Of an LLM node: `chat` or `completion`.
-    #[serde(default)]
-    pub api: Option<String>,
+    pub node: Work,
 }
 
 impl Flow {
@@ -145,35 +138,26 @@ pub(super) struct Running<'a> {
 pub(super) fn running<'a>(flow: &'a Flow, node: &'a Node) -> Result<Running<'a>, FlowError> {
     let name = node.name.as_str();
     if !node.use_variants {
-        let Node { type_, source, inputs, connection, api, activate, .. } = node;
-        let (type_, connection, api) = (type_.as_deref(), connection.as_deref(), api.as_deref());
-        return Ok(Running {
-            name,
-            type_,
-            source: source.as_ref(),
-            inputs,
-            connection,
-            api,
-            activate: activate.as_ref(),
-        });
+        return Ok(Running::of(node, &node.work));
     }
     let variants = flow.node_variants.get(name).ok_or_else(|| FlowError::NoSource(name.to_owned()))?;
     let Variant { node: variant } = variants
         .variants
         .get(&variants.default_variant_id)
         .ok_or_else(|| FlowError::NoVariant { node: name.to_owned(), variant: variants.default_variant_id.clone() })?;
-    Ok(Running::variant(node, variant))
+    Ok(Running::of(node, variant))
 }
 
 impl<'a> Running<'a> {
-    pub(super) fn variant(node: &'a Node, variant: &'a VariantNode) -> Self {
+    /// The node with its own work, or with that of a variant.
+    pub(super) fn of(node: &'a Node, work: &'a Work) -> Self {
         Self {
             name: &node.name,
-            type_: variant.type_.as_deref(),
-            source: variant.source.as_ref(),
-            inputs: &variant.inputs,
-            connection: variant.connection.as_deref(),
-            api: variant.api.as_deref(),
+            type_: work.type_.as_deref(),
+            source: work.source.as_ref(),
+            inputs: &work.inputs,
+            connection: work.connection.as_deref(),
+            api: work.api.as_deref(),
             activate: node.activate.as_ref(),
         }
     }

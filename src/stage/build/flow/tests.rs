@@ -26,7 +26,7 @@ fn flow(yaml: &str) -> Result<Flow, FlowError> {
 fn a_good_flow() {
     let flow = flow(GOOD).expect("good");
     assert_eq!(flow.nodes.len(), 2);
-    assert_eq!(flow.nodes[1].connection.as_deref(), Some("aoai"));
+    assert_eq!(flow.nodes[1].work.connection.as_deref(), Some("aoai"));
 }
 
 #[test]

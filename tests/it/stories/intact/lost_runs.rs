@@ -33,7 +33,9 @@ async fn a_submission_that_is_lost_with_the_operator_is_made_once_more_and_never
         *sim::lock(&team.story.azure().sim().scenario) = serde_json::from_value(scenario).expect("a scenario");
         let matches = json!({"service": "flow", "method": "POST", "path": "/submit"});
         team.story.azure().fault(json!({"name": version, "match": matches, "skip": skip, "do": effect}));
-        let manifest = in_a_hurry(manifest(&team, "1427", version, &archive));
+        let mut manifest = in_a_hurry(manifest(&team, "1427", version, &archive));
+        // Another test each time, or the same content would not be evaluated a second time.
+        manifest["spec"]["criteria"][0]["minimum"] = json!(format!("2.{version}").parse::<f64>().expect("a number"));
         team.upload(&manifest, archive.clone()).await;
         team.apply(&manifest).await;
         team.story.azure().strikes(version).await;
