@@ -1,17 +1,17 @@
 //! What is not known of Azure, as knobs of the simulator.
 //!
 //! `KNOB=busyStatus` in the environment turns one of them the other way in every world that this process begins, whatever
-//! the test: so any story can be told in an Azure that is not as the sample's.
+//! the test: so any story can be told in an Azure that is not as the sample's. `KNOB=busyStatus,lateLines` turns two.
 
 use std::{env, sync::LazyLock};
 
 use promptrelease::sim::{self, scenario::Scenario};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use super::Simulator;
 
-/// Names the knob that is turned.
+/// Names the knobs that are turned, with commas.
 pub const TURNED: &str = "KNOB";
 
 /// One unknown.
@@ -71,41 +71,50 @@ pub const ALL: [Knob; 27] = [
     knob("lateLines", Place::Runs, "1"),
 ];
 
-static ASKED: LazyLock<Option<&'static Knob>> = LazyLock::new(|| {
-    let name = env::var(TURNED).ok().filter(|name| !name.is_empty())?;
-    let known = ALL.iter().find(|knob| knob.name == name);
-    Some(known.unwrap_or_else(|| panic!("{TURNED} is one of {:?}, not {name:?}", ALL.map(|knob| knob.name))))
-});
+static TURNED_NOW: LazyLock<Vec<&'static Knob>> = LazyLock::new(|| chosen(&env::var(TURNED).unwrap_or_default()));
 
-/// The knob that the environment asks for.
-pub fn turned() -> Option<&'static Knob> {
-    *ASKED
+/// The knobs that a text names, with commas; `all` names all.
+pub fn chosen(names: &str) -> Vec<&'static Knob> {
+    let names: Vec<&str> = names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    let known = |name: &&str| *name == "all" || ALL.iter().any(|knob| knob.name == *name);
+    let unknown = names.iter().find(|name| !known(name));
+    assert!(unknown.is_none(), "there is no knob {unknown:?}; there are {:?}", ALL.map(|knob| knob.name));
+    ALL.iter().filter(|knob| names.contains(&"all") || names.contains(&knob.name)).collect()
 }
 
-/// Turns it in a simulator that has just started.
+/// The knobs that are turned in this process.
+pub fn turned() -> &'static [&'static Knob] {
+    &TURNED_NOW
+}
+
+/// Turns them in a simulator that has just started.
 pub async fn turn(simulator: &Simulator) {
-    let Some(knob) = turned() else { return };
-    let change = json!({knob.name: knob.value()});
-    let path = match knob.place {
-        Place::Arm => "/world/knobs",
-        Place::Times => "/world/times",
-        Place::Insights => "/world/insights",
-        Place::Runs => {
-            let runs = serde_json::from_value(change).expect("a field of runs");
-            sim::lock(&simulator.sim().scenario).runs = runs;
-            return;
+    for (place, path) in
+        [(Place::Arm, "/world/knobs"), (Place::Times, "/world/times"), (Place::Insights, "/world/insights")]
+    {
+        if let Some(change) = change(place) {
+            simulator.control(Method::POST, path, &change).await;
         }
-    };
-    simulator.control(Method::POST, path, &change).await;
+    }
+    if let Some(runs) = change(Place::Runs) {
+        sim::lock(&simulator.sim().scenario).runs = serde_json::from_value(runs).expect("fields of runs");
+    }
 }
 
-/// The scenario, with what the knob says of its runs where it says nothing of that itself.
+/// The scenario, with what the knobs say of its runs where it says nothing of that itself.
 pub fn scenario(mut of: Value) -> Scenario {
-    if let Some(knob) = turned().filter(|knob| knob.place == Place::Runs) {
-        let runs = of.as_object_mut().expect("a scenario is an object").entry("runs").or_insert(json!({}));
-        runs.as_object_mut().expect("runs are an object").entry(knob.name).or_insert(knob.value());
+    if let Some(Value::Object(mut runs)) = change(Place::Runs) {
+        runs.extend(of["runs"].as_object().cloned().unwrap_or_default());
+        of["runs"] = runs.into();
     }
     Scenario::parse(&of.to_string()).expect("a scenario")
+}
+
+/// What is turned in this place, if anything is.
+fn change(place: Place) -> Option<Value> {
+    let here = turned().iter().filter(|knob| knob.place == place);
+    let here: Map<String, Value> = here.map(|knob| (knob.name.to_owned(), knob.value())).collect();
+    (!here.is_empty()).then(|| here.into())
 }
 
 impl Knob {
