@@ -73,7 +73,7 @@ async fn a_raise_that_azure_never_takes_ends_by_a_withdrawal_and_a_page() {
     assert_eq!((&page["severity"], &page["blame"]), (&json!("page"), &json!("Environment")));
     let evidence = page["evidence"].as_str().unwrap_or_default();
     let tried = evidence.starts_with("d-1427=90 d-1428=10 was tried ") && evidence.contains("times and not read back");
-    assert!(tried && evidence.contains("409"), "{evidence}");
+    assert!(tried && evidence.contains("in Updating provisioning state"), "{evidence}");
     assert!(ready(&team.seen().await).1.contains(evidence), "{evidence}");
 
     raised_in_vain(&team, "1429", json!({"operation": {"code": "InternalServerError"}})).await;
