@@ -220,7 +220,7 @@ async fn evaluate_one(scene: &Scene<'_>, release: &Release, spec: &PromptRelease
         };
         return Turn::settled(Decision { facts, told, then });
     };
-    match evaluate::act(azure, &plan, &step, facts, scene.now).await {
+    match evaluate::act(azure, &plan, &step, &decision.facts, scene.now).await {
         Ok(facts) => Turn { why: evaluate::submitted(spec, &facts), ..Turn::of(facts) },
         Err(evaluate::EvaluateError::Protected(why)) => Turn::withdraw(facts, Cause::PolicyViolation, why),
         Err(evaluate::EvaluateError::Azure(error)) => failed(error),
