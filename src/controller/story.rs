@@ -220,6 +220,7 @@ async fn evaluate_one(scene: &Scene<'_>, release: &Release, spec: &PromptRelease
         };
         return Turn::settled(Decision { facts, told, then });
     };
+    let facts = &decision.facts;
     match evaluate::recall(azure, &plan, facts, &release.status.gate_verdicts, scene.now).await {
         Ok(None) => {}
         Ok(Some(facts)) => return Turn { why: evaluate::submitted(spec, &facts), ..Turn::of(facts) },

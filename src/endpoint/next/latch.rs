@@ -45,8 +45,9 @@ fn undo<N>(attempt: &Attempt<N>) -> Option<Cause> {
 
 /// With an attempt exposed every difference is answered by taking its traffic back: it is never raised again to repair.
 fn disturbed<N: Name>(attempt: &Attempt<N>, live: &Live<N>, difference: Difference) -> Option<Cause> {
-    // A first release has no way back, unless another hand has made one.
-    let no_way = facts::is_first_promotion(attempt) && (live.split.is_empty() || gives_traffic(attempt, live));
+    // A first release has no way back, unless another hand has made one. Nor has one whose deployment got all traffic by
+    // being created, as the first of an endpoint may.
+    let no_way = attempt.return_to.is_none() && (live.split.is_empty() || gives_traffic(attempt, live));
     if !facts::needs_write(attempt, live) || no_way {
         return None;
     }

@@ -16,7 +16,8 @@ use crate::{
 /// one deployment is taken for stable. None: nothing to put right.
 pub fn mend<N: Name>(scene: &mut Scene<'_, N>, live: &Live<N>, difference: Option<Difference>) -> Option<Then<N>> {
     let Some(known) = scene.log.verified.clone() else { return Some(first(scene, live)) };
-    let ours = scene.log.claimed.is_some() && !known.split.is_empty();
+    let ours =
+        scene.log.claimed.is_some() && !known.split.is_empty() && !is_first_deployment(scene, known.split.sole());
     match difference? {
         Difference::Unclaimed => None,
         Difference::Lagging => Some(scene.lagging()),
@@ -53,6 +54,9 @@ fn found<N: Name>(scene: &mut Scene<'_, N>, live: &Live<N>) -> Then<N> {
     }
     let seq = live.seq().filter(|_| live.owner == Owner::Ours).unwrap_or(0);
     scene.log.verified = Some(Verified { split: live.split.clone(), seq, at: scene.now, why: None });
+    if is_first_deployment(scene, sole.as_ref()) {
+        return scene.wait(Waiting::Nothing);
+    }
     let stable = &mut scene.log.stable;
     stable.clone_from(&sole);
     if scene.log.previous.as_ref().is_some_and(|previous| sole.as_ref() == Some(&previous.deployment)) {
@@ -62,6 +66,13 @@ fn found<N: Name>(scene: &mut Scene<'_, N>, live: &Live<N>) -> Then<N> {
         attempt.return_to = sole;
     }
     scene.wait(Waiting::Nothing)
+}
+
+/// Whether it is the open first release's own. Azure may give it all traffic when it is created; that is nothing to return
+/// to and nothing to repair: it is promoted, or taken back.
+fn is_first_deployment<N: Name>(scene: &Scene<'_, N>, deployment: Option<&N>) -> bool {
+    let first = scene.log.open().filter(|attempt| attempt.return_to.is_none());
+    deployment.is_some() && first.is_some_and(|attempt| attempt.deployment.as_ref() == deployment)
 }
 
 /// Back to what was read back last.

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::sim::{entra::Claims, faults::Effect, http::Request, settings::Settings};
 
 /// One authorized request, and the fault that strikes it.
+#[derive(Clone)]
 pub struct Call<'a> {
     pub settings: &'a Settings,
     pub now: Timestamp,

@@ -1,11 +1,14 @@
 //! Requests about online deployments: provisioning that takes time and may fail, and the writes that Azure refuses.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
 use super::{
     call::Call,
     defaults, errors,
+    knobs::NewDeployment,
     operations::{self, End, Failure},
     resource::{self, State},
     route::Kind,
@@ -76,6 +79,16 @@ impl Arm {
         let operation = pending.operation.clone();
         deployment.pending = Some(pending);
         let shown = deployment.render(call.settings, of);
+        let takes_all = match self.knobs.new_deployment {
+            NewDeployment::Dark => false,
+            NewDeployment::First => endpoint.split.traffic.values().all(|weight| *weight == 0),
+            NewDeployment::All => true,
+        };
+        if takes_all && !exists {
+            let by = (call.now, call.caller.appid.as_str());
+            let all = BTreeMap::from([(name.to_owned(), 100)]);
+            endpoint.change(call.settings, &self.knobs, by, |split| split.traffic = all);
+        }
         Ok(operations::created(call, &operation, &shown))
     }
 

@@ -50,9 +50,12 @@ impl Arm {
 
     pub(super) fn get_endpoint(&mut self, call: &Call<'_>, name: &str) -> Result<Response, Response> {
         let knobs = self.knobs.clone();
+        self.looks += 1;
+        let unsteady = if self.looks.is_multiple_of(2) { knobs.unsteady_reads_ms } else { 0 };
+        let lag = knobs.read_lag_ms.max(unsteady);
         let endpoint = self.look_at_endpoint(call, name).ok_or_else(|| errors::not_found(call))?;
-        if knobs.read_lag_ms > 0 {
-            let seen = call.now - jiff::SignedDuration::from_millis(i64::try_from(knobs.read_lag_ms).unwrap_or(0));
+        if lag > 0 {
+            let seen = call.now - jiff::SignedDuration::from_millis(i64::try_from(lag).unwrap_or(0));
             if let Some(old) = endpoint.shown_at(seen) {
                 return Ok(Response::json(200, old));
             }

@@ -18,8 +18,12 @@ pub struct Knobs {
     pub state_lag_looks: u32,
     /// Reads of an endpoint show it as it was so many milliseconds ago.
     pub read_lag_ms: u64,
+    /// Every second read of an endpoint shows it as it was so many milliseconds ago: reads go back in time.
+    pub unsteady_reads_ms: u64,
     /// A failed endpoint write leaves its tags, though not its split.
     pub failed_applies_tags: bool,
+    /// What the creation of a deployment does to the split.
+    pub new_deployment: NewDeployment,
     /// What a PUT without `traffic` does to the split.
     pub absent_traffic: AbsentTraffic,
     /// A PUT without an `identity` block is refused.
@@ -42,6 +46,20 @@ pub struct Knobs {
     pub operation_lifetime: i64,
     /// Refuse with 429 when the token bucket of the subscription is empty; it is counted and shown in any case.
     pub enforce_rate_limit: bool,
+    /// A request does not show fields that came after its api-version, and its PUT drops them; else they are as any other.
+    pub hide_newer_fields: bool,
+}
+
+/// What the creation of a deployment does to the split, from its acceptance on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NewDeployment {
+    /// Nothing: it gets traffic when somebody writes it.
+    Dark,
+    /// It gets all traffic of an endpoint that gives none.
+    First,
+    /// It gets all traffic.
+    All,
 }
 
 /// What a PUT without `traffic` does.
@@ -63,7 +81,9 @@ impl Default for Knobs {
             show_accepted: false,
             state_lag_looks: 0,
             read_lag_ms: 0,
+            unsteady_reads_ms: 0,
             failed_applies_tags: false,
+            new_deployment: NewDeployment::Dark,
             absent_traffic: AbsentTraffic::Clear,
             require_identity: true,
             refuse_identity_values: true,
@@ -75,6 +95,7 @@ impl Default for Knobs {
             fill_defaults: true,
             operation_lifetime: 3600,
             enforce_rate_limit: false,
+            hide_newer_fields: false,
         }
     }
 }

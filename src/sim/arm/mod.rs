@@ -32,13 +32,14 @@ mod resource;
 mod route;
 mod store;
 mod traffic;
+mod versions;
 mod workspace;
 
 pub use access::Role;
 use call::Call;
 pub use endpoints::{ENDPOINT_KEYS, ENDPOINT_TOKEN};
 pub use ids::is_name;
-pub use knobs::{AbsentTraffic, Knobs};
+pub use knobs::{AbsentTraffic, Knobs, NewDeployment};
 use route::Route;
 pub use store::{Arm, Container, DeploymentDoc};
 
@@ -67,7 +68,22 @@ impl Arm {
             let text = "The request content was invalid and could not be deserialized: a JSON object is expected.";
             return Err(errors::arm(400, "InvalidRequestContent", text));
         }
+        if self.knobs.hide_newer_fields {
+            return self.act_by_version(call, route);
+        }
         self.act(call, route)
+    }
+
+    /// With what the request's version knows only.
+    fn act_by_version(&mut self, call: &Call<'_>, route: Route) -> Result<Response, Response> {
+        let mut sent = call.clone();
+        versions::hide(&route, &mut sent.body, &call.api_version);
+        let mut response = self.act(&sent, route.clone())?;
+        if let Ok(mut shown) = serde_json::from_slice::<Value>(&response.body) {
+            versions::hide(&route, &mut shown, &call.api_version);
+            response.body = shown.to_string().into();
+        }
+        Ok(response)
     }
 
     fn act(&mut self, call: &Call<'_>, route: Route) -> Result<Response, Response> {

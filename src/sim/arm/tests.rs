@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::handle;
+use super::{NewDeployment, handle};
 use crate::sim::{
     Sim,
     faults::{Effect, OperationFault},
@@ -310,6 +310,43 @@ async fn an_endpoint_has_at_most_twenty_deployments() {
 }
 
 #[tokio::test]
+async fn whether_a_new_deployment_gets_traffic_is_a_knob() {
+    let idle = "endpoints: [{name: qa-prod}]";
+    for (knob, world, after) in [
+        (NewDeployment::Dark, idle, vec![]),
+        (NewDeployment::Dark, QA, only("d-1")),
+        (NewDeployment::First, idle, only("d-3")),
+        (NewDeployment::First, QA, only("d-1")),
+        (NewDeployment::All, QA, only("d-3")),
+    ] {
+        let sim = sim(world);
+        lock(&sim.arm).knobs.new_deployment = knob;
+        assert_eq!(arm(&sim, "PUT", D3, deployment()).await.status, 201);
+        assert_eq!(live(&sim), after, "{knob:?} {world}");
+    }
+}
+
+#[tokio::test]
+async fn whether_a_version_drops_what_a_newer_one_has_written_is_a_knob() {
+    for (hides, kept) in [(false, json!(7)), (true, Value::Null)] {
+        let sim = sim(QA);
+        let mut endpoint = split(json!({"d-1": 100}));
+        endpoint["properties"]["newInNextYear"] = json!(7);
+        assert_eq!(arm(&sim, "PUT", ENDPOINT, endpoint).await.status, 201);
+        assert_eq!(settled(&sim, ENDPOINT).await, "Succeeded");
+        lock(&sim.arm).knobs.hide_newer_fields = hides;
+        // The other clients of these tests say 2024-10-01.
+        let read = get(&sim, ENDPOINT).await.body;
+        let mut back = split(json!({"d-1": 100}));
+        back["properties"]["newInNextYear"] = read["properties"]["newInNextYear"].clone();
+        assert_eq!(arm(&sim, "PUT", ENDPOINT, back).await.status, 201);
+        assert_eq!(settled(&sim, ENDPOINT).await, "Succeeded");
+        lock(&sim.arm).knobs.hide_newer_fields = false;
+        assert_eq!(get(&sim, ENDPOINT).await.body["properties"]["newInNextYear"], kept);
+    }
+}
+
+#[tokio::test]
 async fn a_registered_version_keeps_its_content() {
     let sim = sim(QA);
     let model = |uri: &str| json!({"properties": {"modelUri": uri, "modelType": "custom_model"}});
@@ -366,6 +403,14 @@ async fn reads_may_lag_and_an_empty_bucket_may_refuse() {
     assert_eq!((shown, live(&sim)), (json!({"d-1": 100}), only("d-2")));
     sim.clock.advance(Duration::from_secs(31));
     assert_eq!(get(&sim, ENDPOINT).await.body["properties"]["traffic"], json!({"d-2": 100}));
+
+    // Every second read goes back in time.
+    lock(&sim.arm).knobs.read_lag_ms = 0;
+    lock(&sim.arm).knobs.unsteady_reads_ms = 60_000;
+    let first = get(&sim, ENDPOINT).await.body["properties"]["traffic"].clone();
+    let second = get(&sim, ENDPOINT).await.body["properties"]["traffic"].clone();
+    let shown = [first, second];
+    assert!(shown.contains(&json!({"d-1": 100})) && shown.contains(&json!({"d-2": 100})), "{shown:?}");
 
     lock(&sim.arm).knobs.enforce_rate_limit = true;
     let mut codes = BTreeMap::new();

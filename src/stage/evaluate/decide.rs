@@ -146,7 +146,11 @@ impl Counted<'_> {
     /// Are all questions answered? Then the judge is paid for.
     fn base(&self) -> Decision<Step> {
         match completeness::check_base(self.dataset.rows(), self.base_lines) {
-            Ok(()) => Decision::new(self.facts.clone(), Then::Do(Step::SubmitJudge)),
+            Ok(()) => {
+                // The judge's lines may be late by themselves.
+                let counted = EvaluationStatus { short_since: None, ..self.known.clone() };
+                Decision::new(self.with(counted), Then::Do(Step::SubmitJudge))
+            }
             Err(short) => self.short(Run::Eval, &short, None),
         }
     }

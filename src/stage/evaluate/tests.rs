@@ -216,6 +216,18 @@ fn rows_that_are_missing_twice_are_counted_by_whose_error_it_is_and_only_their_r
 }
 
 #[test]
+fn lines_of_the_judge_may_be_late_though_those_of_the_flow_were() {
+    let evaluation = json!({"retries": 1});
+    let late = decide(&evaluation, &facts(None), &complete(&[3, -1], None), 0);
+    let judged = decide(&evaluation, &late.facts, &complete(&[3, 3], None), 60);
+    assert!(matches!(judged.then, Then::Do(Step::SubmitJudge)), "{:?}", judged.then);
+    let submitted = EvaluationStatus { judge_run: Some(JUDGE.into()), ..known(&judged) };
+    let submitted = Facts { evaluation: Some(submitted), ..Facts::default() };
+    let late = decide(&evaluation, &submitted, &complete(&[3, 3], Some(&[3, -1])), 120);
+    assert!(matches!(&late.then, Then::Wait(wait) if wait.why.ends_with("counting once more")), "{:?}", late.then);
+}
+
+#[test]
 fn scores_are_no_reason_to_run_again() {
     let low = decide(&json!({"retries": 5}), &facts(Some(JUDGE)), &complete(&[3, 3], Some(&[3, 0])), 0);
     assert!(matches!(low.then, Then::Ask(Wish::Withdraw(Cause::EvalRegression), _)), "{:?}", low.then);

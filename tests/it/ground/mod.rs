@@ -12,6 +12,7 @@
 //! printed.
 
 mod cable;
+pub mod knobs;
 mod operator;
 mod python;
 mod simulator;

@@ -9,7 +9,7 @@ use promptrelease::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{MANIFESTS, TEAM, objects, wait_for};
+use super::{MANIFESTS, TEAM, knobs, objects, wait_for};
 
 /// The simulator, which runs in the test's own process.
 pub struct Simulator {
@@ -17,12 +17,14 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Starts one that trusts the ServiceAccount tokens of `plane`.
+    /// Starts one that trusts the ServiceAccount tokens of `plane`, with the knob turned that the environment asks for.
     pub async fn start(plane: &ControlPlane, world: World) -> Self {
         let key = fs::read(plane.token_key()).expect("the control plane's key");
         let issuer = Some(entra::Issuer::new(plane::ISSUER, &key).expect("an RSA key"));
         let running = sim::start(Options { world, issuer, ..Options::default() }).await.expect("the simulator starts");
-        Self { running }
+        let simulator = Self { running };
+        knobs::turn(&simulator).await;
+        simulator
     }
 
     /// `HTTPS_PROXY` and what belongs to it, for a child that shall take the simulator for Azure.
@@ -52,6 +54,11 @@ impl Simulator {
     /// All of its state, for what has no method here.
     pub fn sim(&self) -> &sim::Sim {
         &self.running.sim
+    }
+
+    /// Plays this scenario from now on.
+    pub fn play(&self, scenario: Value) {
+        *sim::lock(&self.sim().scenario) = knobs::scenario(scenario);
     }
 
     /// Adds a fault rule (JSON as its control API takes it) and returns its name.

@@ -41,6 +41,18 @@ async fn a_deployment_that_azure_refuses_is_told_with_its_code_and_what_to_do() 
     team.canary_has_traffic("1429").await;
 }
 
+/// As an answer of Microsoft's support has it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_azure_that_gives_a_new_deployment_all_traffic_has_it_taken_back_and_on_call_is_paged() {
+    let served = json!({"name": ENDPOINT, "deployments": [{"name": "d-1427"}], "traffic": {"d-1427": 100}});
+    let world = json!({"endpoints": [served], "knobs": {"newDeployment": "all"}});
+    let team = Team::begin_in("takes-all", &world, Setup::default()).await;
+    team.release("1429").await;
+    assert_eq!(team.ends("1429").await, ("Aborted".into(), "Drift".into()));
+    assert_eq!(team.live(), json!({"d-1427": 100}));
+    assert_eq!(received(&team, "Drift").await.body["severity"], "page");
+}
+
 /// A release whose first traffic comes to the same each time ends, and what may have been written of it is taken back.
 async fn raised_in_vain(team: &Team, version: &str, each_time: Value) {
     let rule = team.story.azure().fault(json!({"match": {"why": "Raise"}, "times": 0, "do": each_time}));
@@ -61,7 +73,7 @@ async fn a_raise_that_azure_never_takes_ends_by_a_withdrawal_and_a_page() {
     assert_eq!((&page["severity"], &page["blame"]), (&json!("page"), &json!("Environment")));
     let evidence = page["evidence"].as_str().unwrap_or_default();
     let tried = evidence.starts_with("d-1427=90 d-1428=10 was tried ") && evidence.contains("times and not read back");
-    assert!(tried && evidence.contains("409"), "{evidence}");
+    assert!(tried && evidence.contains("in Updating provisioning state"), "{evidence}");
     assert!(ready(&team.seen().await).1.contains(evidence), "{evidence}");
 
     raised_in_vain(&team, "1429", json!({"operation": {"code": "InternalServerError"}})).await;

@@ -2,7 +2,7 @@
 
 use promptrelease::{
     api::{PromptRelease, PromptReleaseStatus},
-    sim::{self, scenario::Scenario},
+    sim,
 };
 use serde_json::{Value, json};
 
@@ -25,8 +25,7 @@ pub fn play(team: &Team, change: impl FnOnce(&mut Value)) {
     let text = std::fs::read_to_string(file("deploy/samples/support-assistant/demo/scenario.yaml"));
     let mut scenario: Value = serde_saphyr::from_str(&text.expect("the demo's scenario")).expect("YAML");
     change(&mut scenario);
-    let scenario = Scenario::parse(&scenario.to_string()).expect("a scenario");
-    *sim::lock(&team.story.azure().sim().scenario) = scenario;
+    team.story.azure().play(scenario);
 }
 
 /// What the content of a version does with the questions of each class.

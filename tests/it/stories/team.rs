@@ -4,7 +4,7 @@ use std::path::Path;
 
 use promptrelease::{
     api::{PromptEndpoint, PromptRelease},
-    samples, sim,
+    samples,
 };
 use serde_json::{Value, json};
 
@@ -31,8 +31,7 @@ impl Team {
     pub async fn begin_in(name: &str, more: &Value, setup: Setup) -> Self {
         let story = Story::begin(name, sample_world(more)).await;
         let scenario = std::fs::read_to_string(file("deploy/samples/support-assistant/demo/scenario.yaml"));
-        let team_scenario = serde_saphyr::from_str(&scenario.expect("the demo's scenario")).expect("a scenario");
-        *sim::lock(&story.azure().sim().scenario) = team_scenario;
+        story.azure().play(serde_saphyr::from_str(&scenario.expect("the demo's scenario")).expect("YAML"));
         story.ground().apply(&format!("{MANIFESTS}/demo/endpoint.yaml")).await;
         let mut operator = story.operator("operator-1", setup).await;
         operator.leads().await;

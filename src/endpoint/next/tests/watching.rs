@@ -2,6 +2,7 @@
 
 use super::bench::{Bench, NEW, OLD, START, T, ten};
 use crate::{
+    api::Cause,
     endpoint::{
         Log, Ms, Owner, Reply, Sight, State, Waiting, Why, Wish,
         log::{Intent, Target},
@@ -27,7 +28,7 @@ fn looks_come_often_when_there_is_something_to_see() {
 #[test]
 fn a_wait_is_never_over_when_it_begins() {
     let mut bench = Bench::exposed();
-    bench.lost(-1_000).writes(&Wish::Withdraw(crate::api::Cause::CanaryFailed));
+    bench.lost(-1_000).writes(&Wish::Withdraw(Cause::CanaryFailed));
     bench.replied(Reply::Accepted).lands();
     bench.records(&Wish::Nothing);
     let (wait, why) = bench.wait(&Wish::Nothing);
@@ -57,6 +58,25 @@ fn another_hands_one_deployment_is_taken_for_stable() {
     bench.shows(40, Why::Promote, Split::all("d-9"));
     bench.twin(5).records(&Wish::Nothing);
     assert_eq!((bench.log.stable, bench.attempt().return_to), (Some("d-9"), Some("d-9")));
+}
+
+#[test]
+fn a_first_deployment_that_got_all_traffic_by_being_created_is_promoted_or_taken_back() {
+    let mut bench = Bench::first();
+    bench.live().split = Split::all(NEW);
+    assert_eq!(bench.waits(&Wish::Nothing), Waiting::SecondLook { split: Split::all(NEW) });
+    bench.twin(5).records(&Wish::Nothing);
+    assert_eq!((bench.log.stable, bench.attempt().return_to), (None, None), "it is nothing to return to");
+    assert_eq!(bench.log.open().and_then(|attempt| attempt.decision), None, "nobody is to blame");
+
+    let mut cleared = bench.clone();
+    cleared.live().split = Split::none();
+    cleared.records(&Wish::Nothing);
+    assert_eq!(cleared.log.intent, None, "a repair gives it no traffic");
+
+    let mut failed = bench.clone();
+    assert_eq!(failed.writes(&Wish::Withdraw(Cause::DeploymentFailed)), (Why::Withdraw, Split::none()));
+    assert_eq!(bench.writes(&Wish::Promote), (Why::Promote, Split::all(NEW)));
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub struct Arm {
     pub(super) reads: Bucket,
     pub(super) writes: Bucket,
     pub(super) deletes: Bucket,
+    /// Reads of endpoints so far.
+    pub(super) looks: u64,
 }
 
 impl Arm {
@@ -63,6 +65,7 @@ impl Arm {
             reads: Bucket::reads(),
             writes: Bucket::writes(),
             deletes: Bucket::writes(),
+            looks: 0,
         }
     }
 

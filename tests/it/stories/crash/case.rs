@@ -120,7 +120,7 @@ impl Case {
             "traffic": [{"endpoint": ENDPOINT, "requestsPerSecond": 20, "classes": {"multi_hop": 1}}],
             "sampler": {"oneIn": 1},
         });
-        *sim::lock(&azure.sim().scenario) = serde_json::from_value(scenario).expect("a scenario");
+        azure.play(scenario);
         for object in &given.manifests {
             if let Some(url) = object["spec"]["artifact"]["promptFlow"]["archive"]["url"].as_str() {
                 azure.host_file(url, given.archive.clone()).await;

@@ -5,7 +5,7 @@ use promptrelease::{api::status::EvaluationStatus, samples};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Files, Team, condition, deployments, files, manifest, pack, sim, written};
+use super::{Files, Team, condition, deployments, files, manifest, pack, written};
 
 const DATASET: &str = "eval/eval-set.jsonl";
 const GRAPH: &str = "flows/support-assistant/flow.dag.yaml";
@@ -111,7 +111,7 @@ async fn one_byte_of_the_questions_is_another_result_and_a_broken_archive_reache
         "groundedness": 3, "refusal": 3, "refusal_correct": true,
         "citation_correctness": {"draw": [0.11, 0.23, 0.37, 0.41, 0.53, 0.67, 0.71, 0.83]},
     }}}}});
-    *sim::lock(&team.story.azure().sim().scenario) = serde_json::from_value(scores).expect("a scenario");
+    team.story.azure().play(scores);
 
     let first = evaluated(&team, "3100", pack(&files("1427"))).await;
     let again = evaluated(&team, "3101", pack(&files("1427"))).await;

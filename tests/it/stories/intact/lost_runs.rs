@@ -30,7 +30,7 @@ async fn a_submission_that_is_lost_with_the_operator_is_made_once_more_and_never
         let scores = json!({"groundedness": 1, "citation_correctness": 0.5, "refusal": 1, "refusal_correct": false});
         let runs_are = json!({"repeatedSubmit": repeated});
         let scenario = json!({"default": {"classes": {"*": {"scores": scores}}}, "runs": runs_are});
-        *sim::lock(&team.story.azure().sim().scenario) = serde_json::from_value(scenario).expect("a scenario");
+        team.story.azure().play(scenario);
         let matches = json!({"service": "flow", "method": "POST", "path": "/submit"});
         team.story.azure().fault(json!({"name": version, "match": matches, "skip": skip, "do": effect}));
         let mut manifest = in_a_hurry(manifest(&team, "1427", version, &archive));
