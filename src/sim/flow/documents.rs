@@ -113,6 +113,11 @@ fn guid(name: &str) -> String {
     Uuid::from_u64_pair(hash(name.as_bytes()), hash(format!("{name}.").as_bytes())).to_string()
 }
 
+/// Of the copy of a run's flow.
+pub(super) fn snapshot_id(run: &str) -> String {
+    guid(&format!("snapshot of {run}"))
+}
+
 fn properties(run: &Run) -> Value {
     let submission = &run.submission;
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
@@ -132,8 +137,13 @@ fn properties(run: &Run) -> Value {
     if let Some(base) = &submission.variant_run_id {
         all["azureml.promptflow.input_run_id"] = json!(base);
     }
+    if let Some(resumed) = &run.resumed {
+        all["azureml.promptflow.resume_from_run_id"] = json!(resumed.from);
+    }
+    if run.word() != "NotStarted" || run.resumed.is_some() {
+        all["azureml.promptflow.snapshot_id"] = json!(snapshot_id(run.snapshot_of()));
+    }
     if run.word() != "NotStarted" {
-        all["azureml.promptflow.snapshot_id"] = json!(guid(&submission.flow_definition_blob_path));
         all["azureml.promptflow.runtime_version"] = json!(RUNTIME_VERSION);
     }
     if run.word() == "Completed" {
@@ -239,8 +249,8 @@ pub(super) fn info(call: &Call<'_>, run: &Run) -> Value {
         "sessionId": submission.session_id,
         "studioPortalEndpoint": page("runs"), "studioPortalTraceEndpoint": page("prompts/trace/run"),
     });
-    if run.word() != "NotStarted" {
-        info["flowSnapshotId"] = json!(guid(&submission.flow_definition_blob_path));
+    if run.word() != "NotStarted" || run.resumed.is_some() {
+        info["flowSnapshotId"] = json!(snapshot_id(run.snapshot_of()));
     }
     info
 }
