@@ -1,7 +1,11 @@
 //! The control API: what a test or a person sees of the simulator, and how they change it. JSON both ways; what cannot
 //! be done is a 400 that says what can.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -29,6 +33,8 @@ use super::{
 const FAULT: &str = r#"a rule or a list: {"name": "x", "match": {"why": "Raise"}, "do": {"lose": "reply"}}"#;
 const ADVANCE: &str = r#"{"advance": "90s"}"#;
 const MISISSUE: &str = r#"{"resource": "https://storage.azure.com", "forged": true}; with the resource only: mend"#;
+const DENIED: &str =
+    r#"APIs in which callers have no role: {"resources": ["https://storage.azure.com"]}; []: they have it again"#;
 const ROLE: &str = r#"what callers may do: {"actions": ["*"], "notActions": ["*/onlineEndpoints/write"]}"#;
 const BODIES: &str = r#"whether the log keeps what was sent to management and flow: {"keep": true}"#;
 const SECRET: &str =
@@ -43,7 +49,7 @@ const ENDPOINT: &str = r#"somebody writes: {"traffic": {"d-1": 100}, "tags": {}}
 const DEPLOYMENT: &str = r#"somebody deploys: {} or as in a world file: {"instanceCount": 2}"#;
 
 /// What there is, for people and for the 404.
-const ROUTES: [(&str, &str); 22] = [
+const ROUTES: [(&str, &str); 23] = [
     ("GET /", "this page"),
     ("GET /state", "endpoints, splits, tags, deployments, operations, runs, traffic, telemetry, models, counts"),
     ("GET /requests?since=N", "requests to Azure's host names after number N"),
@@ -58,6 +64,7 @@ const ROUTES: [(&str, &str); 22] = [
     ("PUT /model/knowledge", KNOWLEDGE),
     ("POST /clock", ADVANCE),
     ("POST /entra/misissue", MISISSUE),
+    ("POST /entra/denied", DENIED),
     ("POST /world/role", ROLE),
     ("POST /world/knobs", KNOBS),
     ("POST /world/insights", INSIGHTS),
@@ -83,6 +90,7 @@ pub fn router(sim: Arc<Sim>) -> Router {
         .route("/model/knowledge", put(knowledge))
         .route("/clock", post(advance))
         .route("/entra/misissue", post(misissue))
+        .route("/entra/denied", post(denied))
         .route("/world/role", post(role))
         .route("/world/knobs", post(knobs))
         .route("/world/insights", post(insights))
@@ -273,12 +281,30 @@ async fn misissue(State(sim): State<Arc<Sim>>, body: Bytes) -> Reply {
     let resource = how.remove("resource").unwrap_or_default();
     let resource = resource.as_str().ok_or_else(|| bad(format!("resource is missing; expected: {MISISSUE}")))?;
     let how: Misissue = fitting(json!(how), MISISSUE)?;
-    if !entra::is_resource(resource) {
-        let known = entra::RESOURCES.join(", ");
-        return Err(bad(format!("no tokens are issued for {resource:?}; resource must be one of: {known}")));
-    }
+    check_resource(resource)?;
     sim.entra.set_misissue(resource, Some(how));
     done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Denied {
+    resources: BTreeSet<String>,
+}
+
+async fn denied(State(sim): State<Arc<Sim>>, body: Bytes) -> Reply {
+    let Denied { resources } = parsed(&body, DENIED)?;
+    resources.iter().try_for_each(|resource| check_resource(resource))?;
+    sim.entra.set_denied(resources);
+    done()
+}
+
+fn check_resource(resource: &str) -> Result<(), Refusal> {
+    if entra::is_resource(resource) {
+        return Ok(());
+    }
+    let known = entra::RESOURCES.join(", ");
+    Err(bad(format!("no tokens are issued for {resource:?}; resource must be one of: {known}")))
 }
 
 async fn role(State(sim): State<Arc<Sim>>, body: Bytes) -> Reply {

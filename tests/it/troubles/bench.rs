@@ -16,8 +16,8 @@ use promptrelease::{
         status::{Build, ClassRows, EvaluationStatus},
     },
     azure::{
-        self, AssetKind, Azure, BulkRun, CloudName, DataInput, Error, ModelBody, OperationStatus, Timeouts,
-        WorkspaceId,
+        self, AssetKind, Azure, BulkRun, CloudName, CustomEvent, DataInput, Error, Ingestion, ModelBody,
+        OperationStatus, Timeouts, WorkspaceId,
         troubles::{self, Trouble},
     },
     endpoint::Wish,
@@ -43,6 +43,7 @@ use crate::ground::wait_for;
 pub const ARM: &str = "https://management.azure.com";
 pub const STORAGE: &str = "https://storage.azure.com";
 pub const INSIGHTS: &str = "https://api.applicationinsights.io";
+pub const INGESTION: &str = "https://monitor.azure.com";
 pub const MACHINE_LEARNING: &str = "https://ml.azure.com";
 
 const ISSUER: &str = "https://oidc.promptrelease.test";
@@ -261,6 +262,16 @@ impl Bench {
         let app = World::default().application_insights.app_id;
         let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::now());
         azure.query(&app, "customEvents | take 1", from, to).await.map(|_| ())
+    }
+
+    pub async fn track(&self, azure: &Azure) -> azure::Result<()> {
+        let World { application_insights, location, .. } = World::default();
+        let key = application_insights.instrumentation_key;
+        let endpoint = format!("https://{location}-3.in.applicationinsights.azure.com/");
+        let to = Ingestion::parse(&format!("InstrumentationKey={key};IngestionEndpoint={endpoint}")).expect("both");
+        let (dimensions, measurements) = ([].into(), [].into());
+        let event = CustomEvent { name: "qa".into(), at: Timestamp::now(), dimensions, measurements };
+        azure.track(&to, &[event]).await
     }
 
     fn archive(&self, query: &str) -> Url {
