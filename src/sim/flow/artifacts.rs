@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{call::Call, documents, fault::Fault, run::Run, store::Flow};
 use crate::sim::{
     blob::{Blobs, Place},
+    clock,
     http::Response,
     mutex::lock,
     settings::Settings,
@@ -95,11 +96,11 @@ impl Flow {
         let (run, output) = name
             .strip_prefix("azureml_")
             .and_then(|rest| rest.split_once("_output_data_"))
-            .filter(|(run, _)| self.runs.contains_key(*run))
+            .and_then(|(run, output)| Some((self.runs.get(run)?, output)))
             .ok_or_else(|| Fault::no_asset(&id))?;
         let path = match output {
-            "debug_info" => folder(run),
-            _ => format!("{}{output}/", folder(run)),
+            "debug_info" => folder(&run.submission.run_id),
+            _ => format!("{}{output}/", folder(&run.submission.run_id)),
         };
         let s = &call.sim.settings;
         let uri = format!(
@@ -110,10 +111,18 @@ impl Flow {
             "assetId": id, "dataContainerName": name, "dataType": "UriFolder", "dataUri": uri, "versionId": "1",
             "mutableProps": {"dataExpiryTime": null, "description": null, "tags": null, "isArchived": false,
                 "stage": "Logged", "autoDeleteSetting": null},
-            "referencedDataUris": null, "properties": null, "initialAssetId": id, "isRegistered": false, "runId": run,
-            "originAssetId": null,
+            "referencedDataUris": null, "properties": null, "initialAssetId": id, "isRegistered": false,
+            "runId": run.submission.run_id, "originAssetId": null,
         });
-        Ok(Response::json(200, &json!({"dataVersion": version, "isV2": true})))
+        let made = clock::iso(run.times().created);
+        let entity = json!({"etag": "\"7802aaea-0000-0100-0000-6641dab00000\"", "createdTime": made, "modifiedTime": made,
+            "createdBy": documents::submitter(run), "modifiedBy": null});
+        Ok(Response::json(
+            200,
+            &json!({"dataVersion": version, "entityMetadata": entity, "legacyDatasetId": documents::guid(name),
+                "isV2": true, "legacyDatasetType": null, "legacyDataflowType": null, "legacyDataflow": null,
+                "legacySavedDatasetId": null, "putAssetLROResponseDto": null}),
+        ))
     }
 
     /// `snapshots/sas` of the content service: the files of a run's flow.

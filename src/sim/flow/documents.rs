@@ -64,8 +64,7 @@ pub(super) fn state(call: &Call<'_>, run: &Run) -> Value {
         json!({"error": error, "correlation": null, "environment": null, "location": null,
             "time": times.ended.map(clock::iso), "componentName": RUNTIME})
     });
-    let by = json!({"userObjectId": run.by.oid, "userPuId": null, "userIdp": run.by.iss, "userAltSecId": null,
-        "userIss": run.by.iss, "userTenantId": run.by.tid, "userName": run.by.appid, "upn": null});
+    let by = submitter(run);
     let begun = run.word() != "NotStarted";
     let outputs = begun.then(|| json!({"debug_info": asset("debug_info"), "flow_outputs": asset("flow_outputs")}));
     let compute = begun.then_some("AmlcDsi");
@@ -93,6 +92,12 @@ pub(super) fn state(call: &Call<'_>, run: &Run) -> Value {
     json!({"runMetadata": metadata, "runDefinition": null, "jobSpecification": null, "systemSettings": null})
 }
 
+/// Who submitted a run: an application.
+pub(super) fn submitter(run: &Run) -> Value {
+    json!({"userObjectId": run.by.oid, "userPuId": null, "userIdp": run.by.iss, "userAltSecId": null,
+        "userIss": run.by.iss, "userTenantId": run.by.tid, "userName": run.by.appid, "upn": null})
+}
+
 /// A run in a listing.
 pub(super) fn entity(call: &Call<'_>, run: &Run) -> Value {
     let of_history = &state(call, run)["runMetadata"];
@@ -109,7 +114,7 @@ pub(super) fn entity(call: &Call<'_>, run: &Run) -> Value {
 }
 
 /// A GUID that goes with a name.
-fn guid(name: &str) -> String {
+pub(super) fn guid(name: &str) -> String {
     Uuid::from_u64_pair(hash(name.as_bytes()), hash(format!("{name}.").as_bytes())).to_string()
 }
 
