@@ -43,8 +43,8 @@ bench: ## the figures of docs/benchmarks.md
 	@tests/prerequisites rust cc plane
 	@$(PLANE); cargo test --release --features sim --test it -- bench --ignored --nocapture --test-threads 1
 
-build: ## the operator as it is shipped
-	@cargo build --release --bin promptrelease-operator
+build: ## the operator as it is shipped, and the command of people and continuous integration
+	@cargo build --release --bin promptrelease-operator --bin promptrelease
 
 doctor: ## check what must be installed
 	@tests/prerequisites

@@ -41,6 +41,7 @@ mod registry;
 mod reply;
 mod same;
 mod service;
+mod signed_in;
 mod table;
 #[cfg(test)]
 mod token_hosts;
@@ -69,6 +70,7 @@ pub use operations::OperationStatus;
 pub use registry::Layer;
 pub use same::{differences, same_body};
 pub use service::Service;
+pub use signed_in::{SignInError, SignedIn, signed_in};
 pub use table::{Column, Row, Table};
 pub use track::{CustomEvent, Ingestion};
 pub use workspace::{Component, Datastore, Workspace};

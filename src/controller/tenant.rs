@@ -19,10 +19,10 @@ use reqwest::{Method, StatusCode};
 use tokio::sync::OnceCell;
 
 use crate::{
-    api::endpoint::{ApplicationInsights, AzureEndpoint, Cloud},
-    azure::{self, Assertion, Azure, BoxError, CloudName, Meter, NoIdentity, Service, Timeouts, WorkspaceId},
+    api::endpoint::{ApplicationInsights, AzureEndpoint},
+    azure::{self, Assertion, Azure, BoxError, Meter, NoIdentity, Service, Timeouts},
     metrics::Metrics,
-    stage::canary::scores,
+    stage::{canary::scores, workspace::workspace},
 };
 
 const AUDIENCE: &str = "api://AzureADTokenExchange";
@@ -148,13 +148,9 @@ impl Tenants {
             Ok((credential, identity)) => (credential, Some(identity)),
             Err(why) => (azure::no_identity(NoIdentity(why.to_string())), None),
         };
-        let workspace = WorkspaceId {
-            subscription: azure.subscription_id.clone(),
-            resource_group: azure.resource_group.clone(),
-            workspace: azure.workspace.clone(),
-        };
+        let (cloud, workspace) = workspace(azure);
         let meter = Some(self.meter.clone());
-        let azure = Azure::new(self.http.clone(), cloud(azure.cloud), credential, workspace, self.timeouts, meter);
+        let azure = Azure::new(self.http.clone(), cloud, credential, workspace, self.timeouts, meter);
         let tenant = Tenant { azure, location: OnceCell::new(), app_id: Mutex::default(), made_for, identity };
         let tenant = Arc::new(tenant);
         if tenant.identity.is_some() {
@@ -173,15 +169,7 @@ impl Tenants {
         let assertion = Arc::new(AccountToken { accounts, account: account.to_owned() });
         let malformed = |e: azure_core::Error| TenantError::Malformed { account: account.into(), error: e.to_string() };
         let Identity { tenant_id, client_id } = identity;
-        azure::federated(self.http.clone(), cloud(azure.cloud), tenant_id, client_id, assertion).map_err(malformed)
-    }
-}
-
-fn cloud(of: Cloud) -> CloudName {
-    match of {
-        Cloud::AzurePublic => CloudName::AzurePublic,
-        Cloud::AzureChina => CloudName::AzureChina,
-        Cloud::AzureUSGovernment => CloudName::AzureUSGovernment,
+        azure::federated(self.http.clone(), workspace(azure).0, tenant_id, client_id, assertion).map_err(malformed)
     }
 }
 

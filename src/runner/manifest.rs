@@ -1,12 +1,13 @@
-//! A release as people write it: read from YAML, and checked as the API server would check it.
+//! A release and its endpoint as people write them: read from YAML, and checked as the API server would check it.
 
 mod rules;
 mod shape;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use self::shape::Wrong;
-use crate::api::{PromptRelease, PromptReleaseSpec, schema};
+use crate::api::{PromptEndpoint, PromptEndpointSpec, PromptRelease, PromptReleaseSpec, schema};
 
 /// A PromptRelease that is in order.
 #[derive(Clone, Debug)]
@@ -20,31 +21,46 @@ pub struct Release {
 /// # Errors
 /// All that is wrong, in the order of the schema.
 pub fn read(yaml: &str, name: Option<&str>) -> Result<Release, Vec<Wrong>> {
-    let one = |what: String| vec![Wrong::new("", what)];
-    let documents: Vec<Value> = serde_saphyr::from_multiple(yaml)
-        .map_err(|e| one(format!("is no YAML: {}", e.to_string().lines().next().unwrap_or_default())))?;
-    let releases: Vec<&Value> = documents.iter().filter(|object| object["kind"] == "PromptRelease").collect();
-    let names = || releases.iter().map(|r| name_of(r)).collect::<Vec<_>>().join(", ");
-    let mut chosen = releases.iter().filter(|release| name.is_none_or(|name| name_of(release) == name));
-    let release = match (chosen.next(), chosen.next()) {
-        (Some(release), None) => *release,
-        (Some(_), Some(_)) => {
-            return Err(one(format!("has several PromptReleases: {}; choose one with --release NAME", names())));
-        }
-        (None, _) if releases.is_empty() => {
-            return Err(one("has no PromptRelease; it must have one object of `kind: PromptRelease`".into()));
-        }
-        (None, _) => {
-            return Err(one(format!("has no PromptRelease `{}`; it has {}", name.unwrap_or_default(), names())));
-        }
-    };
-    let wrong = check(release);
-    if !wrong.is_empty() {
-        return Err(wrong);
+    let documents = documents(yaml)?;
+    let release = choose(&documents, "PromptRelease", name, "choose one with --release NAME")?;
+    let read: PromptRelease = checked(release, "promptreleases")?;
+    Ok(Release { name: name_of(release).to_owned(), spec: read.spec })
+}
+
+/// The PromptEndpoint of this name. None: the file has no PromptEndpoint at all.
+///
+/// # Errors
+/// All that is wrong, in the order of the schema; or it has others only.
+pub fn endpoint(yaml: &str, name: &str) -> Result<Option<PromptEndpointSpec>, Vec<Wrong>> {
+    const KIND: &str = "PromptEndpoint";
+    let documents = documents(yaml)?;
+    if !documents.iter().any(|object| object["kind"] == KIND) {
+        return Ok(None);
     }
-    match serde_json::from_value::<PromptRelease>(release.clone()) {
-        Ok(read) => Ok(Release { name: name_of(release).to_owned(), spec: read.spec }),
-        Err(error) => Err(one(error.to_string())),
+    let endpoint = choose(&documents, KIND, Some(name), "one name, one object")?;
+    let read: PromptEndpoint = checked(endpoint, "promptendpoints")?;
+    Ok(Some(read.spec))
+}
+
+fn one(what: String) -> Vec<Wrong> {
+    vec![Wrong::new("", what)]
+}
+
+fn documents(yaml: &str) -> Result<Vec<Value>, Vec<Wrong>> {
+    serde_saphyr::from_multiple(yaml)
+        .map_err(|e| one(format!("is no YAML: {}", e.to_string().lines().next().unwrap_or_default())))
+}
+
+/// The only object of a kind, or the one of this name. `next`: what to do if that says too little.
+fn choose<'a>(documents: &'a [Value], kind: &str, name: Option<&str>, next: &str) -> Result<&'a Value, Vec<Wrong>> {
+    let all: Vec<&Value> = documents.iter().filter(|object| object["kind"] == kind).collect();
+    let names = || all.iter().map(|object| name_of(object)).collect::<Vec<_>>().join(", ");
+    let mut chosen = all.iter().filter(|object| name.is_none_or(|name| name_of(object) == name));
+    match (chosen.next(), chosen.next()) {
+        (Some(object), None) => Ok(object),
+        (Some(_), Some(_)) => Err(one(format!("has several {kind}s: {}; {next}", names()))),
+        (None, _) if all.is_empty() => Err(one(format!("has no {kind}; it must have one object of `kind: {kind}`"))),
+        (None, _) => Err(one(format!("has no {kind} `{}`; it has {}", name.unwrap_or_default(), names()))),
     }
 }
 
@@ -52,28 +68,31 @@ fn name_of(object: &Value) -> &str {
     object["metadata"]["name"].as_str().unwrap_or_default()
 }
 
-/// What the API server would refuse, but for the rules about an edit: there is no stored object to compare with.
-fn check(release: &Value) -> Vec<Wrong> {
+/// The object, if the API server would take it, but for the rules about an edit: there is no stored object to compare
+/// with. `plural`: of its kind.
+fn checked<K: DeserializeOwned>(object: &Value, plural: &str) -> Result<K, Vec<Wrong>> {
     let mut wrong = Vec::new();
     let group = "promptrelease.io/v1alpha1";
-    if release["apiVersion"] != group {
-        wrong.push(Wrong::new("apiVersion", format!("is {}, must be {group}", release["apiVersion"])));
+    if object["apiVersion"] != group {
+        wrong.push(Wrong::new("apiVersion", format!("is {}, must be {group}", object["apiVersion"])));
     }
-    if name_of(release).is_empty() {
+    if name_of(object).is_empty() {
         wrong.push(Wrong::new("metadata.name", "is missing; the object must have a name"));
     }
-    match release.get("spec") {
-        Some(spec) => {
-            shape::walk(&schema_of_spec(), &shape::with_defaults(&schema_of_spec(), spec), "spec", &mut wrong)
-        }
-        None => wrong.push(Wrong::new("spec", "is missing; it says what is released")),
+    let schema = schema_of_spec(plural);
+    match object.get("spec") {
+        Some(spec) => shape::walk(&schema, &shape::with_defaults(&schema, spec), "spec", &mut wrong),
+        None => wrong.push(Wrong::new("spec", "is missing; it says all that there is to say")),
     }
-    wrong
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    serde_json::from_value(object.clone()).map_err(|error| one(error.to_string()))
 }
 
-fn schema_of_spec() -> Value {
+fn schema_of_spec(plural: &str) -> Value {
     let crds = schema::crds();
-    let crd = crds.iter().find(|(name, _)| *name == "promptreleases").map(|(_, crd)| crd);
+    let crd = crds.iter().find(|(name, _)| *name == plural).map(|(_, crd)| crd);
     let spec = crd.and_then(|crd| crd.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec"));
     spec.cloned().unwrap_or_default()
 }
@@ -104,6 +123,22 @@ mod tests {
         assert_eq!(read(&two, Some("other")).expect("chosen").name, "other");
         assert!(read("kind: Pod", None).expect_err("none")[0].what.contains("has no PromptRelease"));
         assert!(read("a: [", None).expect_err("no YAML")[0].what.starts_with("is no YAML"));
+    }
+
+    #[test]
+    fn an_endpoint_is_found_by_name_and_checked() {
+        let sample = include_str!("../../deploy/samples/support-assistant/manifests/endpoint.yaml");
+        let found = |text: &str| endpoint(text, "support-assistant-prod");
+        let there = found(sample).expect("in order").expect("there");
+        assert_eq!(there.policy.protected_connections, ["azure-openai-prod", "content-safety-prod"]);
+        assert_eq!(found(SAMPLE).expect("in order"), None);
+        let told = |from: &str, to: &str| found(&sample.replacen(from, to, 1)).expect_err(to)[0].to_string();
+        let of_another = told("name: support-assistant-prod", "name: other");
+        assert!(of_another.contains("has no PromptEndpoint `support-assistant-prod`; it has other"), "{of_another}");
+        let no_guid = told("7f0c2a51-", "7f0c2a51");
+        assert!(no_guid.starts_with("spec.azure.subscriptionID: is \""), "{no_guid}");
+        assert!(told("settle: 5m", "settle: 5").contains("must be a duration"));
+        assert!(told("cloud: AzurePublic", "cloud: Public").contains("must be one of AzureChina"));
     }
 
     #[test]

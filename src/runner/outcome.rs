@@ -2,20 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::{
     api::{
         PromptReleaseSpec,
+        release::Metric,
         status::{CriterionResult, EvaluationStatus},
     },
     policy::{
-        completeness::{self, Line},
+        accounting::{self, RowStatus},
+        completeness::{self, Line, Shortfall},
         dataset::Dataset,
         decimal::Decimal,
         gate::{self, Measured},
-        rule::Rule,
     },
     view::{release, sentence},
 };
@@ -50,20 +51,6 @@ impl Verdict {
     }
 }
 
-/// What became of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RowState {
-    /// Answered and judged.
-    Ok,
-    /// Answered, and nobody judged it.
-    NotJudged,
-    /// The flow has no answer.
-    FlowError,
-    /// The judge has no score.
-    JudgeError,
-}
-
 /// One question and what became of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
@@ -71,12 +58,17 @@ pub struct Row {
     pub row: usize,
     pub class: String,
     pub question: String,
-    pub state: RowState,
+    #[serde(serialize_with = "state")]
+    pub state: RowStatus,
     /// Why there is no answer or no score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
-    /// By metric.
+    /// By metric; with repeats, the mean of the row's scores.
     pub scores: BTreeMap<String, Value>,
+}
+
+fn state<S: Serializer>(state: &RowStatus, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(state.as_str())
 }
 
 /// One criterion, its mean, and the rows that pull it down.
@@ -110,13 +102,13 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    pub fn count(&self, state: RowState) -> usize {
+    pub fn count(&self, state: RowStatus) -> usize {
         self.rows.iter().filter(|row| row.state == state).count()
     }
 
     /// Rows that have no answer or no score though they were asked.
     pub fn broken(&self) -> impl Iterator<Item = &Row> {
-        self.rows.iter().filter(|row| matches!(row.state, RowState::FlowError | RowState::JudgeError))
+        self.rows.iter().filter(|row| matches!(row.state, RowStatus::FlowError | RowStatus::JudgeError))
     }
 }
 
@@ -130,6 +122,14 @@ pub struct Asked<'a> {
     pub rows: &'a [u8],
 }
 
+/// What the two runs of one repeat left.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lines {
+    pub answers: Vec<Line>,
+    /// None: the judge did not run.
+    pub scores: Option<Vec<Line>>,
+}
+
 impl Asked<'_> {
     /// Nothing could be found out.
     pub fn infra_error(&self, reason: String) -> Outcome {
@@ -137,24 +137,29 @@ impl Asked<'_> {
     }
 
     /// Whether the judge is worth its money: every row has an answer. None: it has.
-    pub fn short_of_answers(&self, base: &[Line]) -> Option<Outcome> {
-        let short = completeness::check_base(self.dataset.rows(), base).err()?;
-        Some(self.outcome(Verdict::InfraError, completeness::sentence(&short), self.rows(base, None), Vec::new()))
+    pub fn short_of_answers(&self, answers: &[Line]) -> Option<Vec<Shortfall>> {
+        completeness::check_base(self.dataset.rows(), answers).err()
     }
 
-    /// The gate, as the operator applies it.
-    pub fn judged(&self, base: &[Line], judge: &[Line]) -> Outcome {
-        let rows = self.rows(base, Some(judge));
-        let complete = match completeness::prove(self.dataset.rows(), base, judge) {
-            Ok(complete) => complete,
-            Err(short) => {
-                return self.outcome(Verdict::InfraError, completeness::sentence(&short), rows, Vec::new());
+    /// Nothing could be found out for want of answers or scores, which the lines show.
+    pub fn short(&self, lines: &Lines, reason: String) -> Outcome {
+        self.outcome(Verdict::InfraError, reason, self.rows(std::slice::from_ref(lines)), Vec::new())
+    }
+
+    /// The gate, as the operator applies it. A question counts with the mean of its scores.
+    pub fn judged(&self, repeats: &[Lines]) -> Outcome {
+        let rows = self.dataset.rows();
+        let mut complete = Vec::new();
+        for lines in repeats {
+            match completeness::prove(rows, &lines.answers, lines.scores.as_deref().unwrap_or_default()) {
+                Ok(proof) => complete.push(proof),
+                Err(short) => return self.short(lines, completeness::sentence(&short)),
             }
-        };
+        }
         let PromptReleaseSpec { metrics, criteria, evaluation, .. } = self.spec;
         let declared = evaluation.as_ref().map_or(&[][..], |e| &e.dataset.classes);
-        let gate = gate::judge(std::slice::from_ref(&complete), self.dataset, declared, metrics, criteria);
-        let told: Vec<Criterion> = gate.results.iter().map(|measured| self.criterion(measured, judge)).collect();
+        let gate = gate::judge(&complete, self.dataset, declared, metrics, criteria);
+        let told: Vec<Criterion> = gate.results.iter().map(criterion).collect();
         let (verdict, reason) = match &gate.verdict {
             gate::Verdict::Pass => (Verdict::Pass, self.found(&told)),
             gate::Verdict::Regression(failed) => {
@@ -166,7 +171,7 @@ impl Asked<'_> {
                 (Verdict::InfraError, errors.join("; "))
             }
         };
-        self.outcome(verdict, reason, rows, told)
+        self.outcome(verdict, reason, self.rows(repeats), told)
     }
 
     fn outcome(&self, verdict: Verdict, reason: String, rows: Vec<Row>, criteria: Vec<Criterion>) -> Outcome {
@@ -182,64 +187,78 @@ impl Asked<'_> {
         release::gate_found(&status, &self.spec.metrics)
     }
 
-    fn rows(&self, base: &[Line], judge: Option<&[Line]>) -> Vec<Row> {
+    /// A row is as it was in the repeat that left it in the worst state.
+    fn rows(&self, repeats: &[Lines]) -> Vec<Row> {
         let questions = questions(self.rows);
-        let find =
-            |lines: &[Line], row: usize| lines.iter().find(|line| usize::try_from(line.index) == Ok(row)).cloned();
-        let nothing = || Line { error_message: Some("pf left no line of it".into()), ..Line::default() };
-        (0..self.dataset.rows())
-            .map(|row| {
-                let answer = find(base, row).unwrap_or_else(nothing);
-                let score = judge.map(|judge| find(judge, row).unwrap_or_else(nothing));
-                let (state, cause) = match &score {
-                    _ if !answer.answered() => (RowState::FlowError, answer.cause()),
-                    None => (RowState::NotJudged, None),
-                    Some(score) if !score.answered() => (RowState::JudgeError, score.cause()),
-                    Some(_) => (RowState::Ok, None),
-                };
-                Row {
-                    row,
-                    class: self.dataset.class(row).unwrap_or_default().to_owned(),
-                    question: questions.get(row).cloned().unwrap_or_default(),
-                    state,
-                    cause,
-                    scores: score.map(|score| self.scores(&score.outputs)).unwrap_or_default(),
-                }
-            })
-            .collect()
+        let states = repeats.iter().map(|l| accounting::rows(self.dataset, &l.answers, l.scores.as_deref()));
+        let states: Vec<Vec<RowStatus>> = states.collect();
+        let row = |row: usize| {
+            let seen = states.iter().zip(repeats).map(|(states, lines)| (states[row], lines));
+            let worst = seen.min_by_key(|(state, _)| badness(*state));
+            Row {
+                row,
+                class: self.dataset.class(row).unwrap_or_default().to_owned(),
+                question: questions.get(row).cloned().unwrap_or_default(),
+                state: worst.map_or(RowStatus::FlowError, |(state, _)| state),
+                cause: worst.and_then(|(state, lines)| cause(state, lines, row)),
+                scores: self.scores(repeats, row),
+            }
+        };
+        (0..self.dataset.rows()).map(row).collect()
     }
 
-    fn scores(&self, outputs: &Map<String, Value>) -> BTreeMap<String, Value> {
-        let of = |m: &crate::api::release::Metric| {
-            Some((m.name.clone(), outputs.get(m.output.as_ref().unwrap_or(&m.name))?.clone()))
+    fn scores(&self, repeats: &[Lines], row: usize) -> BTreeMap<String, Value> {
+        let lines: Vec<&Line> = repeats.iter().filter_map(|lines| line(lines.scores.as_deref()?, row)).collect();
+        let of = |metric: &Metric| {
+            let output = metric.output.as_ref().unwrap_or(&metric.name);
+            Some((metric.name.clone(), mean(lines.iter().filter_map(|line| line.outputs.get(output)).collect())?))
         };
         self.spec.metrics.iter().filter_map(of).collect()
     }
+}
 
-    fn criterion(&self, measured: &Measured, judge: &[Line]) -> Criterion {
-        let result = measured.result();
-        let value = result.value.as_ref().and_then(|value| value.parse::<Decimal>().ok());
-        let margin = value.and_then(|value| signed(value.millionths() - measured.minimum.millionths()));
-        Criterion { margin, below: self.below(measured, judge), result }
+/// The worst first.
+fn badness(state: RowStatus) -> u8 {
+    match state {
+        RowStatus::FlowError => 0,
+        RowStatus::JudgeError => 1,
+        RowStatus::Answered => 2,
+        RowStatus::Ok => 3,
     }
+}
 
-    fn below(&self, measured: &Measured, judge: &[Line]) -> Vec<usize> {
-        let mut of = self.spec.criteria.iter().filter(|c| c.class == measured.class && c.metric == measured.metric);
-        let Some(rule) = of.next().and_then(|criterion| Rule::new(criterion, &self.spec.metrics).ok()) else {
-            return Vec::new();
-        };
-        let output = rule.metric.output.as_ref().unwrap_or(&rule.metric.name);
-        let mut below: Vec<(Decimal, usize)> = judge
-            .iter()
-            .filter_map(|line| {
-                let row = usize::try_from(line.index).ok()?;
-                let score = rule.score(line.outputs.get(output)?).ok()?;
-                (rule.covers(self.dataset.class(row)?) && score < rule.minimum).then_some((score, row))
-            })
-            .collect();
-        below.sort_unstable();
-        below.into_iter().map(|(_, row)| row).collect()
+/// Why the row has no answer or no score.
+fn cause(state: RowStatus, lines: &Lines, row: usize) -> Option<String> {
+    let of = match state {
+        RowStatus::FlowError => Some(&lines.answers),
+        RowStatus::JudgeError => lines.scores.as_ref(),
+        RowStatus::Ok | RowStatus::Answered => None,
+    }?;
+    line(of, row).map_or_else(|| Some("the run left no line of it".to_owned()), Line::cause)
+}
+
+fn line(lines: &[Line], row: usize) -> Option<&Line> {
+    lines.iter().find(|line| usize::try_from(line.index) == Ok(row))
+}
+
+/// One score as it is; of several, the mean of those that are numbers, true counting as 1.
+fn mean(scores: Vec<&Value>) -> Option<Value> {
+    if let [one] = scores.as_slice() {
+        return Some((*one).clone());
     }
+    let number = |value: &Value| value.as_f64().or_else(|| value.as_bool().map(|yes| f64::from(u8::from(yes))));
+    let numbers: Vec<f64> = scores.into_iter().filter_map(number).collect();
+    #[expect(clippy::cast_precision_loss, reason = "repeats are few")]
+    let mean = numbers.iter().sum::<f64>() / numbers.len() as f64;
+    // None of no number at all.
+    serde_json::Number::from_f64(mean).map(Value::Number)
+}
+
+fn criterion(measured: &Measured) -> Criterion {
+    let result = measured.result();
+    let value = result.value.as_ref().and_then(|value| value.parse::<Decimal>().ok());
+    let margin = value.and_then(|value| signed(value.millionths() - measured.minimum.millionths()));
+    Criterion { margin, below: measured.failing.clone(), result }
 }
 
 fn signed(millionths: i64) -> Option<String> {

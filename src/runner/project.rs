@@ -8,9 +8,9 @@ use serde::Serialize;
 use crate::{
     api::{PromptReleaseSpec, release::PromptFlow},
     policy::{dataset::Dataset, rule::EVERY_ROW},
-    runner::manifest::Release,
+    runner::{manifest::Release, outcome::Asked},
     stage::build::{
-        self,
+        self, Checked,
         archive::{self, Folder},
         flow::Flow,
         mapping::Feeds,
@@ -44,6 +44,15 @@ pub struct Prepared {
     pub rows: Bytes,
     pub judge: Flow,
     pub feeds: Feeds,
+    /// What would be uploaded.
+    pub checked: Checked,
+}
+
+impl Prepared {
+    /// What an evaluation of it is of.
+    pub fn asked(&self) -> Asked<'_> {
+        Asked { release: &self.release.name, spec: &self.release.spec, dataset: &self.dataset, rows: &self.rows }
+    }
 }
 
 /// Reads what the release names below `root` and checks it as a build does. `manifest`: the name of its file.
@@ -76,7 +85,8 @@ pub fn prepare(root: &Path, manifest: &str, release: Release) -> Result<Prepared
         return Err(vec![of_manifest("spec.evaluation: is missing; without it there is nothing to evaluate".into())]);
     };
     let flow_path = archive::normal(artifact.path.as_deref().unwrap_or_default());
-    Ok(Prepared { release, flow_path, flow, dataset, rows, judge, feeds })
+    let checked = Checked { folder, rows: dataset.counts(), connections: content.connections };
+    Ok(Prepared { release, flow_path, flow, dataset, rows, judge, feeds, checked })
 }
 
 /// Here is no archive yet, only what will be packed.

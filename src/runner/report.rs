@@ -25,8 +25,8 @@ mod tests {
     use super::*;
     use crate::{
         api::PromptReleaseSpec,
-        policy::{completeness::Line, dataset::Dataset},
-        runner::outcome::{Asked, RowState, Verdict},
+        policy::{accounting::RowStatus, completeness::Line, dataset::Dataset},
+        runner::outcome::{Asked, Lines, Verdict},
     };
 
     const ROWS: &str = r#"{"class": "factual", "question": "What's the limit?"}
@@ -62,7 +62,8 @@ mod tests {
         let score = |(row, score): (i64, &Option<i64>)| {
             score.map_or_else(|| failed(row), |score| line(row, json!({"groundedness": score})))
         };
-        asked.judged(&answers, &(0..).zip(&scores).map(score).collect::<Vec<_>>())
+        let scores = (0..).zip(&scores).map(score).collect();
+        asked.judged(&[Lines { answers, scores: Some(scores) }])
     }
 
     #[test]
@@ -115,7 +116,7 @@ mod tests {
     fn a_row_without_a_score_is_nobodys_regression() {
         let broken = outcome([Some(3), None, Some(0)]);
         assert_eq!((broken.verdict, broken.verdict.exit_code()), (Verdict::InfraError, 2));
-        assert_eq!(broken.count(RowState::JudgeError), 1);
+        assert_eq!(broken.count(RowStatus::JudgeError), 1);
         let cause = "429 TooMany in safety_check";
         assert_eq!(broken.reason, format!("1 of 3 answers has no judgement ({cause}); nothing was judged"));
         assert!(text(&broken).ends_with(&format!("no score ({cause}): row 1: Who <b>owns</b> it, @team?\n")));

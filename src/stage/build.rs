@@ -13,14 +13,14 @@ pub mod register;
 pub mod room;
 pub mod sizes;
 
-pub use checked::{Content, Fault, inspect};
+pub use checked::{Checked, Content, Fault, inspect};
 pub use fault::BuildError;
 pub use register::Plan;
 use room::{Place, Room};
 
 use super::{Decision, Facts, Then};
 use crate::{
-    api::{At, release::PromptFlow, status},
+    api::{At, PromptReleaseSpec, release::PromptFlow, status},
     azure::{self, Azure},
     policy::digest,
     view::sentence,
@@ -79,20 +79,30 @@ pub async fn act(
             let packed = fetch(azure, flow).await?;
             let checked = checked::check(&packed, plan.spec, flow)?;
             drop(packed);
-            if !checked.connections.is_empty() {
-                let there = azure.connections().await?.value;
-                connections::check(&checked.connections, &there, &azure.workspace_id().workspace)?;
-            }
-            build = content::upload(azure, plan.spec, &checked).await?;
-            let test_hash = Some(digest::test_hash(plan.spec));
-            let rows = build.rows.iter().map(|class| class.rows).sum();
-            let evaluation = Some(status::EvaluationStatus { test_hash, rows, ..Default::default() });
-            return Ok(Facts { build: Some(build), evaluation, ..facts.clone() });
+            let uploaded = upload(azure, plan.spec, &checked).await?;
+            return Ok(Facts { canary: facts.canary.clone(), ..uploaded });
         }
         Step::RegisterModel => build.model = Some(register::model(azure, plan, flow, &build).await?),
         Step::RegisterEnvironment => build.environment = Some(register::environment(azure, plan, flow).await?),
     }
     Ok(Facts { build: Some(build), ..facts.clone() })
+}
+
+/// Uploads what has nothing wrong with it, and says what is known after it. Before that the workspace must have every
+/// connection that it names.
+///
+/// # Errors
+/// As [`act`].
+pub async fn upload(azure: &Azure, spec: &PromptReleaseSpec, checked: &Checked) -> Result<Facts, BuildError> {
+    if !checked.connections.is_empty() {
+        let there = azure.connections().await?.value;
+        connections::check(&checked.connections, &there, &azure.workspace_id().workspace)?;
+    }
+    let build = content::upload(azure, spec, checked).await?;
+    let test_hash = Some(digest::test_hash(spec));
+    let rows = build.rows.iter().map(|class| class.rows).sum();
+    let evaluation = Some(status::EvaluationStatus { test_hash, rows, ..Default::default() });
+    Ok(Facts { build: Some(build), evaluation, canary: None })
 }
 
 async fn fetch(azure: &Azure, flow: &PromptFlow) -> Result<bytes::Bytes, BuildError> {

@@ -98,6 +98,16 @@ async fn cancel_run(azure: &Azure, run: &str) -> azure::Result<()> {
     azure.flows(workspace.discovery()?)?.cancel(run).await
 }
 
+/// How many rows of the run under way are done: the service shows lines as they end, in no order.
+///
+/// # Errors
+/// Azure's.
+pub async fn so_far(azure: &Azure, facts: &Facts) -> azure::Result<usize> {
+    let Some(run) = under_way(facts) else { return Ok(0) };
+    let workspace = azure.get_workspace().await?.value;
+    Ok(runs::lines(&azure.flows(workspace.discovery()?)?, run).await?.len())
+}
+
 /// The run that was submitted last, before there is a verdict.
 fn under_way(facts: &Facts) -> Option<&str> {
     let known = facts.evaluation.as_ref().filter(|known| known.verdict.is_none())?;

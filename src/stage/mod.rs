@@ -11,6 +11,7 @@ pub mod deploy;
 pub mod evaluate;
 pub mod promote;
 pub mod roll_back;
+pub mod workspace;
 
 use crate::{
     api::{

@@ -41,7 +41,7 @@ const HOUSE: &[Module] = &[
     // Stages turn facts into wishes; never the other way round.
     module(2, "stage", &["api", "azure", "endpoint", "policy", "view"]),
     // The gate without a cluster, for people and continuous integration: the operator's checks and criteria.
-    module(2, "runner", &["api", "policy", "stage", "view"]),
+    module(2, "runner", &["api", "azure", "endpoint", "policy", "stage", "view"]),
     // The only code that talks to the Kubernetes API.
     module(3, "leader", &[]),
     module(3, "serve", &["leader", "metrics"]),

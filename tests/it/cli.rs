@@ -16,6 +16,8 @@ use tokio::{io::AsyncWriteExt, process::Command};
 
 use crate::ground::python;
 
+mod remote;
+
 /// The longest that one evaluation of 95 rows may take here.
 const LIMIT: Duration = Duration::from_secs(300);
 const PROMPT: &str = "flows/support-assistant/draft_answer.jinja2";

@@ -10,12 +10,17 @@ use std::{
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use promptrelease::runner::{
-    evaluate::{self, Seen},
+    local,
     outcome::Outcome,
+    progress::Progress,
+    project::Prepared,
+    remote::{self, Remote},
     report,
 };
 
-use crate::{give_up, sources::Sources};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{give_up, place::Place, sources::Sources};
 
 #[derive(Args)]
 pub struct Eval {
@@ -30,6 +35,8 @@ pub struct Eval {
     /// Write the report there; standard output then has it as text.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -71,8 +78,7 @@ impl Eval {
                 return Ok(ExitCode::from(2));
             }
         };
-        let progress = Progress { terminal: std::io::stderr().is_terminal() };
-        let outcome = evaluate::evaluate(&prepared, &self.sources.project, &self.pf, |seen| progress.tell(seen)).await;
+        let outcome = self.outcome(&prepared).await?;
         let said = self.output.of(&outcome);
         match &self.report {
             None => print!("{said}"),
@@ -84,23 +90,68 @@ impl Eval {
         std::io::stdout().flush().context("standard output")?;
         Ok(ExitCode::from(outcome.verdict.exit_code()))
     }
+
+    async fn outcome(&self, prepared: &Prepared) -> anyhow::Result<Outcome> {
+        let mut teller = Teller { terminal: std::io::stderr().is_terminal(), open: false };
+        if !self.place.remote {
+            return Ok(local::evaluate(prepared, &self.sources.project, &self.pf, |seen| teller.tell(seen)).await);
+        }
+        let place = self.place.open(&self.sources, &prepared.release.spec.endpoint_ref.name).await?;
+        let id = place.azure.workspace_id();
+        teller.tell(Progress::Note(&format!("workspace {} of {}, as {}", id.workspace, id.resource_group, place.who)));
+        let remote = Remote {
+            azure: &place.azure,
+            protected: &place.protected,
+            poll: self.place.poll.signed(),
+            second_count: self.place.second_count.signed(),
+        };
+        Ok(remote::evaluate(&remote, prepared, interrupted(), |seen| teller.tell(seen)).await)
+    }
 }
 
-/// A line that is written over on a terminal, else a line for each step.
-struct Progress {
+/// Ctrl-C, or the signal with which a job is canceled.
+async fn interrupted() {
+    let mut terminate = signal(SignalKind::terminate()).ok();
+    let terminated = async {
+        match &mut terminate {
+            Some(signal) => signal.recv().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated => {}
+    }
+}
+
+/// On a terminal a line that is written over, else a line for each step.
+struct Teller {
     terminal: bool,
+    /// The line has no end yet.
+    open: bool,
 }
 
-impl Progress {
-    fn tell(&self, seen: &Seen<'_>) {
-        let Seen { what, done, rows, .. } = seen;
-        let told = format!("{what}: {done}/{rows} rows");
-        if !self.terminal {
-            eprintln!("{told}");
-        } else if done == rows {
-            eprintln!("\r{told}");
-        } else {
-            eprint!("\r{told}");
+impl Teller {
+    fn tell(&mut self, progress: Progress<'_>) {
+        match progress {
+            Progress::Rows { what, done, rows } if self.terminal => {
+                eprint!("\r{what}: {done}/{rows} rows");
+                self.open = true;
+                if done == rows {
+                    self.end();
+                }
+            }
+            Progress::Rows { what, done, rows } => eprintln!("{what}: {done}/{rows} rows"),
+            Progress::Note(text) => {
+                self.end();
+                eprintln!("{text}");
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        if std::mem::take(&mut self.open) {
+            eprintln!();
         }
     }
 }

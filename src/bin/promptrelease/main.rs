@@ -2,6 +2,7 @@
 
 mod eval;
 mod lint;
+mod place;
 mod sources;
 
 use std::process::ExitCode;
@@ -26,7 +27,7 @@ enum Verb {
     ///
     /// Exit code: 0 pass, 1 regression (a criterion was not met), 2 infrastructure error (nothing is known about the
     /// release), or wrong usage.
-    Eval(eval::Eval),
+    Eval(Box<eval::Eval>),
 }
 
 #[tokio::main]

@@ -33,6 +33,7 @@ const RULES: &[(&str, Holds)] = &[
     }),
     ("an evaluation without `criteria`", |spec| spec.get("evaluation").is_none() || spec.get("criteria").is_some()),
     ("must have an artifact", |artifact| artifact.get("promptFlow").is_some()),
+    ("must have a receiver", |notification| notification.get("webhook").is_some()),
     ("must have a runner", |evaluation| evaluation.get("promptFlow").is_some()),
     ("must be a digest", |digest| text(digest).strip_prefix("sha256:").is_some_and(is_sha256)),
     ("must be pinned by digest", |image| text(image).rsplit_once("@sha256:").is_some_and(|(_, hex)| is_sha256(hex))),
@@ -95,7 +96,47 @@ const PATTERNS: &[Pattern] = &[
         },
         "a letter or underscore and then letters, digits and underscores",
     ),
+    (
+        r"^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$",
+        |text| {
+            text.starts_with(|c: char| c.is_ascii_alphabetic())
+                && text.ends_with(|c: char| c.is_ascii_alphanumeric())
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        },
+        "a letter and then letters, digits and dashes, with no dash at the end",
+    ),
+    (
+        r"^[-\w._()]*[-\w_()]$",
+        |text| !text.is_empty() && !text.ends_with('.') && text.bytes().all(|b| is_word(b) || b"-.()".contains(&b)),
+        "letters, digits, dashes, underscores, parentheses and dots, with no dot at the end",
+    ),
+    (
+        "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+        |text| {
+            let parts: Vec<&str> = text.split('-').collect();
+            parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12])
+                && parts.iter().all(|part| part.bytes().all(|b| b.is_ascii_hexdigit()))
+        },
+        "a GUID",
+    ),
+    (
+        r"^[a-zA-Z0-9][-\w]*$",
+        |text| text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.bytes().all(|b| is_word(b) || b == b'-'),
+        "a letter or digit and then letters, digits, dashes and underscores",
+    ),
+    (
+        "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        |text| {
+            let end = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+            text.starts_with(end) && text.ends_with(end) && text.chars().all(|c| end(c) || c == '-')
+        },
+        "lower-case letters, digits and dashes, with no dash at either end",
+    ),
 ];
+
+fn is_word(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b == b'_'
+}
 
 fn is_class(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
@@ -146,7 +187,9 @@ mod tests {
     #[test]
     fn every_rule_of_the_schema_is_known_here_and_no_other() {
         let (mut rules, mut patterns) = (Vec::new(), Vec::new());
-        collect(&super::super::schema_of_spec(), &mut rules, &mut patterns);
+        for kind in ["promptreleases", "promptendpoints"] {
+            collect(&super::super::schema_of_spec(kind), &mut rules, &mut patterns);
+        }
         for (rule, message) in &rules {
             let known = holds(message, &Value::Null).is_some();
             assert_eq!(known, !rule.contains("oldSelf"), "{message}");

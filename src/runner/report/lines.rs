@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::{
-    runner::outcome::{Criterion, Outcome, Row, RowState},
+    policy::accounting::RowStatus,
+    runner::outcome::{Criterion, Outcome, Row},
     view::sentence,
 };
 
@@ -36,7 +37,7 @@ pub(super) fn score(row: &Row, criterion: &Criterion) -> String {
 
 /// Rows without an answer or a score, by what is missing and why.
 pub(super) fn broken(row: &Row) -> String {
-    let what = if row.state == RowState::FlowError { "no answer" } else { "no score" };
+    let what = if row.state == RowStatus::FlowError { "no answer" } else { "no score" };
     let cause = row.cause.as_deref().map(|cause| format!(" ({cause})")).unwrap_or_default();
     format!("{what}{cause}: {}", question(row))
 }

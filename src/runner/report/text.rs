@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use super::lines;
 use crate::{
-    runner::outcome::{Criterion, Outcome, RowState},
+    policy::accounting::RowStatus,
+    runner::outcome::{Criterion, Outcome},
     view::sentence,
 };
 
@@ -14,7 +15,7 @@ pub fn text(outcome: &Outcome) -> String {
     line(&mut out, &outcome.reason);
     if !outcome.rows.is_empty() {
         let count = |state| outcome.count(state);
-        let (ok, flow, judge) = (count(RowState::Ok), count(RowState::FlowError), count(RowState::JudgeError));
+        let (ok, flow, judge) = (count(RowStatus::Ok), count(RowStatus::FlowError), count(RowStatus::JudgeError));
         line(&mut out, &format!("{} rows: {ok} ok, {flow} flow errors, {judge} judge errors", outcome.rows.len()));
     }
     table(&mut out, &outcome.criteria);

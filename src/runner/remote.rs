@@ -1,0 +1,225 @@
+//! An evaluation in the workspace, in the operator's own steps: uploaded, run and judged as that of a release. There is no
+//! object and no deployment. What stays there is the uploaded content, under its address, and the runs.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    outcome::{Asked, Lines, Outcome},
+    progress::{Progress, what},
+    project::Prepared,
+};
+use crate::{
+    api::{At, Cause, release::Evaluation},
+    azure::{self, Azure, Class},
+    endpoint::Wish,
+    policy::completeness,
+    stage::{
+        Facts, Then,
+        build::{self, BuildError},
+        evaluate::{self, EvaluateError, Look, Plan},
+    },
+};
+
+/// Where a release is evaluated, and how patiently.
+#[derive(Clone, Copy, Debug)]
+pub struct Remote<'a> {
+    pub azure: &'a Azure,
+    /// Connections that no run may use.
+    pub protected: &'a [String],
+    /// Between two looks at a run.
+    pub poll: SignedDuration,
+    /// Between two counts of an evaluation that is short of lines.
+    pub second_count: SignedDuration,
+}
+
+/// How often one call is made before the service counts as away.
+const TRIES: u32 = 5;
+
+/// Evaluates a release. Whoever waits no longer completes `stop`; then, as after any other early end, the service is asked
+/// to stop the run that is under way.
+pub async fn evaluate(
+    remote: &Remote<'_>,
+    prepared: &Prepared,
+    stop: impl Future<Output = ()>,
+    tell: impl FnMut(Progress<'_>),
+) -> Outcome {
+    let release = uuid::Uuid::new_v4().to_string();
+    let plan = Plan {
+        spec: &prepared.release.spec,
+        // Runs of their own, each time.
+        release_uid: &release,
+        attempt: 1,
+        protected: remote.protected,
+        stable: None,
+        second_count: remote.second_count,
+        poll: remote.poll,
+    };
+    let asked = prepared.asked();
+    let mut drive = Drive { remote, prepared, plan, asked, tell, shown: None };
+    let mut facts = Facts::default();
+    let ended = tokio::select! {
+        ended = drive.until_judged(&mut facts) => ended,
+        () = stop => Err("it was stopped before it had ended".to_owned()),
+    };
+    evaluate::cancel(remote.azure, &facts).await;
+    ended.unwrap_or_else(|why| asked.infra_error(why))
+}
+
+/// Why a step was not done.
+enum Failed {
+    /// What the release or the endpoint's policy says keeps it from being done.
+    Release(String),
+    Azure(azure::Error),
+}
+
+impl From<BuildError> for Failed {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Azure(error) => Self::Azure(error),
+            error => Self::Release(error.to_string()),
+        }
+    }
+}
+
+impl From<EvaluateError> for Failed {
+    fn from(error: EvaluateError) -> Self {
+        match error {
+            EvaluateError::Azure(error) => Self::Azure(error),
+            EvaluateError::Protected(why) => Self::Release(why),
+        }
+    }
+}
+
+impl From<azure::Error> for Failed {
+    fn from(error: azure::Error) -> Self {
+        Self::Azure(error)
+    }
+}
+
+struct Drive<'a, F> {
+    remote: &'a Remote<'a>,
+    prepared: &'a Prepared,
+    plan: Plan<'a>,
+    asked: Asked<'a>,
+    tell: F,
+    /// The rows that were told last.
+    shown: Option<(String, usize)>,
+}
+
+impl<F: FnMut(Progress<'_>)> Drive<'_, F> {
+    /// Look, decide, act, until there is a verdict. `facts` holds what was begun, for whoever stops it.
+    ///
+    /// # Errors
+    /// Why nothing could be found out.
+    async fn until_judged(&mut self, facts: &mut Facts) -> Result<Outcome, String> {
+        let (azure, spec, plan) = (self.remote.azure, self.plan.spec, self.plan.clone());
+        self.note(&format!("uploading to {}", azure.workspace_id().workspace));
+        *facts = self.patiently(async || build::upload(azure, spec, &self.prepared.checked).await).await?;
+        loop {
+            let look = self.patiently(async || evaluate::look(azure, &plan, facts).await).await?;
+            self.show(facts, &look).await;
+            let decision = evaluate::next(&plan, facts, &look, now());
+            *facts = decision.facts;
+            match decision.then {
+                Then::Do(step) => {
+                    let act = async || evaluate::act(azure, &plan, &step, facts, now()).await;
+                    let after = self.patiently(act).await?;
+                    *facts = after;
+                    self.note(&evaluate::submitted(spec, facts));
+                }
+                Then::Wait(wait) => {
+                    if wait.retry.is_some() {
+                        self.note(&wait.why);
+                    }
+                    pause(wait.until.since(now())).await;
+                }
+                Then::Go if facts.gate_open() => return Ok(self.asked.judged(&lines(look))),
+                // The next repeat.
+                Then::Go => {}
+                Then::Ask(wish, why) => return self.withdrawn(&wish, why, look),
+            }
+        }
+    }
+
+    /// A regression is told with what was measured; anything else with the rows, if there are any.
+    fn withdrawn(&self, wish: &Wish<String>, why: String, look: Look) -> Result<Outcome, String> {
+        let lines = lines(look);
+        match (wish, lines.last()) {
+            (Wish::Withdraw(Cause::EvalRegression), Some(_)) => {
+                Ok(Outcome { reason: why, ..self.asked.judged(&lines) })
+            }
+            (_, Some(last)) => Ok(self.asked.short(last, why)),
+            (_, None) => Err(why),
+        }
+    }
+
+    /// The answer of a call that is made again a few times where the next answer may be another.
+    async fn patiently<T, E: Into<Failed>>(&mut self, call: impl AsyncFn() -> Result<T, E>) -> Result<T, String> {
+        let mut tries = 0;
+        loop {
+            let error = match call().await.map_err(Into::into) {
+                Ok(answer) => return Ok(answer),
+                Err(Failed::Release(why)) => return Err(why),
+                Err(Failed::Azure(error)) => error,
+            };
+            tries += 1;
+            if tries == TRIES || !may_pass(&error) {
+                return Err(error.to_string());
+            }
+            self.note(&format!("{error}; trying again"));
+            let wanted = error.retry_after().and_then(|after| SignedDuration::try_from(after).ok());
+            pause(wanted.unwrap_or_default().max(self.remote.poll)).await;
+        }
+    }
+
+    fn note(&mut self, text: &str) {
+        (self.tell)(Progress::Note(text));
+    }
+
+    /// How many rows are done, when it is more than was told last.
+    async fn show(&mut self, facts: &Facts, look: &Look) {
+        let Some(known) = facts.evaluation.as_ref().filter(|known| known.base_run.is_some()) else { return };
+        let rows = self.prepared.dataset.rows();
+        let ended = look.judge_lines.as_ref().or(look.base_lines.as_ref());
+        let (run, done) = match ended {
+            Some(lines) => {
+                let done = usize::try_from(completeness::answered(rows, lines)).unwrap_or(rows);
+                (if look.judge_lines.is_some() { "scores" } else { "answers" }, done)
+            }
+            None => {
+                // For want of an answer nothing is shown, and the next look will tell.
+                let Ok(done) = evaluate::so_far(self.remote.azure, facts).await else { return };
+                (if known.judge_run.is_some() { "scores" } else { "answers" }, done)
+            }
+        };
+        let repeat = i64::try_from(known.repeats.len()).unwrap_or(i64::MAX).saturating_add(1);
+        let of = self.plan.spec.evaluation.as_ref().map_or(1, Evaluation::repeats);
+        let now = (what(run, repeat, of), done);
+        if self.shown.as_ref() != Some(&now) {
+            (self.tell)(Progress::Rows { what: &now.0, done, rows });
+            self.shown = Some(now);
+        }
+    }
+}
+
+/// Of all repeats that were read, the last one last. Empty: not even answers were.
+fn lines(look: Look) -> Vec<Lines> {
+    let earlier = look.repeats.into_iter().map(|(answers, scores)| Lines { answers, scores: Some(scores) });
+    let last = look.base_lines.map(|answers| Lines { answers, scores: look.judge_lines });
+    if last.is_some() { earlier.chain(last).collect() } else { Vec::new() }
+}
+
+/// Whether the same call may have another answer. What a person has to mend is told at once.
+fn may_pass(error: &azure::Error) -> bool {
+    matches!(error.class(), Class::Unknown | Class::Throttled) || matches!(error, azure::Error::Unreachable { .. })
+}
+
+fn now() -> At {
+    Timestamp::now().into()
+}
+
+async fn pause(length: SignedDuration) {
+    tokio::time::sleep(Duration::try_from(length).unwrap_or_default()).await;
+}
