@@ -1,7 +1,7 @@
 //! A token of Entra ID for a federated identity: the caller supplies the assertion, azure_identity does the exchange and
 //! keeps the token.
 
-use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, future::ready, pin::Pin, sync::Arc, time::Duration};
 
 use azure_core::{
     cloud::CloudConfiguration,
@@ -61,17 +61,36 @@ pub struct NoIdentity(pub String);
 
 /// A credential that has no token to give: every call is denied for this reason, as if Azure had said so.
 pub fn no_identity(why: NoIdentity) -> Arc<dyn TokenCredential> {
-    Arc::new(Nobody(why))
+    answering(move |_| {
+        let error = AzureError::with_error(ErrorKind::Credential, why.clone(), "there is no identity");
+        Box::pin(ready(Err(error)))
+    })
 }
 
-#[derive(Debug)]
-struct Nobody(NoIdentity);
+/// A credential that says what `answer` makes of the scopes that it is asked for, with spaces between them.
+pub fn answering<F>(answer: F) -> Arc<dyn TokenCredential>
+where
+    F: Fn(String) -> BoxFuture<'static, azure_core::Result<AccessToken>> + Send + Sync + 'static,
+{
+    Arc::new(Answering(answer))
+}
+
+struct Answering<F>(F);
+
+impl<F> fmt::Debug for Answering<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answering")
+    }
+}
 
 // Written as `async_trait` expands it, which is how azure_core declares it.
-impl TokenCredential for Nobody {
+impl<F> TokenCredential for Answering<F>
+where
+    F: Fn(String) -> BoxFuture<'static, azure_core::Result<AccessToken>> + Send + Sync,
+{
     fn get_token<'s, 'a, 'b, 'o, 'f>(
         &'s self,
-        _: &'a [&'b str],
+        scopes: &'a [&'b str],
         _: Option<TokenRequestOptions<'o>>,
     ) -> Pin<Box<dyn Future<Output = azure_core::Result<AccessToken>> + Send + 'f>>
     where
@@ -81,8 +100,7 @@ impl TokenCredential for Nobody {
         'o: 'f,
         Self: 'f,
     {
-        let why = self.0.clone();
-        Box::pin(async { Err(AzureError::with_error(ErrorKind::Credential, why, "there is no identity")) })
+        self.0(scopes.join(" "))
     }
 }
 

@@ -23,7 +23,7 @@ pub enum Error {
     Refused { call: String, status: u16, fault: Fault },
     #[error("{call}: not found, {}", refusal(404, fault))]
     NotFound { call: String, fault: Fault },
-    /// 403. `action` and `scope` are empty where the service names none.
+    /// 403. `action` is empty where the service names none; `scope` then says in words on what a role is missing.
     #[error("{call}: not allowed, {}", forbidden(*service, action, scope, message))]
     Forbidden { call: String, service: Service, action: String, scope: String, message: String },
     /// The service did not take the token that Entra ID gave us: 401, or what the service says in its place.
@@ -122,7 +122,7 @@ impl Error {
             Self::Refused { status, fault, .. } => troubles::of_refusal(*status, fault),
             Self::NotFound { fault, .. } => troubles::of_refusal(404, fault),
             Self::Unknown { status, reason, .. } => troubles::of_unknown(*status, reason),
-            Self::Forbidden { service, .. } => troubles::of_denial(403, *service, ""),
+            Self::Forbidden { service, message, .. } => troubles::of_denial(403, *service, message),
             Self::Unauthorized { service, message, .. } => troubles::of_denial(401, *service, message),
             Self::Token { message, .. } => troubles::of_token(message),
             Self::Throttled { .. } => Some(troubles::throttled()),
@@ -187,8 +187,12 @@ fn forbidden(service: Service, action: &str, scope: &str, message: &str) -> Stri
     let role =
         roles::with(action).map_or_else(|| "a role with this action".to_owned(), |role| format!("the role {role}"));
     let known = !action.is_empty() && !scope.is_empty();
-    let remedy =
-        troubles::fill(&remedy, &[("role", &role), ("where", if known { "there" } else { "on the workspace" })]);
+    let place = match scope {
+        _ if known => "there".to_owned(),
+        "" => "on the workspace".to_owned(),
+        scope => format!("on {scope}"),
+    };
+    let remedy = troubles::fill(&remedy, &[("role", &role), ("where", &place)]);
     if known { format!("{action} on {scope}{remedy}") } else { format!("{}{remedy}", bare(message)) }
 }
 

@@ -8,16 +8,15 @@ use std::{
     collections::{BTreeMap, VecDeque},
     future::ready,
     net::SocketAddr,
-    pin::Pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use azure_core::{
-    credentials::{AccessToken, TokenCredential, TokenRequestOptions},
+    credentials::{AccessToken, TokenCredential},
     time::OffsetDateTime,
 };
-use futures::{FutureExt, future::BoxFuture};
+use futures::FutureExt;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::{
     ServerConfig,
@@ -30,7 +29,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Azure, CloudName, Timeouts, WorkspaceId, http};
+use super::{Azure, CloudName, Timeouts, WorkspaceId, answering, http};
 
 /// Hosts that the server's certificate is good for: those of the public cloud, two of another, and two that are not Azure's.
 pub const HOSTS: [&str; 10] = [
@@ -165,7 +164,7 @@ impl Loopback {
     }
 
     pub fn credential(&self) -> Arc<dyn TokenCredential> {
-        Arc::new(Credential(|scope| ready(Ok(token(format!("token of {scope}"), 3600))).boxed()))
+        answering(|scope| ready(Ok(token(format!("token of {scope}"), 3600))).boxed())
     }
 
     pub fn resolver(&self) -> Arc<dyn Resolve> {
@@ -195,36 +194,6 @@ pub fn bearer(scope: &str) -> String {
 /// A token that lives so long.
 pub fn token(text: impl Into<String>, seconds: i64) -> AccessToken {
     AccessToken::new(text.into(), OffsetDateTime::now_utc() + azure_core::time::Duration::seconds(seconds))
-}
-
-/// A credential that answers what the closure makes of the scope.
-pub struct Credential<F>(pub F);
-
-impl<F> std::fmt::Debug for Credential<F> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Credential")
-    }
-}
-
-// Written as `async_trait` expands it, which is how azure_core declares it.
-impl<F> TokenCredential for Credential<F>
-where
-    F: Fn(String) -> BoxFuture<'static, azure_core::Result<AccessToken>> + Send + Sync,
-{
-    fn get_token<'s, 'a, 'b, 'o, 'f>(
-        &'s self,
-        scopes: &'a [&'b str],
-        _: Option<TokenRequestOptions<'o>>,
-    ) -> Pin<Box<dyn Future<Output = azure_core::Result<AccessToken>> + Send + 'f>>
-    where
-        's: 'f,
-        'a: 'f,
-        'b: 'f,
-        'o: 'f,
-        Self: 'f,
-    {
-        self.0(scopes.join(" "))
-    }
 }
 
 struct Here(SocketAddr);

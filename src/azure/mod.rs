@@ -57,7 +57,7 @@ pub use blob::Put;
 pub use blob_list::Listed;
 pub use client::{Azure, Timeouts, WorkspaceId};
 pub use cloud::{Audience, Cloud, CloudName};
-pub use credential::{Assertion, BoxError, NoIdentity, federated, no_identity};
+pub use credential::{Assertion, BoxError, NoIdentity, answering, federated, no_identity};
 pub use deployment_body::{DeploymentBody, Probe, serving_environment};
 pub use deployments::{OnlineDeployment, Sku};
 pub use endpoints::OnlineEndpoint;

@@ -150,6 +150,7 @@ mod tests {
             let reply = Reply {
                 service: Service::Arm,
                 call: "GET operation".into(),
+                scope: String::new(),
                 status: StatusCode::from_u16(status).expect("a status"),
                 headers: reqwest::header::HeaderMap::new(),
                 body: body.into(),

@@ -24,6 +24,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) struct Reply {
     pub service: Service,
     pub call: String,
+    /// On what the caller needs a role, where the service does not say it: [`Service::scope`].
+    pub scope: String,
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -118,7 +120,7 @@ impl Reply {
         let (status, retry_after, fault) = (self.status.as_u16(), self.retry_after(), self.fault());
         let challenged = self.headers.contains_key(WWW_AUTHENTICATE);
         let believed = fault.is_some() || self.service != Service::Arm;
-        let (call, service) = (self.call, self.service);
+        let (call, service, scope) = (self.call, self.service, self.scope);
         let unknown = |reason| Error::Unknown { call: call.clone(), status: Some(status), reason, retry_after };
         match (status, fault) {
             (429, _) if believed => Error::Throttled { call, retry_after },
@@ -126,12 +128,14 @@ impl Reply {
                 Error::Unauthorized { call, service, message: "the service gave no reason".to_owned() }
             }
             (408 | 500..=599, Some(fault)) => unknown(format!("the service failed with {status}, {fault}")),
-            (401 | 403, Some(fault)) if service == Service::Web => forbidden(call, service, &fault),
+            (401 | 403, Some(fault)) if service == Service::Web => forbidden(call, service, scope, &fault),
             (401, Some(fault)) => Error::Unauthorized { call, service, message: mistrust(&fault) },
             (403, Some(fault)) if is_about_the_token(&fault) => {
                 Error::Unauthorized { call, service, message: mistrust(&fault) }
             }
-            (403, Some(fault)) if !fault.has_code("RequestDisallowedByPolicy") => forbidden(call, service, &fault),
+            (403, Some(fault)) if !fault.has_code("RequestDisallowedByPolicy") => {
+                forbidden(call, service, scope, &fault)
+            }
             (404, Some(fault)) => Error::NotFound { call, fault },
             (400..=499, Some(fault)) => Error::Refused { call, status, fault },
             (300..=399, _) => unknown(format!("answered with a redirect ({status}), which is not followed")),
@@ -157,14 +161,14 @@ fn mistrust(fault: &Fault) -> String {
 /// ARM: `… does not have authorization to perform action '<action>' over scope '<scope>' or the scope is invalid. …`; of
 /// another resource that the request names: `… has permission to perform action '…' on scope '…'; however, it does not
 /// have permission to perform action(s) '<action>' on the linked scope(s) '<scope>' …`.
-fn forbidden(call: String, service: Service, fault: &Fault) -> Error {
+fn forbidden(call: String, service: Service, scope: String, fault: &Fault) -> Error {
     let sentence = fault.sentence();
     let quoted = |after: &str| -> Option<String> {
         let (_, rest) = sentence.split_once(after)?;
         rest.split_once('\'').map(|(value, _)| value.to_owned())
     };
     let action = quoted("perform action(s) '").or_else(|| quoted("perform action '")).unwrap_or_default();
-    let scope = quoted("linked scope(s) '").or_else(|| quoted("over scope '")).unwrap_or_default();
+    let scope = quoted("linked scope(s) '").or_else(|| quoted("over scope '")).unwrap_or(scope);
     Error::Forbidden { call, service, action, scope, message: fault.to_string() }
 }
 

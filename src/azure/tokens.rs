@@ -178,10 +178,7 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::azure::{
-        Class, CloudName,
-        loopback::{Credential, token},
-    };
+    use crate::azure::{Class, CloudName, answering, loopback::token};
 
     const LONG: Duration = Duration::from_secs(10);
 
@@ -193,7 +190,7 @@ mod tests {
     ) -> (Tokens, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = asked.clone();
-        let credential = Arc::new(Credential(move |_| answer(count.fetch_add(1, SeqCst))));
+        let credential = answering(move |_| answer(count.fetch_add(1, SeqCst)));
         (Tokens::new(CloudName::AzurePublic.cloud(), credential), asked)
     }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Audience, Azure, Error, Result, Service, arm::join, wire::Outgoing};
+use super::{Azure, Error, Result, Service, arm::join, wire::Outgoing};
 
 /// Where a component takes telemetry, from its connection string.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,8 +75,8 @@ impl Azure {
         })?;
         let envelopes: Vec<Value> = events.iter().map(|event| event.envelope(&to.instrumentation_key)).collect();
         let within = self.inner.timeouts.query;
-        let request = Outgoing::new(Service::Insights, Method::POST, url, what, within).json(&envelopes.into());
-        let reply = self.send(Outgoing { audience: Some(Audience::Ingestion), ..request }).await?;
+        let request = Outgoing::new(Service::Ingestion, Method::POST, url, what, within).json(&envelopes.into());
+        let reply = self.send(request).await?;
         let taken: Taken = reply.seen()?.value;
         if taken.items_accepted == taken.items_received {
             return Ok(());

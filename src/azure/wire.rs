@@ -46,6 +46,7 @@ impl Outgoing {
             Service::Arm | Service::Flow => Some(Audience::Arm),
             Service::Blob => Some(Audience::Storage),
             Service::Insights => Some(Audience::Insights),
+            Service::Ingestion => Some(Audience::Ingestion),
             Service::Web => None,
         };
         let (headers, body) = (Vec::new(), None);
@@ -104,6 +105,7 @@ impl Azure {
             None => None,
         };
         let (service, call, limit) = (outgoing.service, outgoing.call(), outgoing.limit);
+        let scope = service.scope(&outgoing.url);
         let within = outgoing.within;
         let mut request = outgoing.into_request(bearer);
         *request.timeout_mut() = Some(deadline.saturating_duration_since(Instant::now()));
@@ -117,7 +119,7 @@ impl Azure {
         tracing::debug!(call, status = status.as_u16(), request = ?headers.get("x-ms-request-id"), "azure replied");
         let (body, cut) = read(response, limit).await;
         self.count(service, &method, Some(status), sent);
-        let reply = Reply { service, call, status, headers, body, cut };
+        let reply = Reply { service, call, scope, status, headers, body, cut };
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             self.note(&reply.clone().into_error());
         }

@@ -252,8 +252,7 @@ async fn emit(scene: &Scene<'_>, release: &Release, attempt: &Attempt, facts: &F
         return;
     }
     if let Err(error) = scene.tenant.track(component, &events).await {
-        let role = "the identity needs the role Monitoring Metrics Publisher on the component";
-        tracing::warn!(release = name, %error, role, "the results of an evaluation were not sent to Application Insights");
+        tracing::warn!(release = name, %error, "the results of an evaluation were not sent to Application Insights");
     }
 }
 

@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 use super::{clock, cloud::Sim, faults::Rule, model::Knowledge, mutex::lock, scenario::Scenario};
 use reply::{Json, Refusal, Reply, bad, done, fitting, parsed};
 use world::{
-    ADVANCE, DEPLOYMENT, ENDPOINT, INSIGHTS, KNOBS, MISISSUE, ROLE, TIMES, advance, delete_deployment, delete_endpoint,
-    insights, knobs, misissue, role, times, write_deployment, write_endpoint,
+    ADVANCE, DENIED, DEPLOYMENT, ENDPOINT, INSIGHTS, KNOBS, MISISSUE, ROLE, TIMES, advance, delete_deployment,
+    delete_endpoint, denied, insights, knobs, misissue, role, times, write_deployment, write_endpoint,
 };
 
 const FAULT: &str = r#"a rule or a list: {"name": "x", "match": {"why": "Raise"}, "do": {"lose": "reply"}}"#;
@@ -32,7 +32,7 @@ const KNOWLEDGE: &str =
     r#"what the model knows, a line each: {"question": "…", "class": "edge", "expected_citations": []}"#;
 
 /// What there is, for people and for the 404.
-const ROUTES: [(&str, &str); 22] = [
+const ROUTES: [(&str, &str); 23] = [
     ("GET /", "this page"),
     ("GET /state", "endpoints, splits, tags, deployments, operations, runs, traffic, telemetry, models, counts"),
     ("GET /requests?since=N", "requests to Azure's host names after number N"),
@@ -47,6 +47,7 @@ const ROUTES: [(&str, &str); 22] = [
     ("PUT /model/knowledge", KNOWLEDGE),
     ("POST /clock", ADVANCE),
     ("POST /entra/misissue", MISISSUE),
+    ("POST /entra/denied", DENIED),
     ("POST /world/role", ROLE),
     ("POST /world/knobs", KNOBS),
     ("POST /world/insights", INSIGHTS),
@@ -72,6 +73,7 @@ pub fn router(sim: Arc<Sim>) -> Router {
         .route("/model/knowledge", put(knowledge))
         .route("/clock", post(advance))
         .route("/entra/misissue", post(misissue))
+        .route("/entra/denied", post(denied))
         .route("/world/role", post(role))
         .route("/world/knobs", post(knobs))
         .route("/world/insights", post(insights))

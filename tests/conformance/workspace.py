@@ -42,12 +42,42 @@ def fault(match: dict, do: dict):
 
 
 @contextmanager
+def denied(resource: str):
+    """Inside the `with` nobody has a role in this API, such as https://storage.azure.com."""
+    control("POST", "/entra/denied", {"resources": [resource]})
+    try:
+        yield
+    finally:
+        control("POST", "/entra/denied", {"resources": []})
+
+
+@contextmanager
+def without(action: str):
+    """Inside the `with` nobody has this action of Azure's, in which `*` stands for anything."""
+    control("POST", "/world/role", {"notActions": [action]})
+    try:
+        yield
+    finally:
+        control("POST", "/world/role", {})
+
+
+@contextmanager
 def refused(test, *, status: int, saying: str):
     """The block fails with Azure's error of this status and these words; the error is in the result's `error`."""
     with test.assertRaises(HttpResponseError) as caught:
         yield caught
     test.assertEqual(caught.exception.status_code, status, caught.exception)
     test.assertIn(saying, str(caught.exception))
+
+
+def blobs_written(since: int) -> list:
+    """Paths of the blobs that were written since request number `since`, contents or metadata."""
+    log = control("GET", f"/requests?since={since}")["requests"]
+    return [entry["path"] for entry in log if (entry["service"], entry["method"]) == ("blob", "PUT")]
+
+
+def requests_so_far() -> int:
+    return control("GET", "/requests?since=0")["last"]
 
 
 def write(folder: Path, files: dict) -> Path:

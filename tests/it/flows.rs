@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
-use promptrelease::stage::build::{archive, flow};
+use promptrelease::{
+    sim::promptflow::quiet,
+    stage::build::{archive, flow},
+};
 use serde::Deserialize;
 
 use crate::ground::python;
@@ -105,9 +108,7 @@ struct Verdict {
 /// What Prompt flow says of each, in one process, by folder.
 fn theirs(root: &Path) -> BTreeMap<String, Verdict> {
     let home = tempfile::tempdir().expect("a folder");
-    fs::create_dir(home.path().join(".promptflow")).expect("a folder");
-    let quiet = "telemetry: {enabled: 'false'}\ntrace: {destination: none}\n";
-    fs::write(home.path().join(".promptflow/pf.yaml"), quiet).expect("writes");
+    quiet(home.path()).expect("writes");
     let script = here().join("tests/promptflow/validate.py");
     let run = Command::new(python().join("bin/python"))
         .arg(script)

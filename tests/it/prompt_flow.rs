@@ -4,19 +4,18 @@
 use std::{collections::BTreeMap, io::Read, path::Path, sync::Arc};
 
 use futures::future::BoxFuture;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use promptrelease::{
     azure::{self, Azure, BulkRun, CloudName, DataInput, Flows, Line, Put, RunState, RunStatus, Submitted},
     samples,
-    sim::{Options, Running, entra::Issuer, scenario::Scenario, start},
+    sim::{Options, Running, scenario::Scenario},
 };
-use rcgen::{KeyPair, PKCS_RSA_SHA256};
 use serde_json::{Value, json};
 use url::Url;
 
+use crate::ground::Cluster;
+
 mod real;
 
-const ISSUER: &str = "https://oidc.promptrelease.test";
 const DATA: &str = "eval/eval-set.jsonl";
 const ROWS: usize = 95;
 const BASE: [(&str, &str); 2] =
@@ -56,15 +55,9 @@ impl Cloud {
     /// The token service trusts this cloud's own issuer.
     async fn with(options: Options) -> Self {
         let world = options.world.clone();
-        let cluster = KeyPair::generate_for(&PKCS_RSA_SHA256).expect("a key");
-        let issuer = Issuer::new(ISSUER, cluster.public_key_pem().as_bytes()).expect("an RSA key");
-        let running = start(Options { issuer: Some(issuer), ..options }).await.expect("starts");
-
-        let who = &world.federated[0];
-        let now = jiff::Timestamp::now().as_second();
-        let claims = json!({"iss": ISSUER, "sub": who.subject, "aud": "api://AzureADTokenExchange", "exp": now + 600});
-        let signing = EncodingKey::from_rsa_pem(cluster.serialize_pem().as_bytes()).expect("an RSA key");
-        let assertion = jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &signing).expect("signs");
+        let (cluster, who) = (Cluster::new(), &world.federated[0]);
+        let running = cluster.azure(options).await;
+        let assertion = cluster.assertion(who);
         let ca = reqwest::Certificate::from_pem(running.ca_pem.as_bytes()).expect("a certificate");
         let proxy = reqwest::Proxy::https(&running.proxy_url).expect("an address");
         let http = reqwest::Client::builder().proxy(proxy).tls_certs_only([ca]).https_only(true);

@@ -90,20 +90,24 @@ async fn denials(bench: &Bench) -> Vec<Told> {
         bench.misissue(resource, None);
         all.push(call(wanted, &error.expect_err(wanted)));
     }
-    for (wanted, resource) in [
-        ("FlowForbidden", bench::MACHINE_LEARNING),
-        ("StorageForbidden", bench::STORAGE),
-        ("InsightsForbidden", bench::INSIGHTS),
+    for (wanted, resource, scope) in [
+        ("FlowForbidden", bench::MACHINE_LEARNING, "on workspace mlw-assistant-prod"),
+        ("StorageForbidden", bench::STORAGE, " of storage account stassistantprodeus2, and "),
+        ("InsightsForbidden", bench::INSIGHTS, "on the Application Insights component with app id 3f8d2c64-"),
+        ("IngestionForbidden", bench::INGESTION, "Monitoring Metrics Publisher on the Application Insights component"),
     ] {
         bench.deny(Some(resource));
         let azure = bench.azure();
         let error = match resource {
             bench::MACHINE_LEARNING => bench.submit(&azure, "denied").await,
             bench::STORAGE => bench.put_blob(&azure).await,
+            bench::INGESTION => bench.track(&azure).await,
             _ => bench.query(&azure).await,
         };
         bench.deny(None);
-        all.push(call(wanted, &error.expect_err(wanted)));
+        let told = call(wanted, &error.expect_err(wanted));
+        assert!(told.text.contains(scope), "{} does not say {scope}", told.text);
+        all.push(told);
     }
     let endpoint = json!({"service": "arm", "path": "/onlineEndpoints/qa-prod"});
     let forbidden = bench.spoilt(endpoint, json!({"forbid": true}), bench.get_endpoint()).await;

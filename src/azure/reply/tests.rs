@@ -12,6 +12,7 @@ fn reply(service: Service, status: u16, headers: &[(&str, &str)], body: impl Int
     Reply {
         service,
         call: "PUT onlineEndpoints/qa".into(),
+        scope: String::new(),
         status: StatusCode::from_u16(status).expect("a status"),
         headers: headers.iter().map(header).collect(),
         body: body.into(),
@@ -145,7 +146,7 @@ fn a_throttled_call_says_for_how_long_even_if_it_is_unknown() {
 
 #[test]
 fn other_services_are_believed_a_challenge_and_a_429() {
-    for service in [Service::Flow, Service::Blob, Service::Insights] {
+    for service in [Service::Flow, Service::Blob, Service::Insights, Service::Ingestion] {
         assert_eq!(reply(service, 429, &[], "").into_error().class(), Class::Throttled);
         let challenged = reply(service, 401, &[("www-authenticate", "Bearer")], "").into_error();
         assert!(matches!(challenged, Error::Unauthorized { .. }), "{challenged:?}");
@@ -216,6 +217,7 @@ fn a_service_that_names_no_action_gets_the_role_that_helps() {
         (Service::Flow, "AzureML Data Scientist"),
         (Service::Blob, "Storage Blob Data Contributor"),
         (Service::Insights, "Monitoring Reader"),
+        (Service::Ingestion, "Monitoring Metrics Publisher"),
         (Service::Web, "no token is sent to a host outside this cloud"),
     ] {
         assert!(denied(service).contains(role), "{}", denied(service));

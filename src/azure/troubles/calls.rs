@@ -113,7 +113,7 @@ pub(super) const ROWS: &[Trouble] = &[
         name: "FlowForbidden",
         places: &[Call],
         sign: of(Service::Flow, &[403]),
-        remedy: "grant the identity the role AzureML Data Scientist on the workspace",
+        remedy: "grant the identity the role AzureML Data Scientist {where}",
         command: ROLES,
         says: "Forbidden: The identity does not have authorization to perform this action.",
         ..ROW
@@ -122,8 +122,8 @@ pub(super) const ROWS: &[Trouble] = &[
         name: "StorageForbidden",
         places: &[Call],
         sign: of(Service::Blob, &[403]),
-        remedy: "grant the identity the role Storage Blob Data Contributor on the container, and let the cluster's \
-                 network through the storage account's firewall",
+        remedy: "grant the identity the role Storage Blob Data Contributor {where}, and let the cluster's network through \
+                 the storage account's firewall",
         command: ROLES,
         says: "AuthorizationPermissionMismatch: This request is not authorized to perform this operation using this \
                permission.",
@@ -133,10 +133,19 @@ pub(super) const ROWS: &[Trouble] = &[
         name: "InsightsForbidden",
         places: &[Call],
         sign: of(Service::Insights, &[403]),
-        remedy: "grant the identity the role Monitoring Reader on the Application Insights component",
+        remedy: "grant the identity the role Monitoring Reader {where}",
         command: ROLES,
         says: "InsufficientAccessError: The provided credentials have insufficient access to perform the requested \
                operation.",
+        ..ROW
+    },
+    Trouble {
+        name: "IngestionForbidden",
+        places: &[Call],
+        sign: of(Service::Ingestion, &[403]),
+        remedy: "grant the identity the role Monitoring Metrics Publisher {where}",
+        command: ROLES,
+        says: "The provided credentials do not grant access to ingest telemetry into the component.",
         ..ROW
     },
     Trouble {

@@ -143,6 +143,7 @@ fn error(row: &Trouble, fault: Fault) -> Error {
         Service::Flow => "POST run eval-1428-5f3a9c1e",
         Service::Blob => "PUT workspaceblobstore/flow.dag.yaml",
         Service::Insights => "POST query",
+        Service::Ingestion => "POST events of Application Insights",
         Service::Web => "GET archives.example.com/flow.tar.gz",
         Service::Arm => "PUT onlineEndpoints/qa-prod",
     };
@@ -160,7 +161,14 @@ fn error(row: &Trouble, fault: Fault) -> Error {
             scope: "/subscriptions/…/onlineEndpoints/qa-prod".into(),
             message,
         },
-        (_, [403]) => Error::Forbidden { call, service, action: String::new(), scope: String::new(), message },
+        (_, [403]) => {
+            let scope = match service {
+                Service::Flow => "workspace mlw-qa",
+                Service::Blob => "container azureml-blobstore of storage account stqa",
+                _ => "the Application Insights component",
+            };
+            Error::Forbidden { call, service, action: String::new(), scope: scope.into(), message }
+        }
         (_, [429]) => Error::Throttled { call, retry_after: Some(std::time::Duration::from_secs(17)) },
         (_, [404]) => Error::NotFound { call, fault },
         (_, [413]) => Error::Refused { call, status: 413, fault },

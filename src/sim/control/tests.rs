@@ -152,6 +152,10 @@ async fn roles_knobs_times_and_tokens_can_be_spoilt_and_mended() {
         desk.refused(Method::POST, "/entra/misissue", json!({"resource": "https://ml.azure.com", "forgd": 1})).await;
     assert!(error.contains("`forged`"), "{error}");
 
+    desk.done(Method::POST, "/entra/denied", json!({"resources": ["https://storage.azure.com"]})).await;
+    let error = desk.refused(Method::POST, "/entra/denied", json!({"resources": ["https://x"]})).await;
+    assert!(error.contains("https://storage.azure.com"), "{error}");
+
     desk.done(Method::POST, "/world/knobs", json!({"busyStatus": 400})).await;
     desk.done(Method::POST, "/world/knobs", json!({"minLooks": 0})).await;
     let knobs = &desk.get("/state").await["knobs"];

@@ -1,6 +1,10 @@
 //! What the world is like: changed by whoever plays Azure, or somebody with rights in it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     body::Bytes,
@@ -22,6 +26,8 @@ use crate::sim::{
 pub(super) const ADVANCE: &str = r#"{"advance": "90s"}"#;
 pub(super) const MISISSUE: &str =
     r#"{"resource": "https://storage.azure.com", "forged": true}; with the resource only: mend"#;
+pub(super) const DENIED: &str =
+    r#"APIs in which callers have no role: {"resources": ["https://storage.azure.com"]}; []: they have it again"#;
 pub(super) const ROLE: &str = r#"what callers may do: {"actions": ["*"], "notActions": ["*/onlineEndpoints/write"]}"#;
 pub(super) const INSIGHTS: &str =
     r#"how queries answer: {"numbersAsText": true, "dynamicAsJson": true, "emptyIsNoContent": true}"#;
@@ -52,12 +58,30 @@ pub(super) async fn misissue(State(sim): State<Arc<Sim>>, body: Bytes) -> Reply 
     let resource = how.remove("resource").unwrap_or_default();
     let resource = resource.as_str().ok_or_else(|| bad(format!("resource is missing; expected: {MISISSUE}")))?;
     let how: Misissue = fitting(json!(how), MISISSUE)?;
-    if !entra::is_resource(resource) {
-        let known = entra::RESOURCES.join(", ");
-        return Err(bad(format!("no tokens are issued for {resource:?}; resource must be one of: {known}")));
-    }
+    check_resource(resource)?;
     sim.entra.set_misissue(resource, Some(how));
     done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Denied {
+    resources: BTreeSet<String>,
+}
+
+pub(super) async fn denied(State(sim): State<Arc<Sim>>, body: Bytes) -> Reply {
+    let Denied { resources } = parsed(&body, DENIED)?;
+    resources.iter().try_for_each(|resource| check_resource(resource))?;
+    sim.entra.set_denied(resources);
+    done()
+}
+
+fn check_resource(resource: &str) -> Result<(), Refusal> {
+    if entra::is_resource(resource) {
+        return Ok(());
+    }
+    let known = entra::RESOURCES.join(", ");
+    Err(bad(format!("no tokens are issued for {resource:?}; resource must be one of: {known}")))
 }
 
 pub(super) async fn role(State(sim): State<Arc<Sim>>, body: Bytes) -> Reply {

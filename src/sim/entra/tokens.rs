@@ -1,6 +1,9 @@
 //! Access tokens: their issue, and the check that every API makes.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+};
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use serde::{Deserialize, Serialize};
@@ -28,6 +31,8 @@ struct State {
     issuer: Option<Issuer>,
     federated: Vec<Federated>,
     misissue: BTreeMap<String, Misissue>,
+    /// APIs in which nobody has a role.
+    denied: BTreeSet<String>,
 }
 
 /// Makes the token service issue bad tokens for one resource, so that the API's own check refuses them.
@@ -65,7 +70,7 @@ impl Entra {
     /// A token service for one tenant. Without an issuer no assertion is accepted.
     pub fn new(clock: Clock, tenant: &str, issuer: Option<Issuer>, federated: Vec<Federated>) -> Self {
         let secret = uuid::Uuid::new_v4().into_bytes().to_vec();
-        let state = State { issuer, federated, misissue: BTreeMap::new() };
+        let state = State { issuer, federated, ..State::default() };
         Self { clock, tenant: tenant.to_owned(), secret, state: Mutex::new(state) }
     }
 
@@ -105,10 +110,17 @@ impl Entra {
             .map_err(|why| refusal::response(&why, flavour, &self.tenant, audience, self.clock.now()))
     }
 
+    /// From now on nobody has a role in these APIs, e.g. `https://storage.azure.com`; in all others everybody has again
+    /// what he had.
+    pub fn set_denied(&self, resources: BTreeSet<String>) {
+        lock(&self.state).denied = resources;
+    }
+
     /// Whether the identity has no role in this API. What it is told then is the API's own matter.
     pub fn denies(&self, who: &Claims, resource: &str) -> bool {
         let state = lock(&self.state);
-        state.federated.iter().any(|f| f.object == who.oid && f.denied.iter().any(|denied| denied == resource))
+        let own = state.federated.iter().filter(|f| f.object == who.oid).flat_map(|f| &f.denied);
+        state.denied.iter().chain(own).any(|denied| denied == resource)
     }
 
     fn verify(&self, req: &http::Request, audience: &str) -> Result<Claims, Why> {

@@ -64,8 +64,7 @@ pub(super) fn state(call: &Call<'_>, run: &Run) -> Value {
         json!({"error": error, "correlation": null, "environment": null, "location": null,
             "time": times.ended.map(clock::iso), "componentName": RUNTIME})
     });
-    let by = json!({"userObjectId": run.by.oid, "userPuId": null, "userIdp": run.by.iss, "userAltSecId": null,
-        "userIss": run.by.iss, "userTenantId": run.by.tid, "userName": run.by.appid, "upn": null});
+    let by = submitter(run);
     let begun = run.word() != "NotStarted";
     let outputs = begun.then(|| json!({"debug_info": asset("debug_info"), "flow_outputs": asset("flow_outputs")}));
     let compute = begun.then_some("AmlcDsi");
@@ -93,6 +92,12 @@ pub(super) fn state(call: &Call<'_>, run: &Run) -> Value {
     json!({"runMetadata": metadata, "runDefinition": null, "jobSpecification": null, "systemSettings": null})
 }
 
+/// Who submitted a run: an application.
+pub(super) fn submitter(run: &Run) -> Value {
+    json!({"userObjectId": run.by.oid, "userPuId": null, "userIdp": run.by.iss, "userAltSecId": null,
+        "userIss": run.by.iss, "userTenantId": run.by.tid, "userName": run.by.appid, "upn": null})
+}
+
 /// A run in a listing.
 pub(super) fn entity(call: &Call<'_>, run: &Run) -> Value {
     let of_history = &state(call, run)["runMetadata"];
@@ -109,8 +114,13 @@ pub(super) fn entity(call: &Call<'_>, run: &Run) -> Value {
 }
 
 /// A GUID that goes with a name.
-fn guid(name: &str) -> String {
+pub(super) fn guid(name: &str) -> String {
     Uuid::from_u64_pair(hash(name.as_bytes()), hash(format!("{name}.").as_bytes())).to_string()
+}
+
+/// Of the copy of a run's flow.
+pub(super) fn snapshot_id(run: &str) -> String {
+    guid(&format!("snapshot of {run}"))
 }
 
 fn properties(run: &Run) -> Value {
@@ -132,8 +142,13 @@ fn properties(run: &Run) -> Value {
     if let Some(base) = &submission.variant_run_id {
         all["azureml.promptflow.input_run_id"] = json!(base);
     }
+    if let Some(resumed) = &run.resumed {
+        all["azureml.promptflow.resume_from_run_id"] = json!(resumed.from);
+    }
+    if run.word() != "NotStarted" || run.resumed.is_some() {
+        all["azureml.promptflow.snapshot_id"] = json!(snapshot_id(run.snapshot_of()));
+    }
     if run.word() != "NotStarted" {
-        all["azureml.promptflow.snapshot_id"] = json!(guid(&submission.flow_definition_blob_path));
         all["azureml.promptflow.runtime_version"] = json!(RUNTIME_VERSION);
     }
     if run.word() == "Completed" {
@@ -239,8 +254,8 @@ pub(super) fn info(call: &Call<'_>, run: &Run) -> Value {
         "sessionId": submission.session_id,
         "studioPortalEndpoint": page("runs"), "studioPortalTraceEndpoint": page("prompts/trace/run"),
     });
-    if run.word() != "NotStarted" {
-        info["flowSnapshotId"] = json!(guid(&submission.flow_definition_blob_path));
+    if run.word() != "NotStarted" || run.resumed.is_some() {
+        info["flowSnapshotId"] = json!(snapshot_id(run.snapshot_of()));
     }
     info
 }

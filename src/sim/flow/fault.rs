@@ -113,6 +113,11 @@ impl Fault {
         Self::user(400, SERVICE, "FlowDefinitionNotFound", &text)
     }
 
+    /// The wording is not documented.
+    pub fn no_asset(id: &str) -> Self {
+        Self::user(404, SERVICE, "NotFoundError", &format!("{id} was not found."))
+    }
+
     pub fn no_workspace(path: &str) -> Self {
         Self::user(404, SERVICE, "WorkspaceNotFound", &format!("The workspace of {path} was not found."))
     }

@@ -3,12 +3,13 @@
 //! how the answers turn out.
 //!
 //! Paths are `/<service>/subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.MachineLearningServices/workspaces/{w}/…`
-//! with the services `flow/api`, `history/v1.0`, `index/v1.0` and `metric/v2.0`. Their shapes are those of Microsoft's client
-//! (promptflow-azure 1.18) and of recorded traffic.
+//! with the services `flow/api`, `history/v1.0`, `index/v1.0`, `metric/v2.0`, `data/v1.0` and `content/v2.0`. Their shapes are
+//! those of Microsoft's client (promptflow-azure 1.18) and of recorded traffic.
 //!
 //! | call                                       | answer                                                     |
 //! |--------------------------------------------|------------------------------------------------------------|
 //! | `POST flow/api/…/BulkRuns/submit`          | the run's id, which the client chose                       |
+//! | `POST flow/api/…/BulkRuns/resume`          | the same: it goes on where another run ended               |
 //! | `POST flow/api/…/BulkRuns/{id}/cancel`     | nothing                                                    |
 //! | `GET flow/api/…/BulkRuns/{id}`             | graph, data, mapping; no state                             |
 //! | `GET flow/api/…/BulkRuns/{id}/childRuns`   | lines `startIndex` to `endIndex`, in no order              |
@@ -18,6 +19,8 @@
 //! | `PATCH history/v1.0/…/runs/{id}/modify`   | the run, with the name, words and tags that it was given   |
 //! | `POST index/v1.0/…/entities`               | runs, the newest first                                     |
 //! | `POST metric/v2.0/…/runs/{id}/lastvalues`  | counts of lines, and what the flow logged                  |
+//! | `POST data/v1.0/…/dataversion/getByAssetId` | where an output of a run is in the datastore              |
+//! | `POST content/v2.0/…/snapshots/sas`        | the files of a run's flow                                  |
 
 use std::sync::Arc;
 
@@ -33,6 +36,7 @@ use super::{
 };
 
 mod annotations;
+mod artifacts;
 mod call;
 mod connections;
 mod documents;
@@ -40,6 +44,7 @@ mod execute;
 mod fault;
 mod listing;
 mod mapping;
+mod resume;
 mod rows;
 mod run;
 mod scripted;
@@ -87,6 +92,7 @@ fn answer(call: &Call<'_>) -> Answer {
     let mut flow = lock(&call.sim.flow);
     match (call.req.method.as_str(), service, rest.as_slice()) {
         ("POST", "flow/api", ["BulkRuns", "submit"]) => flow.submit(call),
+        ("POST", "flow/api", ["BulkRuns", "resume"]) => flow.resume(call),
         ("GET", "flow/api", ["BulkRuns", id]) => Ok(Response::json(200, &documents::info(call, flow.run(id)?))),
         ("POST", "flow/api", ["BulkRuns", id, "cancel"]) => {
             flow.run_mut(id)?.cancel();
@@ -103,6 +109,8 @@ fn answer(call: &Call<'_>) -> Answer {
         ("POST", "metric/v2.0", ["runs", id, "lastvalues"]) => {
             Ok(Response::json(200, &documents::metrics(flow.run(id)?)))
         }
+        ("POST", "data/v1.0", ["dataversion", "getByAssetId"]) => flow.asset(call),
+        ("POST", "content/v2.0", ["snapshots", "sas"]) => flow.snapshot(call),
         (method, service, _) => Err(Fault::no_route(method, service, &call.req.path)),
     }
 }
@@ -149,6 +157,7 @@ impl Flow {
             return Err(Fault::no_flow(&submission.flow_definition_blob_path));
         }
         let run = Run::new(submission, graph, &call.caller, &call.scenario.runs, call.now);
+        artifacts::keep_flow(call, &mut lock(&call.sim.blobs), &run);
         self.runs.insert(id.clone(), run);
         Ok(Response::json(200, &json!(id)))
     }
@@ -160,7 +169,11 @@ impl Flow {
         let base = self.run(&id)?.submission.variant_run_id.clone();
         let base = base.and_then(|base| self.runs.get(&base).cloned());
         let run = self.run_mut(&id)?;
+        let was_over = run.is_over();
         run.look(call.now, |run| execute::begin(call, run, base.as_ref()));
+        if run.is_over() && !was_over {
+            artifacts::write(call, run);
+        }
         Ok(Response::json(200, &documents::state(call, run)))
     }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::task::AbortHandle;
 
-use super::{annotations::Annotations, fault::Root, submission::Submission};
+use super::{annotations::Annotations, fault::Root, resume::Resumed, submission::Submission};
 use crate::sim::{
     blob::Place,
     digest::hash,
@@ -21,6 +21,8 @@ pub(super) struct Run {
     pub graph: Place,
     pub by: Claims,
     pub notes: Annotations,
+    /// What it has of the run that it goes on with, if there is one.
+    pub resumed: Option<Resumed>,
     times: Times,
     state: State,
     /// Looks that showed the present state.
@@ -95,6 +97,7 @@ impl Run {
         let ending = if submission.is_judge() { &runs.judge } else { &runs.base };
         Self {
             notes: Annotations::of(&submission),
+            resumed: None,
             submission,
             graph,
             by: by.clone(),
@@ -119,7 +122,7 @@ impl Run {
             if next == State::Running {
                 self.times.started = Some(now);
                 match begin(self) {
-                    Begun::Ended(outcome) => self.outcome = Some(Arc::new(outcome)),
+                    Begun::Ended(outcome) => self.outcome = Some(Arc::new(self.with_kept(outcome))),
                     Begun::Goes(task) => self.task = Some(task),
                 }
             }
@@ -161,7 +164,25 @@ impl Run {
         }
     }
 
-    fn is_over(&self) -> bool {
+    /// Lines that a resumed run keeps stand in place of those that were executed.
+    fn with_kept(&self, outcome: Outcome) -> Outcome {
+        let (Outcome::Lines { mut lines, metrics }, Some(resumed)) = (outcome.clone(), &self.resumed) else {
+            return outcome;
+        };
+        for line in &mut lines {
+            if let Some(kept) = resumed.kept.iter().find(|kept| kept.index == line.index) {
+                line.clone_from(kept);
+            }
+        }
+        Outcome::Lines { lines, metrics }
+    }
+
+    /// The run whose copy of the flow it shows as its own.
+    pub fn snapshot_of(&self) -> &str {
+        self.resumed.as_ref().map_or(&self.submission.run_id, |resumed| &resumed.snapshot_of)
+    }
+
+    pub fn is_over(&self) -> bool {
         matches!(self.state, State::Completed | State::Failed | State::Canceled)
     }
 

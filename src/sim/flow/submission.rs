@@ -50,12 +50,7 @@ pub(super) struct DataInput {
 impl Submission {
     pub fn parse(body: &[u8]) -> Result<Self, Fault> {
         let submission: Self = serde_json::from_slice(body).map_err(|e| Fault::bad_request(&e.to_string()))?;
-        let id = &submission.run_id;
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        if !(1..=255).contains(&id.len()) || !id.chars().all(plain) {
-            let text = format!("runId {id:?} must be 1 to 255 letters, digits, dashes and underscores");
-            return Err(Fault::bad_request(&text));
-        }
+        check_id(&submission.run_id)?;
         if submission.runtime_name.is_none() {
             return Err(Fault::bad_request("runtimeName is missing"));
         }
@@ -78,4 +73,13 @@ impl Submission {
     pub fn is_judge(&self) -> bool {
         self.variant_run_id.is_some()
     }
+}
+
+/// Whether a run may be called so.
+pub(super) fn check_id(id: &str) -> Result<(), Fault> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if (1..=255).contains(&id.len()) && id.chars().all(plain) {
+        return Ok(());
+    }
+    Err(Fault::bad_request(&format!("runId {id:?} must be 1 to 255 letters, digits, dashes and underscores")))
 }

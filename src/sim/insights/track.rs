@@ -21,10 +21,12 @@ pub fn handle(sim: &Sim, req: &http::Request) -> http::Response {
     if req.method != "POST" {
         return http::Response::empty(405).with("allow", "POST");
     }
-    if req.header("authorization").is_some()
-        && let Err(refusal) = sim.entra.check(req, AUDIENCE, Flavour::Insights)
-    {
-        return refusal;
+    if req.header("authorization").is_some() {
+        match sim.entra.check(req, AUDIENCE, Flavour::Insights) {
+            Err(refusal) => return refusal,
+            Ok(who) if sim.entra.denies(&who, AUDIENCE) => return forbidden(),
+            Ok(_) => {}
+        }
     }
     match envelopes(req) {
         Ok(envelopes) => {
@@ -34,6 +36,12 @@ pub fn handle(sim: &Sim, req: &http::Request) -> http::Response {
         }
         Err(message) => reply(1, &[Rejected { index: 0, status: 400, message }]),
     }
+}
+
+/// That it is 403 is documented, the body is not.
+fn forbidden() -> http::Response {
+    let text = "The provided credentials do not grant access to ingest telemetry into the component.";
+    http::Response::json(403, &json!({"error": {"code": "Forbidden", "message": text}}))
 }
 
 /// An array, or one envelope a line.
@@ -75,4 +83,7 @@ fn reply(received: usize, rejected: &[Rejected]) -> http::Response {
         status,
         &json!({"itemsReceived": received, "itemsAccepted": accepted, "appId": null, "errors": errors}),
     )
+    .with("server", "Microsoft-HTTPAPI/2.0")
+    .with("strict-transport-security", "max-age=31536000")
+    .with("x-content-type-options", "nosniff")
 }

@@ -50,6 +50,8 @@ fn identified(sim: &Sim, reply: Response) -> Response {
         .with("apim-request-id", id.clone())
         .with("x-request-id", id)
         .with("x-ms-region", sim.settings.location.clone())
+        .with("strict-transport-security", "max-age=31536000; includeSubDomains; preload")
+        .with("x-content-type-options", "nosniff")
 }
 
 #[cfg(test)]

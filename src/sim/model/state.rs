@@ -67,7 +67,10 @@ impl Model {
         let usage = self.usage.entry(connection.name).or_default();
         usage.prompt_tokens += completion.prompt_tokens as u64;
         usage.completion_tokens += completion.completion_tokens as u64;
-        Ok(Response::json(200, &chat::reply(&completion, deployment, now)).with("x-ms-rai-invoked", "true"))
+        Ok(Response::json(200, &chat::reply(&completion, deployment, now))
+            .with("x-ms-rai-invoked", "true")
+            .with("access-control-allow-origin", "*")
+            .with("cache-control", "no-cache, must-revalidate"))
     }
 
     /// Content Safety.

@@ -25,10 +25,12 @@ use super::{
 };
 
 mod bulk;
+mod home;
 mod process;
 mod serve;
 
 pub use bulk::{Bulk, Executed};
+pub use home::quiet;
 use process::Environment;
 pub use serve::{Health, Server};
 
@@ -83,6 +85,7 @@ impl PromptFlow {
         let pf = python.join("bin/pf");
         ensure!(pf.is_file(), "{} is missing: tests/promptflow/build prints a folder that has it", pf.display());
         let home = tempfile::Builder::new().prefix("promptrelease-pf-").tempdir()?;
+        quiet(home.path())?;
         let environment = Environment::new(python, home.path(), proxy_url, ca_file);
         let wanted: Vec<_> = connections
             .iter()

@@ -6,13 +6,8 @@ One process instead of `pf connection create` for each: a start of `pf` takes tw
 import json
 import sys
 
-from promptflow._sdk._configuration import Configuration
 from promptflow.client import PFClient
 from promptflow.entities import AzureContentSafetyConnection, AzureOpenAIConnection, CustomConnection
-
-# Usage telemetry and traces have nowhere to go.
-Configuration.get_instance().set_config("telemetry.enabled", False)
-Configuration.get_instance().set_config("trace.destination", "none")
 
 client = PFClient()
 for wanted in json.load(sys.stdin):

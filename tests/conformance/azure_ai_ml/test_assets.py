@@ -8,15 +8,9 @@ from azure.ai.ml.constants import AssetTypes
 from azure.ai.ml.entities import BuildContext, Data, Environment, Model
 from azure.core.exceptions import ResourceNotFoundError
 
-from workspace import control, ml_client, refused, write
+from workspace import blobs_written, fault, ml_client, refused, requests_so_far, write
 
 FLOW = {"flow.dag.yaml": "inputs: {}\noutputs: {}\nnodes: []\n", "prompts/answer.jinja2": "system:\nBe kind.\n"}
-
-
-def blobs_written(since: int) -> list:
-    """Paths of the blobs that were written since request number `since`, contents or metadata."""
-    log = control("GET", f"/requests?since={since}")["requests"]
-    return [entry["path"] for entry in log if (entry["service"], entry["method"]) == ("blob", "PUT")]
 
 
 class Assets(unittest.TestCase):
@@ -43,7 +37,7 @@ class Assets(unittest.TestCase):
         self.assertEqual(self.client.models.get("support-flow", "1").tags, {"release": "1"})
         self.assertEqual([each.version for each in self.client.models.list("support-flow")], ["1"])
 
-        before = control("GET", "/requests?since=0")["last"]
+        before = requests_so_far()
         again = Model(name="support-flow", version="2", path=str(flow), type=AssetTypes.CUSTOM_MODEL)
         self.assertEqual(self.client.models.create_or_update(again).path, made.path)
         self.assertEqual(blobs_written(before), [], "the same content was uploaded again")
@@ -79,6 +73,17 @@ class Assets(unittest.TestCase):
         )
         self.assertTrue(made.path.endswith("/questions.jsonl"), made.path)
         self.assertEqual(self.client.data.get("questions", "1").type, "uri_file")
+
+    def test_a_storage_that_is_closed_to_the_caller_is_named(self):
+        closed = write(self.folder / "closed", FLOW | {"flow.dag.yaml": "inputs: {closed: {type: string}}\n"})
+        code = "AuthorizationPermissionMismatch"
+        answer = {"answer": {"status": 403, "headers": {"x-ms-error-code": code}, "body": ""}}
+        with fault({"service": "blob", "method": "PUT"}, answer):
+            with self.assertRaises(Exception) as caught:
+                self.client.models.create_or_update(Model(name="closed", version="1", path=str(closed)))
+        self.assertIn(code, str(caught.exception))
+        with self.assertRaises(ResourceNotFoundError):
+            self.client.models.get("closed", "1")
 
     def test_an_asset_that_nobody_registered_is_not_found(self):
         for kind in [self.client.models, self.client.environments, self.client.data]:

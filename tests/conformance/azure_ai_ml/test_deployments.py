@@ -1,8 +1,11 @@
 """Deployments of an online endpoint: made, failed, read, scaled, deleted."""
 
+import tempfile
 import unittest
+from pathlib import Path
 
 from azure.ai.ml.entities import (
+    CodeConfiguration,
     DataCollector,
     DefaultScaleSettings,
     DeploymentCollection,
@@ -15,7 +18,7 @@ from azure.ai.ml.entities import (
 )
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from workspace import fault, ml_client, refused
+from workspace import blobs_written, fault, ml_client, refused, requests_so_far, write
 
 LIVE = "qa-prod"  # d-1 takes everything, d-2 and d-3 nothing
 
@@ -75,6 +78,28 @@ class Deployments(unittest.TestCase):
         self.deployments.begin_delete("d-4", LIVE).result()
         with self.assertRaises(ResourceNotFoundError):
             self.deployments.get("d-4", LIVE)
+
+    def test_the_code_of_a_deployment_is_uploaded_and_registered_once(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        source = write(Path(temporary.name) / "scoring", {"score.py": "def run(data):\n    return data\n"})
+
+        def coded(name: str) -> ManagedOnlineDeployment:
+            code = CodeConfiguration(code=str(source), scoring_script="score.py")
+            return deployment(name, code_configuration=code)
+
+        before = requests_so_far()
+        made = self.deployments.begin_create_or_update(coded("d-7")).result()
+        self.assertTrue(any(path.endswith("/score.py") for path in blobs_written(before)), blobs_written(before))
+        self.assertRegex(made.code_configuration.code, r"/codes/[0-9a-f-]+/versions/\w+$")
+        self.assertEqual(made.code_configuration.scoring_script, "score.py")
+
+        before = requests_so_far()
+        again = self.deployments.begin_create_or_update(coded("d-8")).result()
+        self.assertEqual(blobs_written(before), [], "the same code was uploaded again")
+        self.assertEqual(again.code_configuration.code, made.code_configuration.code)
+        for name in ["d-7", "d-8"]:
+            self.deployments.begin_delete(name, LIVE).result()
 
     def test_a_failed_operation_brings_its_error_and_the_name_is_burnt(self):
         failure = {"operation": {"code": "ResourceNotReady"}}

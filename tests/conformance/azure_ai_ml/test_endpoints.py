@@ -1,11 +1,14 @@
 """Online endpoints, as a script with azure-ai-ml reads and writes them."""
 
+import json
+import tempfile
 import unittest
+from pathlib import Path
 
 from azure.ai.ml.entities import ManagedOnlineEndpoint
 from azure.core.exceptions import ResourceNotFoundError
 
-from workspace import control, fault, ml_client, refused
+from workspace import control, fault, ml_client, refused, without, write
 
 LIVE = "qa-prod"  # d-1 takes everything, d-2 and d-3 nothing
 
@@ -73,6 +76,16 @@ class Endpoints(unittest.TestCase):
     def test_an_unknown_endpoint_is_not_found(self):
         with refused(self, status=404, saying="The specified resource was not found."):
             self.endpoints.get("qa-none")
+
+    def test_an_endpoint_is_asked_by_whoever_may_score(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        question = write(Path(temporary.name), {"question.json": '{"question": "Why?"}'}) / "question.json"
+        answer = json.loads(self.endpoints.invoke(LIVE, request_file=str(question), deployment_name="d-2"))
+        self.assertIn("answer", answer)
+        with without("*/onlineEndpoints/score/action"):
+            with refused(self, status=401, saying="onlineEndpoints/score/action"):
+                self.endpoints.invoke(LIVE, request_file=str(question))
 
     def test_a_role_that_may_not_write_is_named(self):
         endpoint = self.endpoints.get(LIVE)

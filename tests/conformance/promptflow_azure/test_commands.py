@@ -4,6 +4,7 @@ import json
 import subprocess
 import tempfile
 import unittest
+from pathlib import Path
 
 from promptflow_azure.runs import WHERE, ended, flows_in, pf_client, pfazure
 
@@ -43,6 +44,27 @@ class Commands(unittest.TestCase):
         shown = json.loads(pfazure("run", "show", "--name", "cli-judge"))
         self.assertEqual((shown["run"], shown["status"]), ("cli-base", "Completed"))
         self.assertIn("cli-judge", pfazure("run", "list"))
+
+    def test_a_run_is_downloaded_and_resumed(self):
+        pfazure(*self.create("cli-whole", "answer", "--column-mapping", "question=${data.question}"))
+        self.assertEqual(ended(pf_client(), "cli-whole").status, "Completed")
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        pfazure("run", "download", "--name", "cli-whole", "--output", folder.name)
+        run = Path(folder.name) / "cli-whole"
+        self.assertEqual(json.loads((run / "run_metadata.json").read_text())["status"], "Completed")
+        answers = [json.loads(line) for line in (run / "flow_outputs/output.jsonl").read_text().splitlines()]
+        self.assertEqual([answer["line_number"] for answer in answers], [0, 1, 2])
+        artifact = (run / "flow_artifacts/000000000_000000024.jsonl").read_text().splitlines()
+        outputs = [json.loads(line)["run_info"]["output"]["answer"] for line in artifact]
+        self.assertEqual(outputs, [answer["answer"] for answer in answers])
+        for name in ["flow.dag.yaml", "answer.py"]:
+            uploaded = self.flows / "answer" / name
+            self.assertEqual((run / "snapshot" / name).read_text(), uploaded.read_text(), name)
+        self.assertIn("cli-whole", (run / "logs.txt").read_text())
+
+        pfazure("run", "create", "--resume-from", "cli-whole", "--name", "cli-goes-on")
+        self.assertEqual(ended(pf_client(), "cli-goes-on").status, "Completed")
 
     def test_a_mapping_that_names_no_column_fails_the_run(self):
         pfazure(*self.create("cli-wrong", "answer", "--column-mapping", "question=${data.query}"))

@@ -5,11 +5,13 @@ import tempfile
 import unittest
 
 from promptflow._sdk._constants import ListViewType
+from promptflow._sdk._errors import RunOperationError
 from promptflow.azure._restclient.flow_service_caller import FlowRequestException
+from promptflow.azure.operations._run_operations import RunRequestException
 from promptflow.exceptions import UserErrorException
 
 from promptflow_azure.runs import JUDGED, QUESTIONS, ended, flows_in, pf_client
-from workspace import control
+from workspace import blobs_written, control, denied, refused, requests_so_far
 
 
 @contextlib.contextmanager
@@ -89,6 +91,61 @@ class Runs(unittest.TestCase):
             self.client.runs.cancel("long")
             self.assertEqual(self.client.runs.get("long").status, "CancelRequested")
             self.assertEqual(ended(self.client, "long").status, "Canceled")
+
+    def test_a_flow_and_its_data_are_uploaded_once(self):
+        (self.flows / "answer" / "uploaded.txt").write_text("this makes its content one that nobody uploaded")
+        before = requests_so_far()
+        self.submit("uploads")
+        paths = blobs_written(before)
+        for name in ["/answer/flow.dag.yaml", "/answer/answer.py", "/answer/uploaded.txt"]:
+            self.assertTrue(any("/LocalUpload/" in path and path.endswith(name) for path in paths), (name, paths))
+        before = requests_so_far()
+        self.submit("uploads-nothing")
+        self.assertEqual(blobs_written(before), [], "the same files were uploaded again")
+        self.assertEqual(ended(self.client, "uploads-nothing").status, "Completed")
+
+    def test_a_run_goes_on_where_another_ended(self):
+        some = {"default": {"classes": {"*": {"failedLines": 0.5}}}, "runs": {"looks": 0}}
+        control("POST", "/scenario", some)
+        self.addCleanup(control, "POST", "/scenario", {"runs": {"looks": 0}})
+        self.submit("cut-short", display_name="as it was")
+        ended(self.client, "cut-short")
+        before = self.client.get_details("cut-short").sort_values("inputs.line_number")["outputs.answer"]
+        self.assertTrue(before.isna().any() and before.notna().any(), before)
+
+        control("POST", "/scenario", {"runs": {"looks": 0}})
+        self.client.run(resume_from="cut-short", name="goes-on")
+        run = ended(self.client, "goes-on")
+        self.assertEqual((run.status, run._error, run.display_name), ("Completed", None, "as it was"))
+        self.assertEqual(run._properties["azureml.promptflow.resume_from_run_id"], "cut-short")
+        after = self.client.get_details("goes-on").sort_values("inputs.line_number")["outputs.answer"]
+        self.assertTrue(after.notna().all(), after)
+        kept = [new for old, new in zip(before, after) if old == new]
+        self.assertEqual(len(kept), before.notna().sum(), "lines that were completed are kept")
+
+    def test_what_is_not_over_or_not_there_is_not_resumed(self):
+        with runs_that(base="stick"):
+            self.submit("under-way")
+            for name, status in [("under-way", 400), ("nobody", 404)]:
+                with self.assertRaises(FlowRequestException) as caught:
+                    self.client.run(resume_from=name, name="too-early")
+                self.assertIn(f"Status code: {status}", str(caught.exception))
+            self.client.runs.cancel("under-way")
+
+    def test_who_has_no_role_is_told_so(self):
+        self.submit("allowed")
+        with denied("https://ml.azure.com"):
+            # The first call of a submission asks for traces, and is not wrapped by the client as the others are.
+            with refused(self, status=403, saying="does not have authorization to perform this action"):
+                self.submit("forbidden")
+            with self.assertRaises(RunRequestException) as caught:
+                self.client.runs.get("allowed")
+            self.assertIn("Code: 403", str(caught.exception))
+        ended(self.client, "allowed")
+        with tempfile.TemporaryDirectory() as folder, denied("https://storage.azure.com"):
+            with self.assertRaises(RunOperationError) as caught:
+                self.client.runs.download("allowed", output=folder)
+        self.assertIn("User does not have permission to perform this operation on storage account", str(caught.exception))
 
     def test_runs_are_listed_renamed_archived_and_restored(self):
         self.submit("listed", display_name="as it was", tags={"a": "1"})

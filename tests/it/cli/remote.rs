@@ -8,9 +8,7 @@ use std::{
     process::Stdio,
 };
 
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use promptrelease::sim::{self, Options, Running, entra::Issuer, scenario::Scenario, start};
-use rcgen::{KeyPair, PKCS_RSA_SHA256};
+use promptrelease::sim::{self, Options, Running, scenario::Scenario};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
@@ -19,9 +17,8 @@ use tokio::{
 };
 
 use super::{LIMIT, MANIFEST, Project, ended, world};
-use crate::ground::python;
+use crate::ground::{Cluster, python};
 
-const ISSUER: &str = "https://oidc.promptrelease.test";
 const ENDPOINT: &str = "manifests/endpoint.yaml";
 
 /// A job of continuous integration with the repository checked out, a token that Entra ID trusts, and Azure.
@@ -33,14 +30,8 @@ struct Job {
 impl Job {
     async fn new(scenario: &str) -> Self {
         let world = world();
-        let cluster = KeyPair::generate_for(&PKCS_RSA_SHA256).expect("a key");
-        let issuer = Some(Issuer::new(ISSUER, cluster.public_key_pem().as_bytes()).expect("an RSA key"));
-        let now = jiff::Timestamp::now().as_second();
-        let who = &world.federated[0];
-        let claims =
-            json!({"iss": ISSUER, "sub": who.subject, "aud": who.audience, "nbf": now - 10, "exp": now + 3600});
-        let key = EncodingKey::from_rsa_pem(cluster.serialize_pem().as_bytes()).expect("an RSA key");
-        let token = jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key).expect("signs");
+        let cluster = Cluster::new();
+        let token = cluster.assertion(&world.federated[0]);
         let demo = include_str!("../../../deploy/samples/support-assistant/demo/scenario.yaml");
         let mut all: Value = serde_saphyr::from_str(demo).expect("YAML");
         let more: Value = serde_saphyr::from_str(scenario).expect("YAML");
@@ -48,7 +39,7 @@ impl Job {
             all[key] = value.clone();
         }
         let scenario = Scenario::parse(&all.to_string()).expect("a scenario");
-        let running = start(Options { world, issuer, scenario, ..Options::default() }).await.expect("starts");
+        let running = cluster.azure(Options { world, scenario, ..Options::default() }).await;
         let home = tempfile::tempdir().expect("a folder");
         fs::write(home.path().join("token"), token).expect("a file");
         Self { running, home }

@@ -2,22 +2,14 @@
 
 use std::{ffi::OsString, fs, path::Path, process::Stdio, time::Duration};
 
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use promptrelease::sim::{self, Options, Running, entra::Issuer, scenario::Scenario, world::World};
-use rcgen::{KeyPair, PKCS_RSA_SHA256};
-use serde_json::json;
+use promptrelease::sim::{self, Options, Running, promptflow::quiet, scenario::Scenario, world::World};
 use tempfile::TempDir;
 use tokio::{process::Command, time::timeout};
 
-use crate::ground::python;
+use crate::ground::{Cluster, python};
 
-const ISSUER: &str = "https://oidc.promptrelease.test";
 /// Of one package. It takes 20 to 40 s on two idle cores.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// What is switched off is documented by `pf config set telemetry.enabled=false`.
-const PF_CONFIG: &str = "telemetry: {enabled: false}\n";
-/// It has just asked whether it is the newest, and need not ask again.
-const PF_VERSIONS: &str = r#"{"last_check_time": "2999-01-01 00:00:00.0", "last_hint_time": "2999-01-01 00:00:00.0"}"#;
 
 /// A simulated Azure, and a home for those who work in it.
 pub struct Office {
@@ -29,16 +21,11 @@ pub struct Office {
 impl Office {
     pub async fn open(world: &str, scenario: &str) -> Self {
         let world = World::parse(world).expect("a world");
-        let cluster = KeyPair::generate_for(&PKCS_RSA_SHA256).expect("a key");
-        let issuer = Some(Issuer::new(ISSUER, cluster.public_key_pem().as_bytes()).expect("an RSA key"));
-        let scenario = Scenario::parse(scenario).expect("a scenario");
-        let options = Options { world: world.clone(), scenario, issuer, ..Options::default() };
-        let running = sim::start(options).await.expect("starts");
+        let (cluster, scenario) = (Cluster::new(), Scenario::parse(scenario).expect("a scenario"));
+        let running = cluster.azure(Options { world: world.clone(), scenario, ..Options::default() }).await;
         let home = tempfile::tempdir().expect("a folder");
-        fs::create_dir(home.path().join(".promptflow")).expect("a folder");
-        fs::write(home.path().join(".promptflow/pf.yaml"), PF_CONFIG).expect("a file");
-        fs::write(home.path().join(".promptflow/pf_version_check.json"), PF_VERSIONS).expect("a file");
-        fs::write(home.path().join("assertion"), assertion(&world, &cluster)).expect("a file");
+        quiet(home.path()).expect("files");
+        fs::write(home.path().join("assertion"), cluster.assertion(&world.federated[0])).expect("a file");
         Self { running, world, home }
     }
 
@@ -87,13 +74,4 @@ impl Office {
         let strangers: Vec<&String> = requests.refused().keys().collect();
         assert!(strangers.is_empty(), "{package} wanted to reach {strangers:?}");
     }
-}
-
-/// What a cluster projects into a pod, good for an hour.
-fn assertion(world: &World, cluster: &KeyPair) -> String {
-    let now = jiff::Timestamp::now().as_second();
-    let claims = json!({"iss": ISSUER, "sub": world.federated[0].subject, "aud": world.federated[0].audience,
-        "nbf": now - 10, "exp": now + 3600});
-    let key = EncodingKey::from_rsa_pem(cluster.serialize_pem().as_bytes()).expect("an RSA key");
-    jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key).expect("signs")
 }

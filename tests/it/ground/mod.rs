@@ -12,6 +12,7 @@
 //! printed.
 
 mod cable;
+mod cluster;
 pub mod knobs;
 mod operator;
 mod python;
@@ -34,6 +35,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 pub use cable::{Cable, config};
+pub use cluster::Cluster;
 pub use operator::{LEASE, Operator, Setup};
 pub use python::python;
 pub use simulator::{Simulator, sample_world, sample_world_of};

@@ -231,7 +231,7 @@ async fn a_token_that_storage_or_the_flow_service_refuses_is_said_on_the_release
     ];
     let no_role = [
         &format!("{archive}not allowed, AuthorizationPermissionMismatch: "),
-        "; grant the identity the role Storage Blob Data Contributor on the container",
+        "; grant the identity the role Storage Blob Data Contributor on container public of storage account stassistantprod",
     ];
     team.is_refused(STORAGE, "BuildUnavailable", &cases, &no_role).await;
     team.release_says("Built", "True Registered: ", &[]).await;
@@ -242,8 +242,10 @@ async fn a_token_that_storage_or_the_flow_service_refuses_is_said_on_the_release
         (forged(), &[not_accepted, FORGED, OF_THE_RESOURCE]),
         (expired(), &[not_accepted, CLOCKS]),
     ];
-    let no_role =
-        [": not allowed, Forbidden: ", "; grant the identity the role AzureML Data Scientist on the workspace"];
+    let no_role = [
+        ": not allowed, Forbidden: ",
+        "; grant the identity the role AzureML Data Scientist on workspace mlw-assistant-prod",
+    ];
     team.is_refused(MACHINE_LEARNING, "EvalInfraError", &cases, &no_role).await;
     team.release_says("EvaluationComplete", "True AllRowsJudged: ", &["95 of 95 rows answered"]).await;
 }
@@ -268,7 +270,7 @@ async fn a_token_that_application_insights_refuses_is_said_while_the_canary_wait
     ];
     let no_role = [
         ": not allowed, InsufficientAccessError: ",
-        "; grant the identity the role Monitoring Reader on the Application Insights component",
+        "; grant the identity the role Monitoring Reader on the Application Insights component with app id ",
     ];
     team.is_refused(INSIGHTS, "CanaryUnmeasurable", &cases, &no_role).await;
     assert_eq!(team.ends("1427").await, ("Promoted".into(), "Promoted".into()));

@@ -1,29 +1,28 @@
 //! A simulated Azure with one endpoint, and the operator's client to it.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{future::ready, sync::Arc, time::Duration};
 
 use azure_core::{
-    credentials::{AccessToken, TokenCredential, TokenRequestOptions},
+    credentials::{AccessToken, TokenCredential},
     time::OffsetDateTime,
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use promptrelease::{
     api::{
         At, Cause, PromptReleaseSpec,
         status::{Build, ClassRows, EvaluationStatus},
     },
     azure::{
-        self, AssetKind, Azure, BulkRun, CloudName, DataInput, Error, ModelBody, OperationStatus, Timeouts,
-        WorkspaceId,
+        self, AssetKind, Azure, BulkRun, CloudName, CustomEvent, DataInput, Error, Ingestion, ModelBody,
+        OperationStatus, Timeouts, WorkspaceId,
         troubles::{self, Trouble},
     },
     endpoint::Wish,
     sim::{
         self, Options, Running,
-        entra::{Federated, Issuer, Misissue},
+        entra::{Federated, Misissue},
         faults,
         scenario::Scenario,
         world::World,
@@ -34,18 +33,17 @@ use promptrelease::{
         evaluate,
     },
 };
-use rcgen::{KeyPair, PKCS_RSA_SHA256};
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::ground::wait_for;
+use crate::ground::{Cluster, wait_for};
 
 pub const ARM: &str = "https://management.azure.com";
 pub const STORAGE: &str = "https://storage.azure.com";
 pub const INSIGHTS: &str = "https://api.applicationinsights.io";
+pub const INGESTION: &str = "https://monitor.azure.com";
 pub const MACHINE_LEARNING: &str = "https://ml.azure.com";
 
-const ISSUER: &str = "https://oidc.promptrelease.test";
 const SUBJECT: &str = "system:serviceaccount:team:release";
 const CLIENT: &str = "11111111-2222-4333-8444-555555555555";
 const FOLDER: &str = "LocalUpload/trouble";
@@ -53,14 +51,14 @@ const FOLDER: &str = "LocalUpload/trouble";
 /// The simulator, which runs in the test's own process, and the key of the cluster that it trusts.
 pub struct Bench {
     running: Arc<Running>,
-    key: KeyPair,
+    cluster: Arc<Cluster>,
     who: Federated,
 }
 
 /// An assertion, and to whom it is shown.
 pub struct Shown {
     claims: Value,
-    key: EncodingKey,
+    cluster: Arc<Cluster>,
     tenant: String,
     client: String,
 }
@@ -77,7 +75,7 @@ impl Shown {
     }
 
     pub fn signed_by_another(mut self) -> Self {
-        self.key = encoding(&KeyPair::generate_for(&PKCS_RSA_SHA256).expect("a key"));
+        self.cluster = Arc::new(Cluster::new());
         self
     }
 
@@ -90,45 +88,11 @@ impl Shown {
     }
 }
 
-fn encoding(key: &KeyPair) -> EncodingKey {
-    EncodingKey::from_rsa_pem(key.serialize_pem().as_bytes()).expect("an RSA key")
-}
-
 struct Jwt(String);
 
 impl azure::Assertion for Jwt {
     fn token(&self) -> BoxFuture<'_, Result<String, azure::BoxError>> {
         Box::pin(std::future::ready(Ok(self.0.clone())))
-    }
-}
-
-/// Tokens as the simulator's Entra ID would issue them.
-struct Minted(Arc<Running>, Federated);
-
-impl std::fmt::Debug for Minted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Minted")
-    }
-}
-
-// Written as `async_trait` expands it, which is how azure_core declares it.
-impl TokenCredential for Minted {
-    fn get_token<'s, 'a, 'b, 'o, 'f>(
-        &'s self,
-        scopes: &'a [&'b str],
-        _: Option<TokenRequestOptions<'o>>,
-    ) -> Pin<Box<dyn Future<Output = azure_core::Result<AccessToken>> + Send + 'f>>
-    where
-        's: 'f,
-        'a: 'f,
-        'b: 'f,
-        'o: 'f,
-        Self: 'f,
-    {
-        let resource = scopes.concat().trim_end_matches("/.default").to_owned();
-        let token = self.0.sim.entra.mint(&self.1, &resource).expect("a token");
-        let end = OffsetDateTime::now_utc() + azure_core::time::Duration::hours(1);
-        Box::pin(std::future::ready(Ok(AccessToken::new(token, end))))
     }
 }
 
@@ -161,7 +125,7 @@ impl Default for Evaluated {
 
 impl Bench {
     pub async fn start() -> Self {
-        let key = KeyPair::generate_for(&PKCS_RSA_SHA256).expect("a key");
+        let cluster = Arc::new(Cluster::new());
         let mut world = json!({
             "endpoints": [{"name": "qa-prod", "deployments": [{"name": "d-1"}], "traffic": {"d-1": 100}}],
             "times": {"endpointOperation": "1ms", "deploymentOperation": "1ms"},
@@ -170,9 +134,8 @@ impl Bench {
         world["federated"] = json!([{"tenant": tenant, "client": CLIENT, "subject": SUBJECT}]);
         let world = World::parse(&world.to_string()).expect("a world");
         let who = world.federated[0].clone();
-        let issuer = Some(Issuer::new(ISSUER, key.public_key_pem().as_bytes()).expect("an RSA key"));
-        let running = sim::start(Options { world, issuer, ..Options::default() }).await.expect("it starts");
-        Self { running: Arc::new(running), key, who }
+        let running = cluster.azure(Options { world, ..Options::default() }).await;
+        Self { running: Arc::new(running), cluster, who }
     }
 
     fn http(&self) -> reqwest::Client {
@@ -192,19 +155,23 @@ impl Bench {
 
     /// A client that has no token yet.
     pub fn azure(&self) -> Azure {
-        self.client(Arc::new(Minted(self.running.clone(), self.who.clone())))
+        let (running, who) = (self.running.clone(), self.who.clone());
+        self.client(azure::answering(move |scope| {
+            let token = running.sim.entra.mint(&who, scope.trim_end_matches("/.default")).expect("a token");
+            let end = OffsetDateTime::now_utc() + azure_core::time::Duration::hours(1);
+            Box::pin(ready(Ok(AccessToken::new(token, end))))
+        }))
     }
 
     /// A good assertion.
     pub fn assertion(&self) -> Shown {
-        let exp = Timestamp::now().as_second() + 600;
-        let claims = json!({"iss": ISSUER, "sub": SUBJECT, "aud": "api://AzureADTokenExchange", "exp": exp});
-        Shown { claims, key: encoding(&self.key), tenant: self.who.tenant.clone(), client: CLIENT.into() }
+        let (claims, cluster) = (Cluster::claims(&self.who), self.cluster.clone());
+        Shown { claims, cluster, tenant: self.who.tenant.clone(), client: CLIENT.into() }
     }
 
     /// A client that exchanges this assertion.
     pub fn federated(&self, shown: &Shown) -> Azure {
-        let jwt = jsonwebtoken::encode(&Header::new(Algorithm::RS256), &shown.claims, &shown.key).expect("a JWT");
+        let jwt = shown.cluster.sign(&shown.claims);
         let (http, cloud) = (self.http(), CloudName::AzurePublic);
         let credential = azure::federated(http, cloud, &shown.tenant, &shown.client, Arc::new(Jwt(jwt)));
         self.client(credential.expect("a credential"))
@@ -261,6 +228,16 @@ impl Bench {
         let app = World::default().application_insights.app_id;
         let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::now());
         azure.query(&app, "customEvents | take 1", from, to).await.map(|_| ())
+    }
+
+    pub async fn track(&self, azure: &Azure) -> azure::Result<()> {
+        let World { application_insights, location, .. } = World::default();
+        let key = application_insights.instrumentation_key;
+        let endpoint = format!("https://{location}-3.in.applicationinsights.azure.com/");
+        let to = Ingestion::parse(&format!("InstrumentationKey={key};IngestionEndpoint={endpoint}")).expect("both");
+        let (dimensions, measurements) = ([].into(), [].into());
+        let event = CustomEvent { name: "qa".into(), at: Timestamp::now(), dimensions, measurements };
+        azure.track(&to, &[event]).await
     }
 
     fn archive(&self, query: &str) -> Url {
