@@ -128,8 +128,24 @@ impl Flows {
     /// # Errors
     /// [`super::Error::Malformed`] if there are more than `most`.
     pub async fn child_runs(&self, run_id: &str, most: usize) -> Result<Vec<Line>> {
+        let mut lines = self.pages(run_id, 0, most).await?;
+        lines.sort_by_key(|line| line.index);
+        Ok(lines)
+    }
+
+    /// About how many lines a run that is under way has by now, for progress. Pages of the `known` ones are taken as full
+    /// and only the last of them is read again.
+    ///
+    /// # Errors
+    /// As [`Flows::child_runs`].
+    pub async fn lines_by_now(&self, run_id: &str, known: usize, most: usize) -> Result<usize> {
+        let before = known / PAGE * PAGE;
+        Ok(before + self.pages(run_id, before, most.saturating_sub(before)).await?.len())
+    }
+
+    async fn pages(&self, run_id: &str, from: usize, most: usize) -> Result<Vec<Line>> {
         let mut lines: Vec<Line> = Vec::new();
-        for start in (0..).step_by(PAGE) {
+        for start in (from..).step_by(PAGE) {
             let what = format!("lines of run {run_id}");
             let request = self.request(Method::GET, &["flow", "api"], &["BulkRuns", run_id, "childRuns"], what)?;
             let within = self.azure().timeouts().slow;
@@ -144,7 +160,6 @@ impl Flows {
                 return Err(reply.malformed(&format!("the run has more than {most} lines, the rows of its data set")));
             }
         }
-        lines.sort_by_key(|line| line.index);
         Ok(lines)
     }
 }
@@ -344,6 +359,13 @@ mod tests {
         let base = format!("/flow/api{}", in_workspace("BulkRuns/r/childRuns"));
         let pages = [(0, 24), (25, 49), (50, 74), (75, 99)];
         assert_eq!(asked, pages.map(|(first, last)| format!("{base}?startIndex={first}&endIndex={last}")));
+    }
+
+    #[tokio::test]
+    async fn what_was_counted_is_not_read_again_to_see_how_far_a_run_is() {
+        let server = Loopback::answering([page(50..75), page(75..80), page([])]).await;
+        assert_eq!(flows(&server).lines_by_now("r", 60, 95).await, Ok(80));
+        assert!(server.seen()[0].target.ends_with("startIndex=50&endIndex=74"));
     }
 
     #[tokio::test]

@@ -137,7 +137,7 @@ mod tests {
         assert!(of_another.contains("has no PromptEndpoint `support-assistant-prod`; it has other"), "{of_another}");
         let no_guid = told("7f0c2a51-", "7f0c2a51");
         assert!(no_guid.starts_with("spec.azure.subscriptionID: is \""), "{no_guid}");
-        assert!(told("settle: 5m", "settle: 5").contains("must be a duration"));
+        assert!(told("settle: 5m", "settle: five").contains("must be a duration"));
         assert!(told("cloud: AzurePublic", "cloud: Public").contains("must be one of AzureChina"));
     }
 

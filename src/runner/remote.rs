@@ -181,25 +181,25 @@ impl<F: FnMut(Progress<'_>)> Drive<'_, F> {
     /// How many rows are done, when it is more than was told last.
     async fn show(&mut self, facts: &Facts, look: &Look) {
         let Some(known) = facts.evaluation.as_ref().filter(|known| known.base_run.is_some()) else { return };
-        let rows = self.prepared.dataset.rows();
-        let ended = look.judge_lines.as_ref().or(look.base_lines.as_ref());
-        let (run, done) = match ended {
-            Some(lines) => {
-                let done = usize::try_from(completeness::answered(rows, lines)).unwrap_or(rows);
-                (if look.judge_lines.is_some() { "scores" } else { "answers" }, done)
-            }
-            None => {
-                // For want of an answer nothing is shown, and the next look will tell.
-                let Ok(done) = evaluate::so_far(self.remote.azure, facts).await else { return };
-                (if known.judge_run.is_some() { "scores" } else { "answers" }, done)
-            }
-        };
         let repeat = i64::try_from(known.repeats.len()).unwrap_or(i64::MAX).saturating_add(1);
         let of = self.plan.spec.evaluation.as_ref().map_or(1, Evaluation::repeats);
-        let now = (what(run, repeat, of), done);
-        if self.shown.as_ref() != Some(&now) {
-            (self.tell)(Progress::Rows { what: &now.0, done, rows });
-            self.shown = Some(now);
+        let (run, ended) = match (&known.judge_run, &look.judge_lines, &look.base_lines) {
+            (Some(_), scores, _) => ("scores", scores),
+            (None, _, answers) => ("answers", answers),
+        };
+        let (what, rows) = (what(run, repeat, of), self.prepared.dataset.rows());
+        let before = self.shown.as_ref().filter(|(shown, _)| *shown == what).map(|(_, done)| *done);
+        let done = match ended {
+            Some(lines) => usize::try_from(completeness::answered(rows, lines)).unwrap_or(rows),
+            // For want of a reply nothing is shown; the next look will tell.
+            None => match evaluate::so_far(self.remote.azure, facts, before.unwrap_or_default()).await {
+                Ok(done) => done,
+                Err(_) => return,
+            },
+        };
+        if before != Some(done) {
+            (self.tell)(Progress::Rows { what: &what, done, rows });
+            self.shown = Some((what, done));
         }
     }
 }

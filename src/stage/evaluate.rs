@@ -19,7 +19,10 @@ use crate::{
         status::{Build, ClassResult, EvaluationStatus, MAX_CLASSES},
     },
     azure::{self, Azure},
-    policy::naming::{self, Run},
+    policy::{
+        dataset::MAX_ROWS,
+        naming::{self, Run},
+    },
 };
 
 pub use compare::evaluated;
@@ -122,14 +125,14 @@ async fn cancel_run(azure: &Azure, run: &str) -> azure::Result<()> {
     azure.flows(workspace.discovery()?)?.cancel(run).await
 }
 
-/// How many rows of the run under way are done: the service shows lines as they end, in no order.
+/// How many rows of the run under way are done: the service shows lines as they end. `known` were seen before.
 ///
 /// # Errors
 /// Azure's.
-pub async fn so_far(azure: &Azure, facts: &Facts) -> azure::Result<usize> {
+pub async fn so_far(azure: &Azure, facts: &Facts, known: usize) -> azure::Result<usize> {
     let Some(run) = under_way(facts) else { return Ok(0) };
     let workspace = azure.get_workspace().await?.value;
-    Ok(runs::lines(&azure.flows(workspace.discovery()?)?, run).await?.len())
+    azure.flows(workspace.discovery()?)?.lines_by_now(run, known, MAX_ROWS).await
 }
 
 /// The run that this evaluation submitted last, before there is a verdict.

@@ -2,6 +2,7 @@
 //! simulator's model.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
@@ -9,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use promptrelease::sim::{Options, Running, start, world::World};
+use promptrelease::sim::{self, Options, Running, start, world::World};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, process::Command};
@@ -22,6 +23,7 @@ mod remote;
 const LIMIT: Duration = Duration::from_secs(300);
 const PROMPT: &str = "flows/support-assistant/draft_answer.jinja2";
 const MANIFEST: &str = "manifests/release-1427.yaml";
+const DATASET: &str = "eval/eval-set.jsonl";
 /// Makes connections in a home that has none.
 const PREPARE: &str = include_str!("../../src/sim/promptflow/prepare.py");
 
@@ -47,6 +49,21 @@ impl Project {
         let text = fs::read_to_string(self.path(file)).expect(file);
         assert!(text.contains(from), "{file} has no {from:?}");
         fs::write(self.path(file), text.replace(from, to)).expect(file);
+    }
+
+    /// Only the first question of each class is asked.
+    fn shorten(&self) {
+        let all = fs::read_to_string(self.path(DATASET)).expect("the data set");
+        let mut of_classes = BTreeMap::new();
+        for line in all.lines() {
+            let row: Value = serde_json::from_str(line).expect("JSON");
+            of_classes.entry(row["class"].to_string()).or_insert(line);
+        }
+        fs::write(self.path(DATASET), of_classes.into_values().collect::<Vec<_>>().join("\n")).expect("a file");
+        for rows in [34, 22, 11, 17] {
+            let manifest = fs::read_to_string(self.path(MANIFEST)).expect("the manifest");
+            fs::write(self.path(MANIFEST), manifest.replace(&format!("rows: {rows}}}"), "rows: 1}")).expect("a file");
+        }
     }
 
     fn command(&self, verb: &str) -> Command {
@@ -165,6 +182,23 @@ async fn an_evaluation_passes_or_names_the_rows_that_speak_against_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn here_too_questions_are_asked_as_often_as_the_release_says_and_lost_rows_once_more() {
+    let laptop = Laptop::new().await;
+    laptop.connect("").await;
+    let project = Project::new("1427");
+    project.shorten();
+    project.edit(MANIFEST, "  evaluation:\n", "  evaluation:\n    repeats: 2\n");
+    let refused = json!({"name": "refused", "match": {"service": "openai"}, "times": 1,
+        "do": {"answer": {"status": 400, "body": {"error": {"code": "BadRequest", "message": "no"}}}}});
+    let refused = serde_json::from_value(refused).expect("a rule");
+    sim::lock(&laptop.running.sim.faults).add(refused).expect("a rule that can strike");
+    let (code, told, log) = laptop.eval(&project, &[]).await;
+    assert_eq!(code, Some(0), "{told}\n{log}");
+    assert!(log.contains("1 of 5 rows has no answer (") && log.contains("; run once more\n"), "{log}");
+    assert!(log.ends_with("scores 2/2: 5/5 rows\n"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missing_connection_says_how_it_is_made() {
     let laptop = Laptop::new().await;
     laptop.connect("azure-openai-eval").await;
@@ -199,7 +233,7 @@ async fn the_sample_has_nothing_wrong() {
 
 #[tokio::test]
 async fn what_is_wrong_is_told_by_file() {
-    let (flow, set) = ("flows/support-assistant/flow.dag.yaml", "eval/eval-set.jsonl");
+    let (flow, set) = ("flows/support-assistant/flow.dag.yaml", DATASET);
     let judge = "eval/eval-flow/flow.dag.yaml";
     for (file, from, to, says) in [
         (
