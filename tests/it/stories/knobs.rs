@@ -25,7 +25,7 @@ use crate::ground::{
 /// The product's main story meets so many knobs in every run.
 const FEW: usize = 2;
 /// Of the other stories one in so many meets a knob in a run.
-const ONE_IN: usize = 2;
+const ONE_IN: usize = 3;
 
 const MAIN: &str = "stories::release::a_first_release_gets_all_traffic_and_a_bad_one_after_it_is_taken_back";
 const CRASH: &str = "stories::crash::whichever_call_is_the_last_of_an_operator_the_release_ends_as_if_nothing_had_been";
