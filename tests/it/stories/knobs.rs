@@ -124,22 +124,23 @@ impl Told {
         command.arg("--exact").args(&self.stories).args(one_by_one.then_some("--test-threads=1"));
         let child = command.env(knobs::TURNED, self.knob.name).stdout(Stdio::piped()).spawn();
         let mut child = child.expect("it starts");
-        let (mut failed, mut shown, mut failures) = (Vec::new(), Vec::new(), 0);
+        let (mut failed, mut shown, mut failures) = (Vec::new(), String::new(), 0);
         for line in BufReader::new(child.stdout.take().expect("its words")).lines() {
             let line = line.expect("text");
             failures += usize::from(line == "failures:");
             match (failures, line.strip_prefix("    ").filter(|name| self.stories.iter().any(|story| story == name))) {
-                (0, _) => println!("{line}"),
+                (0, _) if line.starts_with("test ") => println!("{line}"),
+                (0, _) => {}
                 // What they have shown comes first, then their names.
                 (2, Some(name)) => failed.push(name.to_owned()),
-                _ => shown.push(line),
+                _ => shown.extend([line.as_str(), "\n"]),
             }
         }
         let ended = child.wait().expect("it ends");
         if !ended.success() && failed.is_empty() {
             failed.push(format!("the tests' process: {ended}"));
         }
-        Outcome { failed, shown: shown.join("\n"), seconds: began.elapsed().as_secs() }
+        Outcome { failed, shown, seconds: began.elapsed().as_secs() }
     }
 }
 
@@ -161,7 +162,7 @@ fn what_is_not_known_of_azure_makes_no_difference_to_the_stories() {
         let Knob { name, other, .. } = told.knob;
         println!("knob {} of {count}: {name} is {other}, {} stories", n + 1, told.stories.len());
         let Outcome { failed, shown, seconds } = told.tell(beside.is_some());
-        println!("knob {} of {count}: {name}: {} failed, {seconds} s\n{shown}", n + 1, failed.len());
+        println!("{shown}knob {} of {count}: {name}: {} failed, {seconds} s", n + 1, failed.len());
         wrong.extend(failed.into_iter().map(|story| format!("{name} is {other}: {story}")));
     }
     assert!(wrong.is_empty(), "{} are not as they should be:\n{}", wrong.len(), wrong.join("\n"));
