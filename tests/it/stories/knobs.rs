@@ -30,37 +30,38 @@ const ONE_IN: usize = 3;
 const MAIN: &str = "stories::release::a_first_release_gets_all_traffic_and_a_bad_one_after_it_is_taken_back";
 const CRASH: &str = "stories::crash::whichever_call_is_the_last_of_an_operator_the_release_ends_as_if_nothing_had_been";
 
-const THROTTLED: &str = "stories::in_the_way::a_throttled_write_waits_as_long_as_azure_asks_but_a_withdrawal_does_not";
-const DRIFT: &str = "stories::people::a_split_of_another_hand_in_mid_canary_is_taken_back_and_never_raised_again";
-const REVERT: &str = "stories::people::a_revert_in_mid_canary_to_what_serves_needs_only_the_way_back";
-
-const NO_REASON: &str = "why the operation failed stands in its document only, and that is gone";
-const OLDER_THAN_ALLOWED: &str =
-    "reads are older than the operator's --read-lag, so it takes back once more than is counted";
-
-/// Stories that are about what a knob changes, and so are not told with it: knob, story, why.
-const EXCEPT: [(&str, &str, &str); 10] = [
+/// Stories that are about what a knob changes, and so are not told with it: knobs, stories, why.
+const EXCEPT: [(&[&str], &[&str], &str); 4] = [
     (
-        "newDeployment",
-        "stories::in_the_way::an_azure_that_gives_a_new_deployment_all_traffic_has_it_taken_back_and_on_call_is_paged",
+        &["newDeployment"],
+        &[
+            "stories::in_the_way::an_azure_that_gives_a_new_deployment_all_traffic_has_it_taken_back_and_on_call_is_paged",
+        ],
         "it is about that knob's third value",
     ),
-    ("readLagMs", THROTTLED, OLDER_THAN_ALLOWED),
-    ("readLagMs", REVERT, OLDER_THAN_ALLOWED),
-    ("readLagMs", DRIFT, OLDER_THAN_ALLOWED),
-    ("unsteadyReadsMs", THROTTLED, OLDER_THAN_ALLOWED),
-    ("unsteadyReadsMs", REVERT, OLDER_THAN_ALLOWED),
-    ("unsteadyReadsMs", DRIFT, OLDER_THAN_ALLOWED),
     (
-        "putInFailed",
-        "stories::in_the_way::a_raise_that_azure_never_takes_ends_by_a_withdrawal_and_a_page",
+        &["readLagMs", "unsteadyReadsMs"],
+        &[
+            "stories::in_the_way::a_throttled_write_waits_as_long_as_azure_asks_but_a_withdrawal_does_not",
+            "stories::intact::take_over::a_canary_goes_on_under_the_operator_after_the_one_that_was_killed",
+            "stories::intact::take_over::an_operator_that_hangs_is_followed_by_the_next_and_writes_nothing_when_it_wakes_up",
+            "stories::people::a_revert_in_mid_canary_to_what_serves_needs_only_the_way_back",
+            "stories::people::a_split_of_another_hand_in_mid_canary_is_taken_back_and_never_raised_again",
+        ],
+        "reads are older than the operator's --read-lag, so it may take back once more, and they count how often it does",
+    ),
+    (
+        &["putInFailed"],
+        &["stories::in_the_way::a_raise_that_azure_never_takes_ends_by_a_withdrawal_and_a_page"],
         "an endpoint that failed takes no write any more, so nothing can be taken back",
     ),
-    ("operationLifetime", "stories::ending::a_deployment_that_does_not_start_is_explained", NO_REASON),
     (
-        "operationLifetime",
-        "stories::troubles::a_container_that_crashed_is_told_with_the_end_of_its_log_and_what_to_do",
-        NO_REASON,
+        &["operationLifetime"],
+        &[
+            "stories::ending::a_deployment_that_does_not_start_is_explained",
+            "stories::troubles::a_container_that_crashed_is_told_with_the_end_of_its_log_and_what_to_do",
+        ],
+        "why the operation failed stands in its document only, and that is gone",
     ),
 ];
 
@@ -91,7 +92,7 @@ fn stories() -> Vec<String> {
 }
 
 fn is_told(knob: &Knob, story: &str) -> bool {
-    !EXCEPT.iter().any(|(of, excepted, _)| *of == knob.name && *excepted == story)
+    !EXCEPT.iter().any(|(knobs, excepted, _)| knobs.contains(&knob.name) && excepted.contains(&story))
 }
 
 /// A day's part. The main story meets [`FEW`] knobs, and all of them within `ALL.len() / FEW` days. Of the others one in
@@ -197,10 +198,10 @@ fn every_knob_of_the_simulator_is_turned() {
 #[test]
 fn every_exception_is_of_a_story_and_a_knob_that_are_there() {
     let stories = stories();
-    for name in [MAIN, CRASH].into_iter().chain(EXCEPT.iter().map(|(_, story, _)| *story)) {
+    for name in [MAIN, CRASH].into_iter().chain(EXCEPT.iter().flat_map(|(_, stories, _)| *stories).copied()) {
         assert!(stories.iter().any(|story| story == name), "there is no story {name}");
     }
-    for (knob, _, _) in &EXCEPT {
+    for knob in EXCEPT.iter().flat_map(|(knobs, ..)| *knobs) {
         assert!(ALL.iter().any(|known| known.name == *knob), "there is no knob {knob}");
     }
 }
