@@ -42,6 +42,7 @@ const EXCEPT: [(&[&str], &[&str], &str); 5] = [
     (
         &["readLagMs", "unsteadyReadsMs"],
         &[
+            CRASH,
             "stories::in_the_way::a_throttled_write_waits_as_long_as_azure_asks_but_a_withdrawal_does_not",
             "stories::intact::take_over::a_canary_goes_on_under_the_operator_after_the_one_that_was_killed",
             "stories::intact::take_over::an_operator_that_hangs_is_followed_by_the_next_and_writes_nothing_when_it_wakes_up",
