@@ -24,6 +24,8 @@ pub enum Audience {
     Insights,
     /// Events to Application Insights.
     Ingestion,
+    /// Container registries.
+    Registry,
 }
 
 /// Hosts and scopes of one cloud, as in the Azure SDKs' cloud tables and the firewall pages of each service.
@@ -42,10 +44,14 @@ pub struct Cloud {
     pub insights_host: &'static str,
     /// Regional hosts that take telemetry, such as `eastus-8.in.applicationinsights.azure.com`, end in this.
     pub ingestion_suffix: &'static str,
+    /// Registries are `<name>.<this>`.
+    pub registry_suffix: &'static str,
     arm_scope: &'static str,
     ml_scope: &'static str,
     insights_scope: &'static str,
     ingestion_scope: &'static str,
+    /// As the Azure SDKs name it; the other clouds' registries take the token of Azure Resource Manager.
+    registry_scope: &'static str,
 }
 
 const PUBLIC: Cloud = Cloud {
@@ -56,10 +62,12 @@ const PUBLIC: Cloud = Cloud {
     storage_suffix: "core.windows.net",
     insights_host: "api.applicationinsights.io",
     ingestion_suffix: "in.applicationinsights.azure.com",
+    registry_suffix: "azurecr.io",
     arm_scope: "https://management.azure.com/.default",
     ml_scope: "https://ml.azure.com/.default",
     insights_scope: "https://api.applicationinsights.io/.default",
     ingestion_scope: "https://monitor.azure.com/.default",
+    registry_scope: "https://containerregistry.azure.net/.default",
 };
 
 const CHINA: Cloud = Cloud {
@@ -70,10 +78,12 @@ const CHINA: Cloud = Cloud {
     storage_suffix: "core.chinacloudapi.cn",
     insights_host: "api.applicationinsights.azure.cn",
     ingestion_suffix: "in.applicationinsights.azure.cn",
+    registry_suffix: "azurecr.cn",
     arm_scope: "https://management.chinacloudapi.cn/.default",
     ml_scope: "https://ml.azure.cn/.default",
     insights_scope: "https://api.applicationinsights.azure.cn/.default",
     ingestion_scope: "https://monitor.azure.cn/.default",
+    registry_scope: "https://management.chinacloudapi.cn/.default",
 };
 
 const US_GOVERNMENT: Cloud = Cloud {
@@ -84,10 +94,12 @@ const US_GOVERNMENT: Cloud = Cloud {
     storage_suffix: "core.usgovcloudapi.net",
     insights_host: "api.applicationinsights.us",
     ingestion_suffix: "in.applicationinsights.azure.us",
+    registry_suffix: "azurecr.us",
     arm_scope: "https://management.usgovcloudapi.net/.default",
     ml_scope: "https://ml.azure.us/.default",
     insights_scope: "https://api.applicationinsights.us/.default",
     ingestion_scope: "https://monitor.azure.us/.default",
+    registry_scope: "https://management.usgovcloudapi.net/.default",
 };
 
 impl CloudName {
@@ -109,6 +121,7 @@ impl Cloud {
             Audience::Storage => "https://storage.azure.com/.default",
             Audience::Insights => self.insights_scope,
             Audience::Ingestion => self.ingestion_scope,
+            Audience::Registry => self.registry_scope,
         }
     }
 
@@ -125,6 +138,7 @@ impl Cloud {
             Audience::Storage => host.strip_suffix(self.storage_suffix).is_some_and(|head| is_below(head, "blob.")),
             Audience::Insights => host == self.insights_host,
             Audience::Ingestion => is_below(host, self.ingestion_suffix),
+            Audience::Registry => is_below(host, self.registry_suffix),
         }
     }
 }
@@ -156,10 +170,12 @@ mod tests {
             (Storage, "https://acct.privatelink.blob.core.windows.net/c/b"),
             (Insights, "https://api.applicationinsights.io/v1"),
             (Ingestion, "https://eastus-8.in.applicationinsights.azure.com/v2.1/track"),
+            (Registry, "https://acr.azurecr.io/oauth2/exchange"),
         ];
+        let all = [Arm, MachineLearning, Storage, Insights, Ingestion, Registry];
         for (audience, url) in hosts {
             assert!(admits(CloudName::AzurePublic, audience, url), "{audience:?} {url}");
-            for other in [Arm, MachineLearning, Storage, Insights, Ingestion].into_iter().filter(|a| *a != audience) {
+            for other in all.into_iter().filter(|other| *other != audience) {
                 let shared = url.contains("azureml.ms") && matches!(other, Arm | MachineLearning);
                 assert_eq!(admits(CloudName::AzurePublic, other, url), shared, "{other:?} {url}");
             }
@@ -197,6 +213,9 @@ mod tests {
             "https://acct.blob.core.chinacloudapi.cn/c",
         ] {
             assert!(!admits(CloudName::AzurePublic, Audience::Storage, url), "{url}");
+        }
+        for url in ["https://azurecr.io/v2", "https://evilazurecr.io/v2", "https://acr.azurecr.io.evil.example/v2"] {
+            assert!(!admits(CloudName::AzurePublic, Audience::Registry, url), "{url}");
         }
     }
 

@@ -32,13 +32,14 @@ use tokio_rustls::TlsAcceptor;
 use super::{Azure, CloudName, Timeouts, WorkspaceId, answering, http};
 
 /// Hosts that the server's certificate is good for: those of the public cloud, two of another, and two that are not Azure's.
-pub const HOSTS: [&str; 10] = [
+pub const HOSTS: [&str; 11] = [
     "management.azure.com",
     "login.microsoftonline.com",
     "eastus.api.azureml.ms",
     "acct.blob.core.windows.net",
     "api.applicationinsights.io",
     "eastus-8.in.applicationinsights.azure.com",
+    "acr.azurecr.io",
     "management.chinacloudapi.cn",
     "login.chinacloudapi.cn",
     "archives.example.com",

@@ -38,6 +38,7 @@ mod meter;
 mod operations;
 pub mod provisioning;
 mod registry;
+mod registry_token;
 mod reply;
 mod same;
 mod service;

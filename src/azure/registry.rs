@@ -1,8 +1,9 @@
-//! The size of an image, where its registry tells everybody. (OCI image and distribution specifications, 1.1.)
+//! The size of an image, where its registry tells everybody, or is an Azure Container Registry that lets us pull. (OCI image
+//! and distribution specifications, 1.1.)
 
 use reqwest::{
     Method, StatusCode,
-    header::{ACCEPT, HeaderValue},
+    header::{ACCEPT, AUTHORIZATION, HeaderValue},
 };
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -47,37 +48,72 @@ struct Platform {
     os: String,
 }
 
+/// Where an image is.
+struct Place<'a> {
+    registry: &'a str,
+    repository: &'a str,
+}
+
+/// What a registry says of an image.
+enum Told {
+    Manifest(Manifest),
+    NotToEverybody,
+}
+
+impl Told {
+    fn manifest(self) -> Option<Manifest> {
+        match self {
+            Self::Manifest(manifest) => Some(manifest),
+            Self::NotToEverybody => None,
+        }
+    }
+}
+
 impl Azure {
     /// The layers of `registry/name@sha256:…` for linux/amd64, which is what managed endpoints run. None if the registry
-    /// does not tell it without credentials, cannot be reached, or tells something that is not the image.
+    /// does not tell us, cannot be reached, or tells something that is not the image. A registry outside this cloud is
+    /// asked without credentials only.
     pub async fn image_layers(&self, image: &str) -> Option<Vec<Layer>> {
         let (name, digest) = image.split_once('@')?;
         let (registry, repository) = name.split_once('/')?;
-        let first = self.manifest(registry, repository, digest).await?;
+        let place = Place { registry, repository };
+        let (first, token) = match self.manifest(&place, digest, None).await? {
+            Told::Manifest(manifest) => (manifest, None),
+            Told::NotToEverybody => {
+                let token = self.pull_token(registry, repository).await?;
+                (self.manifest(&place, digest, Some(&token)).await?.manifest()?, Some(token))
+            }
+        };
         if !first.layers.is_empty() {
             return Some(first.layers);
         }
         let ours =
             |of: &&OfPlatform| of.platform.as_ref().is_some_and(|p| p.os == "linux" && p.architecture == "amd64");
         let of = first.manifests.iter().find(ours)?;
-        let manifest = self.manifest(registry, repository, &of.digest).await?;
+        let manifest = self.manifest(&place, &of.digest, token.as_ref()).await?.manifest()?;
         (!manifest.layers.is_empty()).then_some(manifest.layers)
     }
 
-    async fn manifest(&self, registry: &str, repository: &str, digest: &str) -> Option<Manifest> {
+    async fn manifest(&self, place: &Place<'_>, digest: &str, token: Option<&HeaderValue>) -> Option<Told> {
+        let Place { registry, repository } = place;
         // A name without a point is one of Docker Hub's, which asks everybody for a token.
         let url = Url::parse(&format!("https://{registry}/v2/{repository}/manifests/{digest}")).ok()?;
         let is_whole = url.host_str() == Some(registry.split(':').next()?) && registry.contains('.');
         let what = format!("manifest of {registry}/{repository}");
         let request =
             Outgoing::new(Service::Web, Method::GET, is_whole.then_some(url)?, what, self.inner.timeouts.read);
+        let request = token.into_iter().fold(request, |request, token| request.header(AUTHORIZATION, token.clone()));
         let request = Outgoing { limit: MAX_MANIFEST, ..request.header(ACCEPT, KINDS) };
         let reply = self.exchange(request).await.ok()?;
+        if reply.status == StatusCode::UNAUTHORIZED {
+            return Some(Told::NotToEverybody);
+        }
         if reply.status != StatusCode::OK || reply.cut.is_some() {
             return None;
         }
         let sum: String = Sha256::digest(&reply.body).iter().map(|byte| format!("{byte:02x}")).collect();
-        (digest.strip_prefix("sha256:") == Some(sum.as_str())).then(|| serde_json::from_slice(&reply.body).ok())?
+        let is_it = digest.strip_prefix("sha256:") == Some(sum.as_str());
+        is_it.then(|| serde_json::from_slice(&reply.body).ok())?.map(Told::Manifest)
     }
 }
 
@@ -86,7 +122,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::azure::loopback::{Loopback, reply};
+    use crate::azure::loopback::{self, Answer, Got, Loopback, reply};
 
     fn digest(text: &str) -> String {
         let sum: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -128,6 +164,62 @@ mod tests {
         assert_eq!(asked[1], format!("/v2/azureml/flow/manifests/{}", digest(&image)));
         let name = format!("archives.example.com/flow@{}", digest(&image));
         assert_eq!(sizes(&name, &[(200, &image)]).await.0, Some(vec![5, 6]));
+    }
+
+    /// Method, path, `Authorization` and form of each request.
+    async fn asked_of(image: &str, answers: Vec<Answer>) -> (bool, Vec<String>) {
+        let server = Loopback::answering(answers).await;
+        let known = server.azure().image_layers(image).await.is_some();
+        let line = |got: Got| {
+            let bearer = got.header("authorization").unwrap_or_default().to_owned();
+            format!("{} {bearer} {}", got.line(), String::from_utf8_lossy(&got.body))
+        };
+        (known, server.seen().into_iter().map(line).collect())
+    }
+
+    #[tokio::test]
+    async fn a_registry_of_the_cloud_is_asked_with_a_token_of_its_own_once_it_wants_one() {
+        let (image, refused) = (manifest(&[5]), || reply(401, &[], ""));
+        let given = |name: &str, token: &str| loopback::json(200, &json!({name: token}));
+        let (digest, host) = (digest(&image), "acr.azurecr.io");
+        let name = format!("{host}/qa/flow@{digest}");
+        let answers = vec![refused(), given("refresh_token", "r"), given("access_token", "a"), reply(200, &[], &image)];
+        let (known, asked) = asked_of(&name, answers).await;
+        assert!(known);
+        let entra = "token+of+https%3A%2F%2Fcontainerregistry.azure.net%2F.default";
+        assert_eq!(
+            asked,
+            [
+                format!("GET https://{host}/v2/qa/flow/manifests/{digest}  "),
+                format!(
+                    "POST https://{host}/oauth2/exchange  grant_type=access_token&service={host}&access_token={entra}"
+                ),
+                format!(
+                    "POST https://{host}/oauth2/token  grant_type=refresh_token&service={host}&\
+                     scope=repository%3Aqa%2Fflow%3Apull&refresh_token=r"
+                ),
+                format!("GET https://{host}/v2/qa/flow/manifests/{digest} Bearer a "),
+            ]
+        );
+        for answers in [
+            vec![refused(), reply(401, &[], "")],
+            vec![refused(), given("refresh_token", "r"), reply(401, &[], "")],
+            vec![refused(), given("refresh_token", "r"), given("access_token", "a"), refused()],
+        ] {
+            let many = answers.len();
+            let (known, asked) = asked_of(&name, answers).await;
+            assert_eq!((known, asked.len()), (false, many), "{asked:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_registry_elsewhere_is_never_shown_a_token() {
+        let challenge = "Bearer realm=\"https://acr.azurecr.io/oauth2/token\",service=\"acr.azurecr.io\"";
+        for host in ["archives.example.com", "evil.example.com"] {
+            let answer = reply(401, &[("www-authenticate", challenge)], "");
+            let (known, asked) = asked_of(&format!("{host}/flow@sha256:0"), vec![answer]).await;
+            assert_eq!((known, asked), (false, vec![format!("GET https://{host}/v2/flow/manifests/sha256:0  ")]));
+        }
     }
 
     #[tokio::test]

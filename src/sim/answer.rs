@@ -11,7 +11,7 @@ use super::{
     faults::{Canned, Effect, Lose},
     flow, http, insights, model,
     mutex::lock,
-    scoring,
+    registry, scoring,
     service::Service,
     webhook,
 };
@@ -79,6 +79,7 @@ pub async fn dispatch(sim: &Arc<Sim>, service: Service, req: &http::Request, eff
         Service::Blob => blob::handle(sim, req).await,
         Service::Flow => flow::handle(sim, req).await,
         Service::Insights => insights::handle(sim, req).await,
+        Service::Registry => registry::handle(sim, req).await,
         Service::Scoring => scoring::handle(sim, req).await,
         Service::OpenAi => model::openai(sim, req).await,
         Service::ContentSafety => model::content_safety(sim, req).await,

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use super::{
     arm::Arm, blob::Blobs, clock::Clock, entra::Entra, faults::Faults, flow::Flow, insights, live::Live, model::Model,
-    promptflow::PromptFlow, requests::Requests, scenario::Scenario, settings::Settings, traffic, webhook::Inbox,
-    world::World,
+    promptflow::PromptFlow, registry::Registry, requests::Requests, scenario::Scenario, settings::Settings, traffic,
+    webhook::Inbox, world::World,
 };
 
 /// What the services answer from.
@@ -20,6 +20,7 @@ pub struct Sim {
     pub flow: Mutex<Flow>,
     pub insights: Mutex<insights::Store>,
     pub model: Mutex<Model>,
+    pub registry: Mutex<Registry>,
     pub webhook: Mutex<Inbox>,
     pub scenario: Mutex<Scenario>,
     /// Executes flows, where one was given; else the scenario says how they turn out.
@@ -44,6 +45,7 @@ impl Sim {
             flow: Mutex::default(),
             insights: Mutex::default(),
             model: Mutex::new(Model::new(world)),
+            registry: Mutex::default(),
             webhook: Mutex::default(),
             scenario: Mutex::default(),
             promptflow: OnceLock::new(),

@@ -44,6 +44,7 @@ pub mod insights;
 pub mod live;
 pub mod model;
 pub mod promptflow;
+pub mod registry;
 pub mod scoring;
 pub mod traffic;
 pub mod webhook;

@@ -11,6 +11,7 @@ pub enum Service {
     Blob,
     Flow,
     Insights,
+    Registry,
     Scoring,
     OpenAi,
     ContentSafety,
@@ -19,13 +20,14 @@ pub enum Service {
 
 impl Service {
     /// Who answers for which host name; `*` stands for one or more labels.
-    pub const HOSTS: [(&str, Self); 11] = [
+    pub const HOSTS: [(&str, Self); 12] = [
         ("login.microsoftonline.com", Self::Entra),
         ("management.azure.com", Self::Arm),
         ("*.blob.core.windows.net", Self::Blob),
         ("*.api.azureml.ms", Self::Flow),
         ("api.applicationinsights.io", Self::Insights),
         ("*.in.applicationinsights.azure.com", Self::Insights),
+        ("*.azurecr.io", Self::Registry),
         ("*.inference.ml.azure.com", Self::Scoring),
         ("*.openai.azure.com", Self::OpenAi),
         ("*.cognitiveservices.azure.com", Self::ContentSafety),
@@ -40,6 +42,7 @@ impl Service {
             Self::Blob => "blob",
             Self::Flow => "flow",
             Self::Insights => "insights",
+            Self::Registry => "registry",
             Self::Scoring => "scoring",
             Self::OpenAi => "openai",
             Self::ContentSafety => "contentsafety",

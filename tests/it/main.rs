@@ -14,6 +14,7 @@ mod prerequisites;
 mod process;
 mod prompt_flow;
 mod rbac;
+mod registry;
 mod simulator;
 mod stories;
 mod troubles;

@@ -4,7 +4,7 @@ use jsonwebtoken::DecodingKey;
 use serde::{Deserialize, Serialize};
 
 /// APIs that have a service principal in the tenant. Entra refuses a scope of any other.
-pub const RESOURCES: [&str; 7] = [
+pub const RESOURCES: [&str; 8] = [
     "https://management.azure.com",
     "https://ml.azure.com",
     "https://storage.azure.com",
@@ -12,6 +12,7 @@ pub const RESOURCES: [&str; 7] = [
     "https://api.loganalytics.io",
     "https://monitor.azure.com",
     "https://cognitiveservices.azure.com",
+    "https://containerregistry.azure.net",
 ];
 
 /// What a federated credential wants in `aud` unless it is made with another.

@@ -9,20 +9,11 @@ use serde_json::json;
 use super::{
     call::Call,
     fault::Fault,
-    run::{Line, Run},
+    run::{Resumed, Run},
     store::Flow,
     submission,
 };
 use crate::sim::http::Response;
-
-/// What a resumed run has of the one before it.
-#[derive(Clone, Debug)]
-pub(super) struct Resumed {
-    pub from: String,
-    /// Run of which it has the snapshot of the flow.
-    pub snapshot_of: String,
-    pub kept: Vec<Line>,
-}
 
 /// Body of the request; what the simulator does not use is let pass.
 #[derive(Deserialize)]

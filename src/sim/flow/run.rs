@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::task::AbortHandle;
 
-use super::{annotations::Annotations, fault::Root, resume::Resumed, submission::Submission};
+use super::{annotations::Annotations, fault::Root, submission::Submission};
 use crate::sim::{
     blob::Place,
     digest::hash,
@@ -90,6 +90,15 @@ pub(super) struct LineFailure {
     pub node: Option<String>,
     /// The whole error, where Prompt flow itself wrote it.
     pub said: Option<Value>,
+}
+
+/// What a resumed run has of the one before it.
+#[derive(Clone, Debug)]
+pub(super) struct Resumed {
+    pub from: String,
+    /// Run of which it has the snapshot of the flow.
+    pub snapshot_of: String,
+    pub kept: Vec<Line>,
 }
 
 impl Run {
