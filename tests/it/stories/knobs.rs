@@ -43,13 +43,10 @@ const EXCEPT: [(&[&str], &[&str], &str); 5] = [
         &["readLagMs", "unsteadyReadsMs"],
         &[
             CRASH,
-            "stories::in_the_way::a_throttled_write_waits_as_long_as_azure_asks_but_a_withdrawal_does_not",
-            "stories::intact::take_over::a_canary_goes_on_under_the_operator_after_the_one_that_was_killed",
-            "stories::intact::take_over::an_operator_that_hangs_is_followed_by_the_next_and_writes_nothing_when_it_wakes_up",
             "stories::people::a_revert_in_mid_canary_to_what_serves_needs_only_the_way_back",
             "stories::people::a_split_of_another_hand_in_mid_canary_is_taken_back_and_never_raised_again",
         ],
-        "reads are older than the operator's --read-lag, so it may take back once more, and they count how often it does",
+        "a withdrawal that the next read does not show yet is written once more, and they count how often it is",
     ),
     (
         &["repeatedSubmit"],
