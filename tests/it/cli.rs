@@ -20,7 +20,7 @@ use crate::ground::python;
 mod remote;
 
 /// The longest that one evaluation of 95 rows may take here.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(900);
 const PROMPT: &str = "flows/support-assistant/draft_answer.jinja2";
 const MANIFEST: &str = "manifests/release-1427.yaml";
 const DATASET: &str = "eval/eval-set.jsonl";
