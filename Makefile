@@ -16,7 +16,7 @@ demo: ## a bad prompt is released, fails its canary and is rolled back (KEEP=1 l
 	@$(PLANE); echo "building operator, simulator and demo (the first time some minutes)" >&2
 	@$(PLANE); cargo build --quiet --features sim --bins && exec target/debug/promptrelease-sim demo $(if $(KEEP),--keep)
 
-demo-promptflow: doctor ## the same story with the real Prompt flow: it evaluates, serves and judges (about 5 min; needs Python 3.9 to 3.12)
+demo-promptflow: doctor ## the same story with the real Prompt flow: it evaluates, serves and judges (about 5 min; needs Python 3.11 or 3.12)
 	@$(PLANE); $(PYTHON); echo "building operator, simulator and demo (the first time some minutes)" >&2
 	@$(PLANE); $(PYTHON); cargo build --quiet --features sim --bins && exec target/debug/promptrelease-sim demo --promptflow "$$PROMPTFLOW_ENV" $(if $(KEEP),--keep)
 
@@ -27,7 +27,7 @@ lint: ## formatting and clippy, warnings are errors
 	@cargo fmt --check
 	@cargo clippy --all-features --all-targets -- -D warnings
 
-crds: ## write crds/, deploy/ and the samples' digests anew
+crds: ## write crds/, deploy/, docs/api.md, docs/troubleshooting.md and the samples' digests anew
 	@cargo run --quiet --bin crdgen -- all
 
 check: ## fail if a generated file is not what `make crds` writes

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use azure_core::credentials::TokenCredential;
-use azure_identity::DeveloperToolsCredential;
+use azure_identity::{AzureCliCredential, AzureCliCredentialOptions};
 use futures::future::BoxFuture;
 
 use super::{Assertion, Audience, BoxError, CloudName, fault::shorten, federated};
@@ -46,20 +46,22 @@ pub enum SignInError {
     Azure(#[from] azure_core::Error),
 }
 
-/// The workload identity that the environment names; else whoever signed in with `az login`, or with `azd auth login`.
-/// `env` reads a variable.
+/// The workload identity that the environment names; else whoever signed in with `az login`, in the tenant of this
+/// subscription. `env` reads a variable.
 ///
 /// # Errors
 /// If the environment names half an identity, or one that cannot be.
 pub fn signed_in(
     http: reqwest::Client,
     cloud: CloudName,
+    subscription: &str,
     env: impl Fn(&str) -> Option<String>,
 ) -> Result<SignedIn, SignInError> {
     let set = |name: &'static str| env(name).filter(|value| !value.is_empty());
     let Some(file) = set(TOKEN_FILE) else {
-        let credential: Arc<dyn TokenCredential> = DeveloperToolsCredential::new(None)?;
-        return Ok(SignedIn { credential, who: "whoever signed in with az or azd".into(), cloud });
+        let of = AzureCliCredentialOptions { subscription: Some(subscription.to_owned()), ..Default::default() };
+        let credential: Arc<dyn TokenCredential> = AzureCliCredential::new(Some(of))?;
+        return Ok(SignedIn { credential, who: "whoever signed in with az".into(), cloud });
     };
     let needed = |name: &'static str| set(name).ok_or(SignInError::Half(name));
     let (tenant, client) = (needed(TENANT_ID)?, needed(CLIENT_ID)?);
@@ -84,17 +86,20 @@ impl Assertion for TokenFile {
 mod tests {
     use super::*;
 
+    const SUBSCRIPTION: &str = "7f0c2a51-4a0b-4d3e-9c61-2b1f8d0e6a34";
+
     #[test]
     fn half_a_workload_identity_is_refused_by_the_name_that_is_missing() {
         let env = |name: &str| (name != CLIENT_ID).then(|| "set".to_owned());
-        let error = signed_in(reqwest::Client::new(), CloudName::AzurePublic, env).err().expect("half");
+        let error = signed_in(reqwest::Client::new(), CloudName::AzurePublic, SUBSCRIPTION, env).err().expect("half");
         assert!(error.to_string().contains("AZURE_CLIENT_ID is not"), "{error}");
     }
 
     #[test]
     fn without_one_it_is_whoever_signed_in() {
-        let found = signed_in(reqwest::Client::new(), CloudName::AzurePublic, |_| None).expect("a credential");
-        assert_eq!(found.who, "whoever signed in with az or azd");
+        let found =
+            signed_in(reqwest::Client::new(), CloudName::AzurePublic, SUBSCRIPTION, |_| None).expect("a credential");
+        assert_eq!(found.who, "whoever signed in with az");
     }
 
     #[tokio::test]

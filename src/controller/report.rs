@@ -135,7 +135,8 @@ pub fn release(report: &Report<'_>) -> (PromptReleaseStatus, Vec<Event>) {
         (status.build, status.evaluation) = (facts.build.clone(), facts.evaluation.clone());
         if let Some(known) = &facts.evaluation {
             let before = &before.gate_verdicts;
-            status.gate_verdicts = evaluate::recorded(before, &attempt.version, known, *now, MAX_VERDICTS);
+            let withdrawn = attempt.decision.as_ref().map(|decision| decision.cause.as_str());
+            status.gate_verdicts = evaluate::recorded(before, &attempt.version, known, withdrawn, *now, MAX_VERDICTS);
         }
         status.canary = facts.canary.clone().map(|canary| judged(canary, attempt));
         remember(&mut status, attempt);

@@ -147,6 +147,9 @@ pub fn summary(prepared: &Prepared) -> String {
     )
 }
 
+/// They count at the archive's root and in the folders of both flows.
+const IGNORE_FILES: [&str; 2] = [".amlignore", ".gitignore"];
+
 /// Only what the release names is read: a project may hold much else.
 fn read(root: &Path, spec: &PromptReleaseSpec, flow: &PromptFlow) -> io::Result<Folder> {
     let mut files = Vec::new();
@@ -157,6 +160,12 @@ fn read(root: &Path, spec: &PromptReleaseSpec, flow: &PromptFlow) -> io::Result<
     }
     if flow.path.is_none() {
         collect(root, "", &mut files, &mut bytes)?;
+    } else {
+        for name in IGNORE_FILES {
+            if let Some(content) = absent_is_none(fs::read(root.join(name)))? {
+                files.push((name.to_owned(), content.into()));
+            }
+        }
     }
     if let Some(evaluation) = &spec.evaluation {
         let path = archive::normal(&evaluation.dataset.path);
@@ -173,7 +182,7 @@ fn collect(root: &Path, path: &str, files: &mut Vec<(String, Bytes)>, bytes: &mu
     for entry in entries {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        let ignores = [".amlignore", ".gitignore"].contains(&name.as_str());
+        let ignores = IGNORE_FILES.contains(&name.as_str());
         if name.starts_with('.') && !ignores || name == "__pycache__" {
             continue;
         }

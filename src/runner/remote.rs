@@ -34,8 +34,11 @@ pub struct Remote<'a> {
     pub second_count: SignedDuration,
 }
 
-/// How often one call is made before the service counts as away.
+/// How often a write is made before the service counts as away. Reads of what was paid for are made as long as the
+/// evaluation may last.
 const TRIES: u32 = 5;
+/// For the service to be told that nobody waits any more.
+const FAREWELL: Duration = Duration::from_secs(10);
 
 /// Evaluates a release. Whoever waits no longer completes `stop`; then, as after any other early end, the service is asked
 /// to stop the run that is under way.
@@ -57,13 +60,20 @@ pub async fn evaluate(
         poll: remote.poll,
     };
     let asked = prepared.asked();
-    let mut drive = Drive { remote, prepared, plan, asked, tell, shown: None };
+    let mut drive = Drive { remote, prepared, plan, asked, tell, shown: None, pending: None };
     let mut facts = Facts::default();
     let ended = tokio::select! {
         ended = drive.until_judged(&mut facts) => ended,
         () = stop => Err("it was stopped before it had ended".to_owned()),
     };
-    evaluate::cancel(remote.azure, &facts).await;
+    let farewell = async {
+        match &drive.pending {
+            Some(run) => evaluate::cancel_run(remote.azure, run).await,
+            None => evaluate::cancel(remote.azure, &facts).await,
+        }
+    };
+    // Who is in a hurry has said so twice by now.
+    let _late = tokio::time::timeout(FAREWELL, farewell).await;
     ended.unwrap_or_else(|why| asked.infra_error(why))
 }
 
@@ -104,8 +114,10 @@ struct Drive<'a, F> {
     plan: Plan<'a>,
     asked: Asked<'a>,
     tell: F,
-    /// The rows that were told last.
+    /// The rows of which run were told last.
     shown: Option<(String, usize)>,
+    /// The run that is being submitted.
+    pending: Option<String>,
 }
 
 impl<F: FnMut(Progress<'_>)> Drive<'_, F> {
@@ -116,17 +128,21 @@ impl<F: FnMut(Progress<'_>)> Drive<'_, F> {
     async fn until_judged(&mut self, facts: &mut Facts) -> Result<Outcome, String> {
         let (azure, spec, plan) = (self.remote.azure, self.plan.spec, self.plan.clone());
         self.note(&format!("uploading to {}", azure.workspace_id().workspace));
-        *facts = self.patiently(async || build::upload(azure, spec, &self.prepared.checked).await).await?;
+        let prepared = self.prepared;
+        *facts = self.patiently(async || build::upload(azure, spec, &prepared.checked).await, is_away).await?;
         loop {
-            let look = self.patiently(async || evaluate::look(azure, &plan, facts).await).await?;
+            let over = |_| evaluate::overdue(spec, facts, now());
+            let look = self.patiently(async || evaluate::look(azure, &plan, facts).await, over).await?;
             self.show(facts, &look).await;
             let decision = evaluate::next(&plan, facts, &look, now());
             *facts = decision.facts;
             match decision.then {
                 Then::Do(step) => {
+                    self.pending = Some(evaluate::run_id(&plan, &step, facts));
                     let act = async || evaluate::act(azure, &plan, &step, facts, now()).await;
-                    let after = self.patiently(act).await?;
+                    let after = self.patiently(act, is_away).await?;
                     *facts = after;
+                    self.pending = None;
                     self.note(&evaluate::submitted(spec, facts));
                 }
                 Then::Wait(wait) => {
@@ -155,8 +171,13 @@ impl<F: FnMut(Progress<'_>)> Drive<'_, F> {
         }
     }
 
-    /// The answer of a call that is made again a few times where the next answer may be another.
-    async fn patiently<T, E: Into<Failed>>(&mut self, call: impl AsyncFn() -> Result<T, E>) -> Result<T, String> {
+    /// The answer of a call that is made again where the next answer may be another. `over` says of a number of tries why
+    /// it is not.
+    async fn patiently<T, E: Into<Failed>>(
+        &mut self,
+        call: impl AsyncFn() -> Result<T, E>,
+        over: impl Fn(u32) -> Option<String>,
+    ) -> Result<T, String> {
         let mut tries = 0;
         loop {
             let error = match call().await.map_err(Into::into) {
@@ -165,8 +186,11 @@ impl<F: FnMut(Progress<'_>)> Drive<'_, F> {
                 Err(Failed::Azure(error)) => error,
             };
             tries += 1;
-            if tries == TRIES || !may_pass(&error) {
+            if !may_pass(&error) {
                 return Err(error.to_string());
+            }
+            if let Some(why) = over(tries) {
+                return Err(format!("{why}: {error}"));
             }
             self.note(&format!("{error}; trying again"));
             let wanted = error.retry_after().and_then(|after| SignedDuration::try_from(after).ok());
@@ -180,15 +204,16 @@ impl<F: FnMut(Progress<'_>)> Drive<'_, F> {
 
     /// How many rows are done, when it is more than was told last.
     async fn show(&mut self, facts: &Facts, look: &Look) {
-        let Some(known) = facts.evaluation.as_ref().filter(|known| known.base_run.is_some()) else { return };
+        let Some(known) = &facts.evaluation else { return };
         let repeat = i64::try_from(known.repeats.len()).unwrap_or(i64::MAX).saturating_add(1);
         let of = self.plan.spec.evaluation.as_ref().map_or(1, Evaluation::repeats);
-        let (run, ended) = match (&known.judge_run, &look.judge_lines, &look.base_lines) {
-            (Some(_), scores, _) => ("scores", scores),
-            (None, _, answers) => ("answers", answers),
+        let (run, name, ended) = match (&known.judge_run, &known.base_run) {
+            (Some(judge), _) => (judge, "scores", &look.judge_lines),
+            (None, Some(base)) => (base, "answers", &look.base_lines),
+            (None, None) => return,
         };
-        let (what, rows) = (what(run, repeat, of), self.prepared.dataset.rows());
-        let before = self.shown.as_ref().filter(|(shown, _)| *shown == what).map(|(_, done)| *done);
+        let (what, rows) = (what(name, repeat, of), self.prepared.dataset.rows());
+        let before = self.shown.as_ref().filter(|(shown, _)| shown == run).map(|(_, done)| *done);
         let done = match ended {
             Some(lines) => usize::try_from(completeness::answered(rows, lines)).unwrap_or(rows),
             // For want of a reply nothing is shown; the next look will tell.
@@ -199,7 +224,7 @@ impl<F: FnMut(Progress<'_>)> Drive<'_, F> {
         };
         if before != Some(done) {
             (self.tell)(Progress::Rows { what: &what, done, rows });
-            self.shown = Some((what, done));
+            self.shown = Some((run.clone(), done));
         }
     }
 }
@@ -209,6 +234,10 @@ fn lines(look: Look) -> Vec<Lines> {
     let earlier = look.repeats.into_iter().map(|(answers, scores)| Lines { answers, scores: Some(scores) });
     let last = look.base_lines.map(|answers| Lines { answers, scores: look.judge_lines });
     if last.is_some() { earlier.chain(last).collect() } else { Vec::new() }
+}
+
+fn is_away(tries: u32) -> Option<String> {
+    (tries >= TRIES).then(|| format!("given up after {tries} tries"))
 }
 
 /// Whether the same call may have another answer. What a person has to mend is told at once.

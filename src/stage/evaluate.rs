@@ -59,8 +59,7 @@ pub enum EvaluateError {
 pub async fn act(azure: &Azure, plan: &Plan<'_>, step: &Step, facts: &Facts, now: At) -> Result<Facts, EvaluateError> {
     let mut known = status(facts);
     let build = facts.build.clone().unwrap_or_default();
-    let (repeat, try_) = (i64::try_from(known.repeats.len()).unwrap_or(i64::MAX) + 1, known.retried.unwrap_or(0) + 1);
-    let id = |run| naming::run(run, &plan.spec.version, plan.release_uid, plan.attempt, try_, repeat);
+    let id = run_id(plan, step, facts);
     let ready = runs::prepare(azure, plan.spec, &build).await?;
     if let Some(why) = ready.protected(plan.protected) {
         return Err(EvaluateError::Protected(why));
@@ -76,19 +75,27 @@ pub async fn act(azure: &Azure, plan: &Plan<'_>, step: &Step, facts: &Facts, now
             known.repeats.clear();
         }
         (Step::SubmitJudge, Some(base)) => {
-            let judge = id(Run::Judge);
-            ready.submit_judge(azure, &base, &judge).await?;
-            known = EvaluationStatus { judge_run: Some(judge), ..asked(known, &build) };
+            runs::submit(azure, &ready.judge_run(azure, &base, &id)).await?;
+            known = EvaluationStatus { judge_run: Some(id), ..asked(known, &build) };
         }
         (Step::SubmitBase | Step::SubmitJudge, _) => {
-            let base = id(Run::Eval);
-            ready.submit_base(azure, &base).await?;
+            runs::submit(azure, &ready.base_run(azure, &id)).await?;
             known.started_at.get_or_insert(now);
-            (known.base_run, known.judge_run) = (Some(base), None);
+            (known.base_run, known.judge_run) = (Some(id), None);
         }
     }
+    // From here on it is an evaluation of its own.
+    known.evaluated_as = None;
     known.verdict_on = Some(on);
     Ok(Facts { evaluation: Some(known), ..facts.clone() })
+}
+
+/// The id under which [`act`] submits the run of this step.
+pub fn run_id(plan: &Plan<'_>, step: &Step, facts: &Facts) -> String {
+    let known = status(facts);
+    let (repeat, try_) = (i64::try_from(known.repeats.len()).unwrap_or(i64::MAX) + 1, known.retried.unwrap_or(0) + 1);
+    let run = if *step == Step::SubmitJudge && known.base_run.is_some() { Run::Judge } else { Run::Eval };
+    naming::run(run, &plan.spec.version, plan.release_uid, plan.attempt, try_, repeat)
 }
 
 /// Every row is answered, none is judged yet: what holds as long as the judge's lines are not counted.
@@ -114,15 +121,20 @@ fn asked(known: EvaluationStatus, build: &Build) -> EvaluationStatus {
 /// Asks the service to stop the run of an evaluation that is given up, which costs answers and judgements that nobody
 /// waits for. One request and no second one: what cannot be stopped comes to its own end.
 pub async fn cancel(azure: &Azure, facts: &Facts) {
-    let Some(run) = under_way(facts) else { return };
-    if let Err(error) = cancel_run(azure, run).await {
-        tracing::info!(run, %error, "a run that nobody waits for was not canceled");
+    if let Some(run) = under_way(facts) {
+        cancel_run(azure, run).await;
     }
 }
 
-async fn cancel_run(azure: &Azure, run: &str) -> azure::Result<()> {
-    let workspace = azure.get_workspace().await?.value;
-    azure.flows(workspace.discovery()?)?.cancel(run).await
+/// The same of a run whose submission may have arrived.
+pub async fn cancel_run(azure: &Azure, run: &str) {
+    let cancel = async {
+        let workspace = azure.get_workspace().await?.value;
+        azure.flows(workspace.discovery()?)?.cancel(run).await
+    };
+    if let Err(error) = cancel.await {
+        tracing::info!(run, %error, "a run that nobody waits for was not canceled");
+    }
 }
 
 /// How many rows of the run under way are done: the service shows lines as they end. `known` were seen before.

@@ -23,6 +23,8 @@ mod remote;
 const LIMIT: Duration = Duration::from_secs(900);
 const PROMPT: &str = "flows/support-assistant/draft_answer.jinja2";
 const MANIFEST: &str = "manifests/release-1427.yaml";
+/// At the archive's root.
+const IGNORED: &str = ".amlignore";
 const DATASET: &str = "eval/eval-set.jsonl";
 /// Makes connections in a home that has none.
 const PREPARE: &str = include_str!("../../src/sim/promptflow/prepare.py");
@@ -38,6 +40,7 @@ impl Project {
             copy(&sample.join(folder), &project.path(folder));
         }
         copy(&sample.join("versions").join(version), &project.path(""));
+        fs::write(project.path(IGNORED), "*.log\n").expect("a file");
         project
     }
 
@@ -263,6 +266,7 @@ async fn what_is_wrong_is_told_by_file() {
             "path: rubrik.jinja2",
             "eval-flow/flow.dag.yaml: node `rubric_judge`: file `rubrik.jinja2`",
         ),
+        (IGNORED, "*.log", "*.jinja2", "node `intent_classifier`: file `"),
         (set, "\"class\": \"edge\"", "\"class\": \"edgy\"", "eval/eval-set.jsonl: the data set has other counts"),
         (set, "\"gold_answer\": \"50 GB.\", ", "", "eval-set.jsonl: line 1 has no column `gold_answer`"),
     ] {

@@ -109,6 +109,10 @@ async fn denials(bench: &Bench) -> Vec<Told> {
         assert!(told.text.contains(scope), "{} does not say {scope}", told.text);
         all.push(told);
     }
+    bench.play(&json!({"runs": {"userToken": "personOnly"}}));
+    let application = bench.submit(&bench.azure(), "application").await.expect_err("a person is wanted");
+    bench.play(&json!({}));
+    all.push(call("ApplicationTokenRefused", &application));
     let endpoint = json!({"service": "arm", "path": "/onlineEndpoints/qa-prod"});
     let forbidden = bench.spoilt(endpoint, json!({"forbid": true}), bench.get_endpoint()).await;
     let text = forbidden.to_string();

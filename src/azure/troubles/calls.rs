@@ -110,6 +110,17 @@ pub(super) const ROWS: &[Trouble] = &[
         ..ROW
     },
     Trouble {
+        name: "ApplicationTokenRefused",
+        places: &[Call],
+        sign: Sign { texts: &["aml-user-token", "app-only", "token of an application"], ..of(Service::Flow, &[403]) },
+        meaning: "the service takes no application's token here, and no role mends that",
+        remedy: "ask Microsoft's support to let workload identities run bulk runs; until then evaluate as a person, with \
+                 promptrelease eval --remote",
+        command: "az ad sp show --id CLIENT-ID",
+        says: "Forbidden: The token in aml-user-token is that of an application; a bulk run needs that of a user.",
+        ..ROW
+    },
+    Trouble {
         name: "FlowForbidden",
         places: &[Call],
         sign: of(Service::Flow, &[403]),

@@ -94,7 +94,9 @@ impl Eval {
     async fn outcome(&self, prepared: &Prepared) -> anyhow::Result<Outcome> {
         let mut teller = Teller { terminal: std::io::stderr().is_terminal(), open: false };
         if !self.place.remote {
-            return Ok(local::evaluate(prepared, &self.sources.project, &self.pf, |seen| teller.tell(seen)).await);
+            let outcome = local::evaluate(prepared, &self.sources.project, &self.pf, |seen| teller.tell(seen)).await;
+            teller.end();
+            return Ok(outcome);
         }
         let place = self.place.open(&self.sources, &prepared.release.spec.endpoint_ref.name).await?;
         let id = place.azure.workspace_id();
@@ -105,7 +107,9 @@ impl Eval {
             poll: self.place.poll.signed(),
             second_count: self.place.second_count.signed(),
         };
-        Ok(remote::evaluate(&remote, prepared, interrupted(), |seen| teller.tell(seen)).await)
+        let outcome = remote::evaluate(&remote, prepared, interrupted(), |seen| teller.tell(seen)).await;
+        teller.end();
+        Ok(outcome)
     }
 }
 

@@ -21,7 +21,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 #[command(next_help_heading = "In the workspace")]
 pub struct Place {
     /// Evaluate in the Azure ML workspace, as the operator would: no object, no deployment. Acts as the workload identity
-    /// of the environment, else as whoever signed in with az or azd.
+    /// of the environment, else as whoever signed in with az.
     #[arg(long, conflicts_with = "pf")]
     pub remote: bool,
     /// The PromptEndpoint, in a YAML file that may hold other objects: its workspace, and the connections that it protects.
@@ -77,7 +77,7 @@ impl Place {
         };
         let agent = concat!("promptrelease/", env!("CARGO_PKG_VERSION"));
         let http = azure::http::client(agent, CONNECT).context("no HTTP client")?;
-        let signed_in = azure::signed_in(http.clone(), cloud, |name| std::env::var(name).ok())?;
+        let signed_in = azure::signed_in(http.clone(), cloud, &id.subscription, |name| std::env::var(name).ok())?;
         signed_in.check().await?;
         let [read, write, query, slow] = [PATIENCE; 4];
         let timeouts = Timeouts { read, write, query, slow };

@@ -16,7 +16,10 @@ pub fn text(outcome: &Outcome) -> String {
     if !outcome.rows.is_empty() {
         let count = |state| outcome.count(state);
         let (ok, flow, judge) = (count(RowStatus::Ok), count(RowStatus::FlowError), count(RowStatus::JudgeError));
-        line(&mut out, &format!("{} rows: {ok} ok, {flow} flow errors, {judge} judge errors", outcome.rows.len()));
+        let unjudged = count(RowStatus::NotJudged);
+        let unjudged = if unjudged > 0 { format!(", {unjudged} not judged") } else { String::new() };
+        let rows = outcome.rows.len();
+        line(&mut out, &format!("{rows} rows: {ok} ok, {flow} flow errors, {judge} judge errors{unjudged}"));
     }
     table(&mut out, &outcome.criteria);
     for criterion in outcome.criteria.iter().filter(|criterion| criterion.failed()) {

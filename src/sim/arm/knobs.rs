@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Every field has a default: the stricter of what is thinkable.
+/// Every field has a default: the stricter of what is thinkable, or what most reports say.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Knobs {

@@ -105,60 +105,66 @@ impl Ready {
         let artifact = spec.artifact.prompt_flow.as_ref().map(|flow| flow.archive.digest.clone()).unwrap_or_default();
         let judge_model = connections::models(&self.judge, &self.runner.connection_overrides);
         let (dataset, rubric) = (self.dataset_digest.clone(), self.rubric.clone());
-        let key = digest::verdict_key(&[&artifact, &dataset, &rubric, &judge_model, &digest::test_hash(spec)]);
+        // An archive may hold several flows.
+        let flow = archive::normal(&self.main_path);
+        let key = digest::verdict_key(&[&artifact, &flow, &dataset, &rubric, &judge_model, &digest::test_hash(spec)]);
         VerdictOn { artifact, dataset, judge_model: sentence::evidence(&judge_model), key, rubric }
     }
 
     /// The flow answers every question.
-    pub async fn submit_base(&self, azure: &Azure, id: &str) -> azure::Result<()> {
-        submit(azure, self, &self.main, &self.main_path, id, &self.feeds.flow, None).await
+    pub fn base_run(&self, azure: &Azure, id: &str) -> BulkRun {
+        self.run(azure, &self.main, &self.main_path, id, &self.feeds.flow, None)
     }
 
     /// The judge scores every answer of the base run.
-    pub async fn submit_judge(&self, azure: &Azure, base: &str, id: &str) -> azure::Result<()> {
-        submit(azure, self, &self.judge, &self.runner.judge.path, id, &self.feeds.judge, Some(base)).await
+    pub fn judge_run(&self, azure: &Azure, base: &str, id: &str) -> BulkRun {
+        self.run(azure, &self.judge, &self.runner.judge.path, id, &self.feeds.judge, Some(base))
+    }
+
+    fn run(
+        &self,
+        azure: &Azure,
+        flow: &Flow,
+        path: &str,
+        id: &str,
+        mapping: &BTreeMap<String, String>,
+        base: Option<&str>,
+    ) -> BulkRun {
+        let definition = file(&self.folder, path);
+        let lineage = digest::sha256_hex(format!("{}/{path}", azure.workspace_id().arm_id()).as_bytes());
+        BulkRun {
+            run_id: id.to_owned(),
+            run_display_name: id.to_owned(),
+            flow_definition_data_store_name: self.store.name.clone(),
+            session_id: digest::sha256_hex(format!("{lineage}/{definition}").as_bytes()).chars().take(48).collect(),
+            flow_definition_blob_path: definition,
+            batch_data_input: DataInput {
+                data_uri: format!("azureml://datastores/{}/paths/{}", self.store.name, self.dataset_path),
+            },
+            inputs_mapping: mapping.clone(),
+            variant_run_id: base.map(str::to_owned),
+            connections: connections::overridden(flow, &self.runner.connection_overrides),
+            flow_lineage_id: lineage,
+            ..BulkRun::default()
+        }
     }
 }
 
-async fn submit(
-    azure: &Azure,
-    up: &Ready,
-    flow: &Flow,
-    path: &str,
-    id: &str,
-    mapping: &BTreeMap<String, String>,
-    base: Option<&str>,
-) -> azure::Result<()> {
-    let definition = file(&up.folder, path);
-    let lineage = digest::sha256_hex(format!("{}/{path}", azure.workspace_id().arm_id()).as_bytes());
-    let run = BulkRun {
-        run_id: id.to_owned(),
-        run_display_name: id.to_owned(),
-        flow_definition_data_store_name: up.store.name.clone(),
-        session_id: digest::sha256_hex(format!("{lineage}/{definition}").as_bytes()).chars().take(48).collect(),
-        flow_definition_blob_path: definition,
-        batch_data_input: DataInput {
-            data_uri: format!("azureml://datastores/{}/paths/{}", up.store.name, up.dataset_path),
-        },
-        inputs_mapping: mapping.clone(),
-        variant_run_id: base.map(str::to_owned),
-        connections: connections::overridden(flow, &up.runner.connection_overrides),
-        flow_lineage_id: lineage,
-        ..BulkRun::default()
-    };
+/// Submits a run; one of its id that exists already is no error if it is the same.
+pub async fn submit(azure: &Azure, run: &BulkRun) -> azure::Result<()> {
     let workspace = azure.get_workspace().await?.value;
     let flows = azure.flows(workspace.discovery()?)?;
-    if flows.submit(&run).await? == Submitted::Created {
+    if flows.submit(run).await? == Submitted::Created {
         return Ok(());
     }
     // Ours, if an earlier reply was lost. Somebody else's would have its lines taken for answers to our questions.
-    let found = flows.run_state(id).await?;
-    match found.as_ref().and_then(|found| found.source.differs_from(&run)) {
+    let found = flows.run_state(&run.run_id).await?;
+    match found.as_ref().and_then(|found| found.source.differs_from(run)) {
         None => Ok(()),
         Some(other) => {
             let reason =
                 format!("a run of this id exists already and is of {other}; delete it, or ship another version");
-            Err(azure::Error::NotSent { call: format!("run {id}"), reason })
+            Err(azure::Error::NotSent { call: format!("run {}", run.run_id), reason })
         }
     }
 }

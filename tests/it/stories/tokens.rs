@@ -13,7 +13,10 @@ use promptrelease::{
 };
 use serde_json::json;
 
-use super::team::{ENDPOINT, Team};
+use super::{
+    steps::play,
+    team::{ENDPOINT, Team},
+};
 use crate::ground::{MANIFESTS, Setup, Story, TEAM, file, sample_world, wait_for};
 
 const ARM: &str = "https://management.azure.com";
@@ -246,7 +249,20 @@ async fn a_token_that_storage_or_the_flow_service_refuses_is_said_on_the_release
         ": not allowed, Forbidden: ",
         "; grant the identity the role AzureML Data Scientist on workspace mlw-assistant-prod",
     ];
+    // It is not known whether the service takes an application's token at all.
+    play(&team, |scenario| scenario["runs"] = json!({"userToken": "personOnly"}));
     team.is_refused(MACHINE_LEARNING, "EvalInfraError", &cases, &no_role).await;
+    team.release_says(
+        "Ready",
+        "Unknown EvalInfraError: ",
+        &[
+            ": not allowed, Forbidden: The token in aml-user-token is that of an application; ",
+            "; the service takes no application's token here, and no role mends that: ",
+            "evaluate as a person, with promptrelease eval --remote",
+        ],
+    )
+    .await;
+    play(&team, |_| {});
     team.release_says("EvaluationComplete", "True AllRowsJudged: ", &["95 of 95 rows answered"]).await;
 }
 

@@ -295,7 +295,7 @@ impl Bench {
         Failed { row, cause, text }
     }
 
-    fn play(&self, scenario: &Value) {
+    pub fn play(&self, scenario: &Value) {
         *sim::lock(&self.running.sim.scenario) = Scenario::parse(&scenario.to_string()).expect("a scenario");
     }
 
