@@ -259,6 +259,7 @@ fn found(cause: Cause, before: &stored::Log, remarks: &Remarks<'_>) -> String {
             Some(raise) => not_raised(raise, live, remarks),
             None => format!("the endpoint did not come back from a failed operation ({live})"),
         },
+        Cause::DeploymentFailed => format!("the deployment failed, with traffic that it got by being created ({live})"),
         Cause::PromotionFailed => format!("100 % was not read back in time ({live})"),
         other => format!("{other}: {live}"),
     }

@@ -83,6 +83,6 @@ fn gone<N: Name>(scene: &mut Scene<'_, N>, since: Ms, wish: &Wish<N>) -> Then<N>
 fn blind<N: Name>(scene: &mut Scene<'_, N>, since: Ms, denied: bool, wish: &Wish<N>) -> Then<N> {
     latch::latch(scene, None, wish, None);
     latch::alarm_unreadable(scene, since, denied);
-    withdraw::alarm_late(scene);
+    withdraw::alarm_late(scene, None);
     scene.wait(Waiting::Unreadable { since, denied })
 }

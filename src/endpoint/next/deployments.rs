@@ -4,15 +4,23 @@ use super::{
     claim::claim,
     facts,
     scene::{Scene, Then},
+    withdraw,
 };
-use crate::endpoint::{
-    Deployment, Live, Target, Waiting,
-    log::{Attempt, Name},
+use crate::{
+    api::Cause,
+    endpoint::{
+        Deployment, Live, Target, Waiting,
+        log::{Attempt, Course, Name},
+    },
 };
 
 /// Creates the attempt's deployment, or takes over one that is there already with the same body. A name means one body
 /// for ever.
 pub fn create<N: Name>(scene: &mut Scene<'_, N>, live: &Live<N>, name: &N) -> Then<N> {
+    if leaves_traffic(scene, live, name) {
+        scene.decide(Course::Withdraw, Cause::DeploymentFailed);
+        return withdraw::next(scene, live);
+    }
     if let Some(then) = hindered(scene, name) {
         return then;
     }
@@ -38,6 +46,14 @@ pub fn create<N: Name>(scene: &mut Scene<'_, N>, live: &Live<N>, name: &N) -> Th
             then
         }
     }
+}
+
+/// Another name is wished for because the deployment of the one before cannot be used. It is not given up for the next as
+/// long as it has traffic, which an endpoint's first may get by being created: nobody would take that back.
+fn leaves_traffic<N: Name>(scene: &Scene<'_, N>, live: &Live<N>, name: &N) -> bool {
+    let dark = scene.log.open().filter(|attempt| !attempt.was_given_traffic());
+    let before = dark.and_then(|attempt| attempt.deployment.as_ref()).filter(|before| *before != name);
+    before.is_some_and(|before| live.split.share(before) > 0)
 }
 
 /// Deletes what is ours and has no role. From then on it is nothing to go back to.

@@ -16,6 +16,12 @@ pub fn needs_write<N: Name>(attempt: &Attempt<N>, live: &Live<N>) -> bool {
     attempt.was_given_traffic() || attempt.deployment.as_ref().is_some_and(|canary| live.split.share(canary) > 0)
 }
 
+/// Whether users may have its answers, by what is known without a look: traffic was noted for it, or read as its own.
+pub fn is_exposed<N: Name>(log: &Log<N>, attempt: &Attempt<N>) -> bool {
+    let read = log.verified.as_ref().zip(attempt.deployment.as_ref());
+    attempt.was_given_traffic() || read.is_some_and(|(verified, canary)| verified.split.share(canary) > 0)
+}
+
 /// Whether a withdrawal was written after the last raise, and read back.
 pub fn is_withdrawn<N: Name>(log: &Log<N>, attempt: &Attempt<N>) -> bool {
     let Some(verified) = &log.verified else { return false };

@@ -45,10 +45,9 @@ fn undo<N>(attempt: &Attempt<N>) -> Option<Cause> {
 
 /// With an attempt exposed every difference is answered by taking its traffic back: it is never raised again to repair.
 fn disturbed<N: Name>(attempt: &Attempt<N>, live: &Live<N>, difference: Difference) -> Option<Cause> {
-    // A first release has no way back, unless another hand has made one. Nor has one whose deployment got all traffic by
-    // being created, as the first of an endpoint may.
-    let no_way = attempt.return_to.is_none() && (live.split.is_empty() || gives_traffic(attempt, live));
-    if !facts::needs_write(attempt, live) || no_way {
+    // A first release has no way back, unless another hand has made one.
+    let no_way = facts::is_first_promotion(attempt) && (live.split.is_empty() || gives_traffic(attempt, live));
+    if !facts::needs_write(attempt, live) || no_way || took_all(attempt, live) {
         return None;
     }
     match difference {
@@ -60,6 +59,12 @@ fn disturbed<N: Name>(attempt: &Attempt<N>, live: &Live<N>, difference: Differen
 
 fn gives_traffic<N: Name>(attempt: &Attempt<N>, live: &Live<N>) -> bool {
     attempt.deployment.as_ref().is_some_and(|canary| live.split.share(canary) > 0)
+}
+
+/// The first deployment of an endpoint may get all traffic by being created. Only all of it is that; a part is a person's.
+fn took_all<N: Name>(attempt: &Attempt<N>, live: &Live<N>) -> bool {
+    let all = attempt.deployment.is_some() && live.split.sole() == attempt.deployment.as_ref();
+    attempt.return_to.is_none() && all
 }
 
 /// What more traffic was noted for has its time, whatever stands in the way: a refusal, an operation that fails or never
@@ -106,7 +111,8 @@ pub fn forget_unreadable<N: Name>(scene: &mut Scene<'_, N>) {
 
 /// Nobody can see whether users are well: somebody has to know.
 pub fn alarm_unreadable<N: Name>(scene: &mut Scene<'_, N>, since: Ms, denied: bool) {
-    let exposed = scene.log.open().is_some_and(|a| a.was_given_traffic() && !facts::is_withdrawn(&scene.log, a));
+    let exposed =
+        scene.log.open().is_some_and(|a| facts::is_exposed(&scene.log, a) && !facts::is_withdrawn(&scene.log, a));
     if exposed && (denied || scene.now - since >= scene.timing.unreadable) {
         scene.alarm(Cause::Unreadable);
     }

@@ -26,7 +26,7 @@ pub fn next<N: Name>(scene: &mut Scene<'_, N>, live: &Live<N>) -> Then<N> {
     if is_back(scene, &attempt, live, &target) {
         return ending::when_settled(scene, live);
     }
-    alarm_late(scene);
+    alarm_late(scene, Some(live));
     alarm_lost(scene, &attempt);
     if live.owner == (Owner::Other { handed_over: false }) {
         return scene.wait(Waiting::OtherOwner);
@@ -77,8 +77,12 @@ fn lagging<N: Name>(scene: &Scene<'_, N>, attempt: &Attempt<N>, live: &Live<N>) 
 }
 
 /// Pages when traffic is not back in time.
-pub fn alarm_late<N: Name>(scene: &mut Scene<'_, N>) {
-    let Some(attempt) = scene.log.open().filter(|a| a.withdraws() && a.was_given_traffic()) else { return };
+pub fn alarm_late<N: Name>(scene: &mut Scene<'_, N>, live: Option<&Live<N>>) {
+    let Some(attempt) = scene.log.open().filter(|attempt| attempt.withdraws()) else { return };
+    let shown = live.is_some_and(|live| facts::needs_write(attempt, live));
+    if !shown && !facts::is_exposed(&scene.log, attempt) {
+        return;
+    }
     let late = attempt.decision.is_some_and(|decision| scene.now >= decision.at + scene.timing.rollback);
     if late && !facts::is_withdrawn(&scene.log, attempt) {
         scene.alarm(Cause::RollbackFailed);

@@ -40,6 +40,12 @@ fn a_raise_that_did_not_come_about_is_told_with_azures_words() {
 }
 
 #[test]
+fn a_deployment_that_failed_with_traffic_is_told_with_what_is_live() {
+    let failed = evidence(Cause::DeploymentFailed, Why::Claim, None);
+    assert_eq!(failed, "the deployment failed, with traffic that it got by being created (d-1427=100)");
+}
+
+#[test]
 fn each_outage_of_azure_is_paged_under_a_key_of_its_own() {
     let key = |outages, notice| {
         let attempt = stored::Attempt { n: 7, hash: "5f3a9c1e".into(), outages, ..stored::Attempt::default() };

@@ -1,11 +1,11 @@
 //! The looking never stops.
 
-use super::bench::{Bench, NEW, OLD, START, T, ten};
+use super::bench::{Bench, NEW, OLD, START, T, runs, ten};
 use crate::{
     api::Cause,
     endpoint::{
-        Log, Ms, Owner, Reply, Sight, State, Waiting, Why, Wish,
-        log::{Intent, Target},
+        Log, Ms, Owed, Owner, Provisioning, Reply, Sight, State, Waiting, Why, Wish,
+        log::{Course, Intent, Notice, Target},
     },
     policy::split::Split,
 };
@@ -77,6 +77,71 @@ fn a_first_deployment_that_got_all_traffic_by_being_created_is_promoted_or_taken
     let mut failed = bench.clone();
     assert_eq!(failed.writes(&Wish::Withdraw(Cause::DeploymentFailed)), (Why::Withdraw, Split::none()));
     assert_eq!(bench.writes(&Wish::Promote), (Why::Promote, Split::all(NEW)));
+}
+
+/// The first deployment got all traffic by being created, and that was noted.
+fn taken_by_the_first() -> Bench {
+    let mut bench = Bench::first();
+    bench.live().split = Split::all(NEW);
+    bench.twin(5).records(&Wish::Nothing);
+    bench
+}
+
+#[test]
+fn a_first_deployment_that_failed_with_all_traffic_is_taken_back_before_another_is_created() {
+    let next = Wish::Create { deployment: "d-2--2" };
+    let mut bench = taken_by_the_first();
+    bench.look.deployments[0].1.state = Provisioning::Failed;
+    let mut there = bench.clone();
+    there.look.deployments.push(("d-2--2", runs()));
+    for mut bench in [bench, there] {
+        assert_eq!(bench.writes(&next), (Why::Withdraw, Split::none()));
+        assert_eq!(bench.decided(), Some((Course::Withdraw, Cause::DeploymentFailed)));
+        assert_eq!(bench.attempt().deployment, Some(NEW), "the one that has traffic");
+        bench.replied(Reply::Accepted).lands();
+        bench.records(&next);
+        assert_eq!((bench.ended(), bench.log.stable), (Some(Cause::DeploymentFailed), None));
+    }
+    let mut dark = Bench::first();
+    dark.look.deployments[0].1.state = Provisioning::Failed;
+    let (intent, _) = dark.pass(&next);
+    assert_eq!(
+        intent.map(|intent| intent.target),
+        Some(Target::Create("d-2--2")),
+        "one without traffic is left behind"
+    );
+}
+
+#[test]
+fn a_part_of_the_traffic_is_no_first_deployments_by_creation_but_another_hands() {
+    for mut bench in [Bench::first(), taken_by_the_first()] {
+        bench.live().split = Split::canary("d-9", NEW, 50).expect("a split");
+        let (intent, pages) = bench.pass(&Wish::Nothing);
+        assert_eq!(intent.map(|intent| intent.target), Some(Target::Traffic(Split::all("d-9"))));
+        assert_eq!(bench.decided(), Some((Course::Withdraw, Cause::Drift)));
+        assert_eq!(pages.iter().map(|page| page.notice).collect::<Vec<_>>(), [Notice::Decided(Cause::Drift)]);
+    }
+}
+
+#[test]
+fn traffic_by_creation_wakes_somebody_if_it_cannot_be_seen_or_taken_back() {
+    let alarms = |pages: Vec<Owed>| pages.iter().map(|page| page.notice).collect::<Vec<_>>();
+    let blind = Sight::Unreadable { since: START, denied: true };
+    let mut unseen = taken_by_the_first();
+    unseen.look.endpoint = blind.clone();
+    assert_eq!(alarms(unseen.records(&Wish::Nothing)), [Notice::Alarm(Cause::Unreadable)]);
+
+    let mut stays = taken_by_the_first();
+    stays.writes(&Wish::Withdraw(Cause::DeploymentFailed));
+    stays.fails().later(T.rollback.0 / 1000);
+    let mut late = stays.clone();
+    assert_eq!(alarms(late.pass(&Wish::Nothing).1), [Notice::Alarm(Cause::RollbackFailed)]);
+    stays.look.endpoint = Sight::Unreadable { since: stays.now, denied: false };
+    assert_eq!(alarms(stays.records(&Wish::Nothing)), [Notice::Alarm(Cause::RollbackFailed)], "without a look too");
+
+    let mut dark = Bench::first();
+    dark.look.endpoint = blind;
+    assert!(matches!(dark.waits(&Wish::Nothing), Waiting::Unreadable { .. }), "nobody has its answers");
 }
 
 #[test]
