@@ -206,14 +206,28 @@ fn the_document_lists_what_is_seen_differently() {
     }
 }
 
-/// The corpus says what people get wrong; the sample is what they copy.
+/// The corpus says what people get wrong; the sample is what they copy. Each version is taken by both.
 #[test]
 fn the_samples_flows_are_taken() {
     let sample = here().join("deploy/samples/support-assistant");
-    let packed = promptrelease::samples::archive(&sample, "1428").expect("packs");
-    let folder = archive::unpack(&packed, &promptrelease::samples::digest(&packed)).expect("unpacks");
-    for (path, connections) in [("flows/support-assistant", 4), ("eval/eval-flow", 1)] {
-        let flow = flow::read(&folder, path).expect(path);
-        assert_eq!(flow::connections::named(&flow, &folder.below(path), &[]).len(), connections, "{path}");
+    let root = tempfile::tempdir().expect("a folder");
+    let mut asked = Vec::new();
+    for version in ["1427", "1428", "1429"] {
+        let packed = promptrelease::samples::archive(&sample, version).expect("packs");
+        let folder = archive::unpack(&packed, &promptrelease::samples::digest(&packed)).expect("unpacks");
+        for (path, connections) in [("flows/support-assistant", 4), ("eval/eval-flow", 1)] {
+            let flow = flow::read(&folder, path).expect(path);
+            assert_eq!(flow::connections::named(&flow, &folder.below(path), &[]).len(), connections, "{path}");
+            let of_flow = folder.files().filter_map(|(file, content)| {
+                let inner = file.strip_prefix(path)?.strip_prefix('/')?;
+                Some((inner.to_owned(), String::from_utf8(content.to_vec()).expect("text")))
+            });
+            asked.push(format!("{version}-{connections}"));
+            unpack(root.path(), asked.last().expect("a name"), &of_flow.collect());
+        }
+    }
+    let said = theirs(root.path());
+    for name in asked {
+        assert_eq!(said[&name].validate, "", "{name}");
     }
 }
