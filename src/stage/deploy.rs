@@ -18,7 +18,7 @@ use crate::{
     },
     azure::{self, Azure, OnlineDeployment, OperationStatus},
     endpoint::{Why, Wish},
-    policy::naming,
+    policy::{naming, split::Split},
     view::{sentence, timeline::Event},
 };
 
@@ -168,9 +168,21 @@ fn name(plan: &Plan<'_>, deployments: &[OnlineDeployment]) -> Name {
     }
 }
 
+/// The attempt's deployment, if it failed and has traffic all the same, as an endpoint's first may get by being created:
+/// that is taken back instead of trying another name.
+fn failed_with_traffic<'a>(log: &'a Log, look: &'a Look) -> Option<(&'a str, &'a Failure)> {
+    let (failure, name) = look.failure.as_ref().zip(log.attempt.as_ref()?.deployment.as_ref())?;
+    let live: Split<String> = log.verified.as_ref()?.split.parse().ok()?;
+    (live.share(name) > 0).then_some((name, failure))
+}
+
 /// Creates, waits, and asks for the first traffic; or says why there is nothing that could take any.
 pub fn next(plan: &Plan<'_>, facts: &Facts, look: &Look, now: At) -> Decision<()> {
     let facts = facts.clone();
+    if let Some((failed, failure)) = failed_with_traffic(plan.log, look) {
+        let (cause, why) = failure::explain(failed, failure);
+        return Decision::withdraw(facts, cause, why);
+    }
     let name = name(plan, &look.deployments);
     let late = plan.since.is_some_and(|since| now >= since.plus(plan.deadline));
     let gives_up = plan.since.map_or_else(String::new, |s| format!("; gives up at {}", s.plus(plan.deadline).clock()));

@@ -7,7 +7,7 @@ use super::{
     *,
 };
 use crate::{
-    api::log::{Attempt, Intent},
+    api::log::{Attempt, Intent, Verified},
     azure::Fault,
 };
 
@@ -100,6 +100,30 @@ fn a_claim_that_azure_never_takes_has_the_time_of_a_deployment() {
         let then = after(deployments, tries, outcome, 9999);
         assert_ne!(withdrawn(&then), Some((Cause::DeploymentUnavailable, said.as_str())), "{tries} {outcome:?}");
     }
+}
+
+#[test]
+fn a_deployment_that_failed_with_traffic_gets_no_second_try() {
+    let workspace = workspace();
+    let recipe = recipe(&workspace, None, 1);
+    let mut body = recipe.body("d-1428");
+    (body["name"], body["properties"]["provisioningState"]) = (json!("d-1428"), json!("Failed"));
+    let failed = serde_json::from_value::<OnlineDeployment>(body).expect("a deployment");
+    let failure = Failure { fault: Some(Fault::new("Strange", "No.")), log_tail: None };
+    let look = Look { deployments: vec![failed], failure: Some(failure) };
+    let last = (0, azure::Error::Refused { call: "PUT".into(), status: 409, fault: Fault::new("Conflict", "No.") });
+    let after = |split: &str| {
+        let verified = Some(Verified { split: split.into(), ..Verified::default() });
+        let attempt = Some(Attempt { return_to: None, ..attempt() });
+        let log = Log { attempt, verified, ..Log::default() };
+        next(&plan(recipe, &log, &last), &Facts::default(), &look, at(1)).then
+    };
+    let then = after("d-1428=100");
+    let (cause, why) = withdrawn(&then).expect("it is taken back");
+    assert_eq!(cause, Cause::DeploymentFailed);
+    assert!(why.starts_with("d-1428 failed: Strange: No"), "{why}");
+    let dark = after("{}");
+    assert!(matches!(&dark, Then::Ask(Wish::Create { deployment }, _) if deployment == "d-1428--2"), "{dark:?}");
 }
 
 #[test]

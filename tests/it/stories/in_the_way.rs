@@ -53,6 +53,21 @@ async fn an_azure_that_gives_a_new_deployment_all_traffic_has_it_taken_back_and_
     assert_eq!(received(&team, "Drift").await.body["severity"], "page");
 }
 
+/// Where the first deployment gets all traffic by being created, users meet it before it has run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_deployment_that_fails_with_all_traffic_has_it_taken_back_and_is_explained() {
+    let team = Team::begin_in("first-fails", &json!({"knobs": {"newDeployment": "first"}}), Setup::default()).await;
+    let crash =
+        json!({"operation": {"code": "ResourceNotReady", "log": "ModuleNotFoundError: No module named 'kb'\n"}});
+    let creation = json!({"method": "PUT", "path": "/deployments/d-1427"});
+    team.story.azure().fault(json!({"match": creation, "times": 0, "do": crash}));
+    team.release("1427").await;
+    assert_eq!(team.ends("1427").await, ("Failed".into(), "DeploymentFailed".into()));
+    assert_eq!(team.live(), json!({}));
+    let (_, message) = ready(&team.seen().await);
+    assert!(message.contains("d-1427 failed: ResourceNotReady"), "{message}");
+}
+
 /// A release whose first traffic comes to the same each time ends, and what may have been written of it is taken back.
 async fn raised_in_vain(team: &Team, version: &str, each_time: Value) {
     let rule = team.story.azure().fault(json!({"match": {"why": "Raise"}, "times": 0, "do": each_time}));
