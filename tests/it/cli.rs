@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use promptrelease::sim::{self, Options, Running, start, world::World};
+use promptrelease::sim::{self, Options, Running, promptflow::quiet, start, world::World};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, process::Command};
@@ -112,7 +112,9 @@ impl Laptop {
         let set = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/samples/support-assistant/eval/eval-set.jsonl");
         let knowledge = vec![fs::read_to_string(set).expect("the data set")];
         let running = start(Options { knowledge, world: world(), ..Options::default() }).await.expect("starts");
-        Self { running, home: tempfile::tempdir().expect("a folder") }
+        let home = tempfile::tempdir().expect("a folder");
+        quiet(home.path()).expect("writes");
+        Self { running, home }
     }
 
     fn environment(&self) -> Vec<(&'static str, OsString)> {
