@@ -111,10 +111,15 @@ impl Azure {
         if reply.status != StatusCode::OK || reply.cut.is_some() {
             return None;
         }
-        let sum: String = Sha256::digest(&reply.body).iter().map(|byte| format!("{byte:02x}")).collect();
-        let is_it = digest.strip_prefix("sha256:") == Some(sum.as_str());
+        let is_it = digest == named_sha256(&reply.body);
         is_it.then(|| serde_json::from_slice(&reply.body).ok())?.map(Told::Manifest)
     }
+}
+
+/// `sha256:` and 64 hex digits.
+fn named_sha256(bytes: &[u8]) -> String {
+    let sum: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{sum}")
 }
 
 #[cfg(test)]
@@ -125,8 +130,7 @@ mod tests {
     use crate::azure::loopback::{self, Answer, Got, Loopback, reply};
 
     fn digest(text: &str) -> String {
-        let sum: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("sha256:{sum}")
+        named_sha256(text.as_bytes())
     }
 
     fn manifest(sizes: &[u64]) -> String {

@@ -14,7 +14,7 @@ pub enum Service {
     Insights,
     /// Where Application Insights takes events.
     Ingestion,
-    /// A host outside Azure, from which an archive is fetched without credentials.
+    /// Any other host: archives are fetched from it without credentials; a container registry may get a token of its own.
     Web,
 }
 

@@ -141,7 +141,7 @@ impl Azure {
     pub(super) fn note(&self, error: &Error) {
         match error {
             Error::Token { .. } | Error::Unauthorized { .. } => self.inner.mistrusted.store(true, Ordering::Relaxed),
-            // No token was sent.
+            // No token of an identity was sent there, or it is a registry, without which nothing fails.
             Error::Forbidden { service: Service::Web, .. } => {}
             Error::Forbidden { .. } => self.inner.forbidden.store(true, Ordering::Relaxed),
             _ => {}

@@ -1,4 +1,5 @@
-//! The product's story, a file a stage: build, evaluate, deploy, canary, promote, roll back, clean.
+//! The product's story, a file a stage: build, evaluate, deploy, canary, promote, roll back, clean. `workspace` is none: it
+//! says where the story takes place.
 //!
 //! Each has those that it needs of three functions: `look` reads and may be repeated, `next` decides and is pure, `act` makes one
 //! idempotent write. What a stage wants of the endpoint it only wishes: [`crate::endpoint`] is the one issuer of writes

@@ -17,7 +17,6 @@ use promptrelease::runner::{
     remote::{self, Remote},
     report,
 };
-
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{give_up, place::Place, sources::Sources};
@@ -94,22 +93,18 @@ impl Eval {
     async fn outcome(&self, prepared: &Prepared) -> anyhow::Result<Outcome> {
         let mut teller = Teller { terminal: std::io::stderr().is_terminal(), open: false };
         if !self.place.remote {
-            let outcome = local::evaluate(prepared, &self.sources.project, &self.pf, |seen| teller.tell(seen)).await;
-            teller.end();
-            return Ok(outcome);
+            return Ok(local::evaluate(prepared, &self.sources.project, &self.pf, |seen| teller.tell(seen)).await);
         }
-        let place = self.place.open(&self.sources, &prepared.release.spec.endpoint_ref.name).await?;
-        let id = place.azure.workspace_id();
-        teller.tell(Progress::Note(&format!("workspace {} of {}, as {}", id.workspace, id.resource_group, place.who)));
+        let access = self.place.open(&self.sources, &prepared.release.spec.endpoint_ref.name).await?;
+        let id = access.azure.workspace_id();
+        teller.tell(Progress::Note(&format!("workspace {} of {}, as {}", id.workspace, id.resource_group, access.who)));
         let remote = Remote {
-            azure: &place.azure,
-            protected: &place.protected,
+            azure: &access.azure,
+            protected: &access.protected,
             poll: self.place.poll.signed(),
             second_count: self.place.second_count.signed(),
         };
-        let outcome = remote::evaluate(&remote, prepared, interrupted(), |seen| teller.tell(seen)).await;
-        teller.end();
-        Ok(outcome)
+        Ok(remote::evaluate(&remote, prepared, interrupted(), |seen| teller.tell(seen)).await)
     }
 }
 
@@ -157,5 +152,12 @@ impl Teller {
         if std::mem::take(&mut self.open) {
             eprintln!();
         }
+    }
+}
+
+/// What comes next begins a line of its own.
+impl Drop for Teller {
+    fn drop(&mut self) {
+        self.end();
     }
 }

@@ -54,7 +54,7 @@ fn cloud_of(name: &str) -> Result<CloudName, String> {
 }
 
 /// A workspace, as somebody who may act there.
-pub struct Remote {
+pub struct Access {
     pub azure: Azure,
     /// Connections that no run may use.
     pub protected: Vec<String>,
@@ -70,7 +70,7 @@ struct Where {
 impl Place {
     /// # Errors
     /// It is not known which workspace is meant, or nobody can act there.
-    pub async fn open(&self, sources: &Sources, endpoint: &str) -> anyhow::Result<Remote> {
+    pub async fn open(&self, sources: &Sources, endpoint: &str) -> anyhow::Result<Access> {
         let Where { cloud, id, protected } = match self.flags() {
             Some(named) => named,
             None => self.manifest(sources, endpoint)?,
@@ -82,7 +82,7 @@ impl Place {
         let [read, write, query, slow] = [PATIENCE; 4];
         let timeouts = Timeouts { read, write, query, slow };
         let azure = Azure::new(http, cloud, signed_in.credential, id, timeouts, None);
-        Ok(Remote { azure, protected, who: signed_in.who })
+        Ok(Access { azure, protected, who: signed_in.who })
     }
 
     fn flags(&self) -> Option<Where> {

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::sim::digest::hex;
+
 /// Images of all registries, and the tokens that were given out.
 #[derive(Debug, Default)]
 pub struct Registry {
@@ -21,8 +23,7 @@ impl Registry {
     /// Puts a manifest under `host/repository`; its digest.
     pub fn push(&mut self, name: &str, manifest: &Value) -> String {
         let bytes = Bytes::from(manifest.to_string());
-        let sum: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        let digest = format!("sha256:{sum}");
+        let digest = format!("sha256:{}", hex(&Sha256::digest(&bytes)));
         self.manifests.insert((name.to_owned(), digest.clone()), bytes);
         digest
     }
