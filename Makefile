@@ -33,7 +33,7 @@ crds: ## write crds/, deploy/, docs/api.md, docs/troubleshooting.md and the samp
 check: ## fail if a generated file is not what `make crds` writes
 	@cargo run --quiet --bin crdgen -- check
 
-knobs: doctor ## every story with each of the simulator's knobs the other way (about 7 h; KNOBS=a,b: with these)
+knobs: doctor ## every story with each of the simulator's knobs the other way (some hours; KNOBS=a,b: with these)
 	@$(PLANE); KNOBS="$${KNOBS:-all}" cargo test --all-features --test it -- stories::knobs --nocapture
 
 explore: ## the traffic protocol, every interleaving as far as memory goes (EXPLORE_STATES=n: so many states)
